@@ -1,0 +1,164 @@
+package guardduty
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+var equateAddrs = cmpopts.EquateComparable(netip.Addr{})
+
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func at(value string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, value)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+func addrs(texts ...string) []netip.Addr {
+	var all []netip.Addr
+	for _, text := range texts {
+		all = append(all, netip.MustParseAddr(text))
+	}
+	return all
+}
+
+const detector = "arn:aws:guardduty:eu-central-1:111122223333:detector/12abc34d567e8fa901bc2d34e56789f0/finding/"
+
+// report is what the fixtures have in common, with the changes given.
+func report(id, kind string, severity float64, changes ...func(*Finding)) Finding {
+	f := Finding{
+		ID:           "1ac4f3d2b8e7960514a3c2d1e0f987" + id,
+		AccountID:    "111122223333",
+		Region:       "eu-central-1",
+		Type:         kind,
+		Severity:     severity,
+		Count:        3,
+		CreatedAt:    at("2026-03-02T09:00:00Z"),
+		UpdatedAt:    at("2026-03-02T09:12:00.25Z"),
+		FirstSeen:    at("2026-03-02T08:58:11Z"),
+		LastSeen:     at("2026-03-02T09:10:42Z"),
+		Role:         "ACTOR",
+		ResourceType: "Instance",
+		Origin:       GuardDuty,
+	}
+	f.ARN = detector + f.ID
+	for _, change := range changes {
+		change(&f)
+	}
+	return f
+}
+
+func titled(title, description string) func(*Finding) {
+	return func(f *Finding) { f.Title, f.Description = title, description }
+}
+
+func role(role string) func(*Finding) { return func(f *Finding) { f.Role = role } }
+
+func action(kind string) func(*Finding) { return func(f *Finding) { f.Action = kind } }
+
+func resource(kind string) func(*Finding) { return func(f *Finding) { f.ResourceType = kind } }
+
+// on names instances.
+func on(instances ...Instance) func(*Finding) {
+	return func(f *Finding) { f.Instances = instances }
+}
+
+// connected is web1 with the peers of a network connection.
+func connected(peers ...Peer) func(*Finding) {
+	return func(f *Finding) {
+		f.Action = "NETWORK_CONNECTION"
+		f.Instances = []Instance{web1(peers...)}
+	}
+}
+
+func web1(peers ...Peer) Instance {
+	return Instance{
+		ID:               "i-0123456789abcdef0",
+		Type:             "m7g.large",
+		ImageID:          "ami-0123456789abcdef0",
+		AvailabilityZone: "eu-central-1a",
+		State:            "running",
+		Tags:             map[string]string{"Name": "web-1", "team": "shop"},
+		Interfaces:       []Interface{eth0},
+		Peers:            peers,
+	}
+}
+
+var eth0 = Interface{
+	ID:         "eni-0123456789abcde01",
+	Subnet:     "subnet-0a1b2c3d4e5f60718",
+	VPC:        "vpc-0123456789abcdef0",
+	PrivateIPs: addrs("10.0.1.17"),
+	PublicIP:   netip.MustParseAddr("203.0.113.17"),
+	Groups:     []string{"sg-0aaaabbbbccccdddd"},
+}
+
+// outbound is a TCP connection that the instance opened from its first interface.
+func outbound(addr string, port int) Peer {
+	return Peer{
+		Addr: netip.MustParseAddr(addr), Direction: Outbound, Protocol: "TCP",
+		LocalPort: 48212, RemotePort: port, Interface: eth0.ID,
+	}
+}
+
+func probe(addr string, port int) Peer {
+	return Peer{Addr: netip.MustParseAddr(addr), Direction: Inbound, LocalPort: port}
+}
+
+func TestParseEventForms(t *testing.T) {
+	t.Parallel()
+	seen := make(map[string]bool)
+	for name, want := range fixtures() {
+		seen[name] = true
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := ParseEvent(read(t, name))
+			if msg := errorText(err); msg != want.err {
+				t.Errorf("ParseEvent error:\n got %s\nwant %s", msg, want.err)
+			}
+			if diff := cmp.Diff(want.findings, got, equateAddrs); diff != "" {
+				t.Errorf("ParseEvent (-want +got):\n%s", diff)
+			}
+		})
+	}
+	for _, file := range corpus(t) {
+		if name := strings.TrimSuffix(filepath.Base(file), ".json"); !seen[name] {
+			t.Errorf("%s has no expectation", file)
+		}
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func corpus(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("testdata: %d files, %v", len(files), err)
+	}
+	slices.Sort(files)
+	return files
+}

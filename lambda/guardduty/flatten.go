@@ -1,0 +1,97 @@
+package guardduty
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Security Hub carries GuardDuty's "service" object as flat fields, all strings:
+//
+//	aws/guardduty/service/action/networkConnectionAction/protocol: "TCP"
+//	aws/guardduty/service/action/portProbeAction/portProbeDetails:0/localPortDetails/port: "22"
+//
+// An element of a list is seen written "name:0" and "name.0_".
+// https://docs.aws.amazon.com/guardduty/latest/ug/securityhub-integration.html
+const flatService = "aws/guardduty/service/"
+
+// flatDepth bounds how deep a flat field can reach; GuardDuty's reach 8.
+const flatDepth = 16
+
+// branch is a node of the object that flat fields describe: a leaf, an object,
+// or a list. A node that is described as several is the last of them.
+type branch struct {
+	leaf    string
+	members map[string]*branch
+	items   map[int]*branch
+}
+
+// unflatten rebuilds the service object.
+func unflatten(fields map[string]scalar) wireService {
+	root := new(branch)
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		path, ok := strings.CutPrefix(key, flatService)
+		if steps := strings.Split(path, "/"); ok && len(steps) <= flatDepth {
+			root.grow(steps).leaf = fields[key].s
+		}
+	}
+	b, err := json.Marshal(root)
+	if err != nil { // strings and containers always marshal
+		return wireService{}
+	}
+	service, _ := decode[wireService](b)
+	return service
+}
+
+// grow returns the node at the end of a path, making what is missing.
+func (b *branch) grow(path []string) *branch {
+	for _, step := range path {
+		name, index, inList := element(step)
+		b = child(&b.members, name)
+		if inList {
+			b = child(&b.items, index)
+		}
+	}
+	return b
+}
+
+func child[K comparable](of *map[K]*branch, key K) *branch {
+	if *of == nil {
+		*of = make(map[K]*branch)
+	}
+	if (*of)[key] == nil {
+		(*of)[key] = new(branch)
+	}
+	return (*of)[key]
+}
+
+// element splits "name:0" and "name.0_".
+func element(step string) (name string, index int, inList bool) {
+	at := strings.LastIndexAny(step, ":.")
+	if at <= 0 {
+		return step, 0, false
+	}
+	index, err := strconv.Atoi(strings.TrimSuffix(step[at+1:], "_"))
+	if err != nil || index < 0 {
+		return step, 0, false
+	}
+	return step[:at], index, true
+}
+
+// MarshalJSON writes the object that the fields describe.
+func (b *branch) MarshalJSON() ([]byte, error) {
+	switch {
+	case b.items != nil:
+		var in []*branch
+		for _, i := range slices.Sorted(maps.Keys(b.items)) {
+			in = append(in, b.items[i])
+		}
+		return json.Marshal(in)
+	case b.members != nil:
+		return json.Marshal(b.members)
+	default:
+		return json.Marshal(b.leaf)
+	}
+}
