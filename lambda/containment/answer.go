@@ -1,0 +1,111 @@
+package containment
+
+import (
+	"slices"
+)
+
+// An Answer is what an invocation returns: the JSON that the outside world relies on.
+type Answer struct {
+	Verdict         Verdict          `json:"verdict"`
+	Reason          string           `json:"reason"`
+	Incidents       []IncidentAnswer `json:"incidents"`
+	Calls           int64            `json:"calls"`
+	ContainedMillis int64            `json:"containedMillis,omitempty"`
+}
+
+// An IncidentAnswer is what became of one instance.
+type IncidentAnswer struct {
+	Instance   string           `json:"instance"`
+	Generation int              `json:"generation,omitempty"`
+	Verdict    Verdict          `json:"verdict"`
+	Reason     string           `json:"reason"`
+	Status     Status           `json:"status,omitempty"`
+	Unrecorded bool             `json:"unrecorded"`
+	Steps      []StepAnswer     `json:"steps"`
+	Exposure   []ExposureAnswer `json:"residualExposure"`
+	Warnings   []string         `json:"warnings,omitempty"`
+}
+
+// A StepAnswer is one step and its state.
+type StepAnswer struct {
+	ID        string    `json:"id"`
+	Kind      string    `json:"kind"`
+	Resource  string    `json:"resource"`
+	Direction Direction `json:"direction,omitempty"`
+	Number    int       `json:"number,omitempty"`
+	Prefix    string    `json:"prefix,omitempty"`
+	State     State     `json:"state"`
+	Note      string    `json:"note,omitempty"`
+	Before    []string  `json:"before,omitempty"`
+	After     []string  `json:"after,omitempty"`
+}
+
+// An ExposureAnswer is one residual exposure.
+type ExposureAnswer struct {
+	Kind   ExposureKind `json:"kind"`
+	Detail string       `json:"detail"`
+}
+
+// The kinds of step, as answers and records name them.
+const (
+	KindQuarantine = "quarantine"
+	KindDenial     = "denial"
+)
+
+// precedence orders the verdicts of several incidents: what was done comes before
+// why something was not done.
+var precedence = []Verdict{Contain, ObservedOnly, Held, Exempt, Sample, NotActionable, OtherAccount}
+
+// NewAnswer joins the outcomes of one event. Its verdict is that of the incident
+// that matters most.
+func NewAnswer(outcomes []Outcome) Answer {
+	a := Answer{Verdict: NotActionable, Reason: "the event names no finding", Incidents: []IncidentAnswer{}}
+	best := len(precedence)
+	for _, o := range outcomes {
+		if o.Instance != "" {
+			a.Incidents = append(a.Incidents, o.answer())
+		}
+		if rank := slices.Index(precedence, o.Verdict); rank >= 0 && rank < best {
+			best, a.Verdict, a.Reason = rank, o.Verdict, o.Reason
+		}
+	}
+	return a
+}
+
+func (o Outcome) answer() IncidentAnswer {
+	a := IncidentAnswer{
+		Instance: o.Instance, Generation: o.Record.Generation, Verdict: o.Verdict, Reason: o.Reason,
+		Status: o.Record.Status, Unrecorded: o.Unrecorded, Warnings: o.Warnings,
+		Steps: []StepAnswer{}, Exposure: []ExposureAnswer{},
+	}
+	for _, s := range o.Record.Steps {
+		a.Steps = append(a.Steps, s.answer())
+	}
+	for _, e := range o.Record.Exposure {
+		a.Exposure = append(a.Exposure, ExposureAnswer(e))
+	}
+	return a
+}
+
+func (s StepState) answer() StepAnswer {
+	a := StepAnswer{ID: s.Step.ID(), State: s.State, Note: s.Note}
+	switch step := s.Step.(type) {
+	case Quarantine:
+		a.Kind, a.Resource, a.Before = KindQuarantine, step.Interface, step.Before
+		if step.Group != "" {
+			a.After = []string{step.Group}
+		}
+	case Denial:
+		a.Kind, a.Resource, a.Direction, a.Number, a.Prefix = KindDenial, step.ACL, step.Direction, step.Number, step.Prefix.String()
+	}
+	return a
+}
+
+// Warn adds a warning to an instance's entry.
+func (a *Answer) Warn(instance, warning string) {
+	for i := range a.Incidents {
+		if a.Incidents[i].Instance == instance {
+			a.Incidents[i].Warnings = append(a.Incidents[i].Warnings, warning)
+		}
+	}
+}

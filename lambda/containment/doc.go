@@ -1,0 +1,44 @@
+// Package containment decides how to contain a compromised EC2 instance, and sees
+// it through. It is the domain: it knows EC2's rules and none of its API. Package
+// vpc acts on EC2 for it, package ledger remembers for it.
+//
+// # Why two kinds of step
+//
+// A security group tracks connections. Once a flow is tracked, taking away the rule
+// that let it in, or the whole group, does not stop it: its packets pass until the
+// tracking entry times out, for an idle TCP connection up to five days later. A
+// reverse shell is such a flow. So a [Quarantine] alone keeps out only who is not
+// in yet. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
+//
+// A network ACL does not track anything and cuts a flow at its next packet, but it
+// stands before a whole subnet, often several. So a [Denial] is for one remote
+// peer of a finding and nobody else, below the first entry that would let the peer
+// through, in both directions.
+//
+// # How a containment goes
+//
+// [Responder.Contain] is the product. It repeats one round until a look shows
+// nothing left to do:
+//
+//	look     network and ledger, side by side
+//	plan     NewPlan, a function of what was seen and known, without a call
+//	record   the plan with the original groups, in one transaction, and in tags
+//	apply    every step at once
+//
+// The second round's look is the proof that the first one worked, and its record
+// marks the steps as applied. A crash after any call leaves a state that the next
+// look and plan start from; a lost race is a look that finds more done. Nothing
+// depends on the answer of a change: only what a look shows counts.
+//
+// # What always holds
+//
+// The recorded original groups of an interface are written once: a plan that finds
+// a record keeps the record's, whatever the interface has by now. No step opens
+// anything. An ACL entry that the ledger does not hold is never taken for ours; a
+// live denial is never given up to make room for another. Denials are shared:
+// a slot lists the containments that need it.
+//
+// # What is left
+//
+// Each plan ends with its [Exposure]: what may still flow, by kind, and why.
+package containment

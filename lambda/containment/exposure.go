@@ -1,0 +1,64 @@
+package containment
+
+// An Exposure is traffic that may still flow after containment, and why.
+type Exposure struct {
+	Kind   ExposureKind
+	Detail string // for people; names the interface, subnet, ACL or peer
+}
+
+// ExposureKind is the kind of a residual exposure.
+type ExposureKind string
+
+// Exposure that no step of ours can remove.
+const (
+	// SameSubnetPeer: network ACLs are evaluated only where traffic enters or
+	// leaves a subnet, and the peer is inside.
+	SameSubnetPeer ExposureKind = "same-subnet-peer"
+	// SharedInfrastructurePeer: a load balancer, NAT gateway, endpoint or the
+	// like has the address; denying it would cut the whole subnet off from it.
+	SharedInfrastructurePeer ExposureKind = "shared-infrastructure-peer"
+	// ExemptPeer: the configuration forbids denying the address.
+	ExemptPeer ExposureKind = "exempt-peer"
+	// UndeniablePeer: the address is unspecified, loopback, link-local,
+	// multicast or broadcast.
+	UndeniablePeer ExposureKind = "undeniable-peer"
+	// UnreadablePeer: the finding's remote address is no address.
+	UnreadablePeer ExposureKind = "unreadable-peer"
+	// UnknownPeers: flows that were established before, with addresses that no
+	// finding names, go on until EC2 stops tracking them.
+	UnknownPeers ExposureKind = "unknown-peers"
+	// OneDirection: only one direction of the ACL had room. An established
+	// connection is cut; datagrams that need no answer pass the other way.
+	OneDirection ExposureKind = "one-direction"
+	// ResolverDNS: neither groups nor ACLs filter the VPC's resolver, so that
+	// a DNS tunnel goes on.
+	// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
+	ResolverDNS ExposureKind = "resolver-dns"
+	// IMDSCredentials: the instance goes on to fetch its role's credentials.
+	IMDSCredentials ExposureKind = "imds-credentials"
+)
+
+// Exposure that makes a containment partial: a step that should be there is not.
+const (
+	// UnchangeableInterface: another service manages the interface, or EC2
+	// refuses to change it.
+	UnchangeableInterface ExposureKind = "unchangeable-interface"
+	// ACLFull: the ACL's quota of entries is used up.
+	ACLFull ExposureKind = "acl-full"
+	// NoSlotBelowAllow: no free number is left below the entry that allows the peer.
+	NoSlotBelowAllow ExposureKind = "no-slot-below-allow"
+	// ForeignACL: in a shared VPC only the owner's account can change the ACL.
+	ForeignACL ExposureKind = "foreign-acl"
+	// FailedStep: EC2 refuses the step for a reason of another kind.
+	FailedStep ExposureKind = "failed-step"
+)
+
+// partial reports whether exposure of this kind leaves a containment partial.
+func (k ExposureKind) partial() bool {
+	switch k {
+	case UnchangeableInterface, ACLFull, NoSlotBelowAllow, ForeignACL, FailedStep:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,112 @@
+package containment
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"tourniquet/lambda/guardduty"
+)
+
+// An Incident is what is known of one instance's compromise, from one event.
+type Incident struct {
+	Instance string
+	Findings []FindingRef
+	Peers    []guardduty.Peer // most important first
+	// Unreadable are peers that a finding gives in a form that is no address,
+	// cleaned for display.
+	Unreadable []string
+	Subnets    []string // where the findings say that the interfaces are
+	VPCs       []string // likewise
+
+	// ByPerson: somebody asked for it by command. Then neither the finding's
+	// type and severity nor the blast-radius guard has a say.
+	ByPerson bool
+	Reason   string // why it is contained, for people
+	Request  string // the invocation's request id
+}
+
+// A FindingRef is a finding as the record keeps it.
+type FindingRef struct {
+	ID       string
+	Type     string
+	Severity float64
+	Seen     time.Time // when the activity was last seen
+}
+
+// NewIncidents makes an incident of each instance that findings name, with all of
+// its findings and their peers.
+func NewIncidents(findings []guardduty.Finding) []Incident {
+	var incidents []Incident
+	for _, f := range findings {
+		for _, i := range f.Instances {
+			at := slices.IndexFunc(incidents, func(in Incident) bool { return in.Instance == i.ID })
+			if at < 0 {
+				at = len(incidents)
+				incidents = append(incidents, Incident{Instance: i.ID})
+			}
+			incidents[at] = incidents[at].with(f, i)
+		}
+	}
+	return incidents
+}
+
+// with adds to the incident what a finding says of its instance.
+func (in Incident) with(f guardduty.Finding, i guardduty.Instance) Incident {
+	in.Findings = mergeFindings(in.Findings, []FindingRef{{ID: f.ID, Type: f.Type, Severity: f.Severity, Seen: f.Seen()}})
+	in.Peers = mergePeers(in.Peers, i.Peers)
+	in.Unreadable = mergeStrings(in.Unreadable, i.UnreadablePeers)
+	for _, eni := range i.Interfaces {
+		if eni.Subnet != "" {
+			in.Subnets = mergeStrings(in.Subnets, []string{eni.Subnet})
+		}
+		if eni.VPC != "" {
+			in.VPCs = mergeStrings(in.VPCs, []string{eni.VPC})
+		}
+	}
+	return in
+}
+
+// seen is when the incident's activity was last seen; zero when no finding says.
+func (in Incident) seen() time.Time {
+	var last time.Time
+	for _, f := range in.Findings {
+		if f.Seen.After(last) {
+			last = f.Seen
+		}
+	}
+	return last
+}
+
+// Target is what to observe for the incident, given the peers recorded so far.
+func (in Incident) Target(recorded []guardduty.Peer) Target {
+	var addrs []netip.Addr
+	for _, p := range mergePeers(recorded, in.Peers) {
+		addrs = append(addrs, p.Addr)
+	}
+	return Target{Instance: in.Instance, Subnets: in.Subnets, Peers: addrs}
+}
+
+// mergePeers adds to the peers known so far those with a new address.
+func mergePeers(known, more []guardduty.Peer) []guardduty.Peer {
+	merged := slices.Clone(known)
+	for _, p := range more {
+		if !slices.ContainsFunc(merged, func(k guardduty.Peer) bool { return k.Addr == p.Addr }) {
+			merged = append(merged, p)
+		}
+	}
+	return merged
+}
+
+// mergeFindings adds to the findings known so far those with a new id. A repeat
+// of a known finding changes nothing, so that GuardDuty's regular repeats leave
+// the record as it is.
+func mergeFindings(known, more []FindingRef) []FindingRef {
+	merged := slices.Clone(known)
+	for _, f := range more {
+		if !slices.ContainsFunc(merged, func(k FindingRef) bool { return k.ID == f.ID }) {
+			merged = append(merged, f)
+		}
+	}
+	return merged
+}

@@ -1,0 +1,124 @@
+package containment
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// A Target says what to observe. Only the instance is needed; the rest lets
+// everything be read at once instead of in two turns.
+type Target struct {
+	Instance string
+	Subnets  []string     // where a finding says the interfaces are
+	Peers    []netip.Addr // whose owner in this account to find
+}
+
+// Network is the instance and everything that decides its traffic, as EC2
+// described it.
+type Network struct {
+	Instance   Instance
+	Interfaces []Interface              // sorted by id
+	Subnets    map[string]Subnet        // those of the interfaces
+	ACLs       map[string]ACL           // those of the subnets
+	Owners     map[netip.Addr]Owner     // of the peers that have one here
+	Quarantine map[string][]Quarantined // by VPC: the groups that carry our tag, sorted by id
+
+	// Refused are the steps, by id, that EC2 has refused in this invocation for a
+	// reason that repeating them doesn't mend.
+	Refused map[string]Refusal
+}
+
+// A Refusal is the error of a change that EC2 will not make, now or on a retry.
+type Refusal struct {
+	Reason string
+	Full   bool // a quota is used up
+}
+
+func (r Refusal) Error() string { return r.Reason }
+
+// Quarantined is a security group tagged as a quarantine group.
+type Quarantined struct {
+	Group string
+	Empty bool // it has no rule in either direction
+}
+
+// An Instance is the EC2 instance of an incident.
+type Instance struct {
+	ID      string
+	Account string // empty when the instance does not exist
+	Type    string
+	State   string // EC2's name of it: "running"
+	Tags    map[string]string
+	Profile string // the ARN of the instance profile that IMDS serves credentials of; empty when it serves none
+}
+
+// An Interface is one network interface of the instance.
+type Interface struct {
+	ID        string
+	VPC       string
+	Subnet    string
+	Addresses []netip.Addr
+	Groups    []string // sorted
+	Originals []string // what its tag says were its groups before a containment
+	ManagedBy string   // the service that alone may change it; empty for an ordinary interface
+
+	// TrackingTimeout is how long EC2 keeps an idle established TCP flow of
+	// this interface.
+	TrackingTimeout time.Duration
+}
+
+// A Subnet is a subnet of one of the interfaces.
+type Subnet struct {
+	ID       string
+	VPC      string
+	Prefixes []netip.Prefix
+	ACL      string
+}
+
+// contains reports whether an address is one of the subnet's own.
+func (s Subnet) contains(a netip.Addr) bool {
+	return slices.ContainsFunc(s.Prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// An Owner is the network interface in this account that has a peer's address.
+type Owner struct {
+	Interface string
+	Instance  string // empty when no instance of ours has it
+	Service   string // the AWS service that runs the interface; empty for an ordinary one
+}
+
+// Exists reports whether EC2 knows the instance.
+func (n Network) Exists() bool { return n.Instance.Account != "" }
+
+// VPCs are the VPCs of the interfaces, sorted.
+func (n Network) VPCs() []string {
+	var vpcs []string
+	for _, i := range n.Interfaces {
+		vpcs = append(vpcs, i.VPC)
+	}
+	slices.Sort(vpcs)
+	return slices.Compact(vpcs)
+}
+
+// ready is the quarantine group to use in a VPC: empty of rules and, among
+// several, always the same one.
+func (n Network) ready(vpc string) string {
+	for _, q := range n.Quarantine[vpc] {
+		if q.Empty {
+			return q.Group
+		}
+	}
+	return ""
+}
+
+// allEmpty reports whether no quarantine group of a VPC has a rule.
+func (n Network) allEmpty(vpc string) bool {
+	return !slices.ContainsFunc(n.Quarantine[vpc], func(q Quarantined) bool { return !q.Empty })
+}
+
+// quarantined reports whether an interface has one group, and that is a
+// quarantine group without rules.
+func (n Network) quarantined(i Interface) bool {
+	return len(i.Groups) == 1 && slices.Contains(n.Quarantine[i.VPC], Quarantined{Group: i.Groups[0], Empty: true})
+}

@@ -1,0 +1,236 @@
+package containment
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Rules are the bounds of a plan that an operator sets.
+type Rules struct {
+	NeverDeny []netip.Prefix
+	ACLQuota  int // entries per ACL, direction and family, the "*" entry counted
+}
+
+// A Plan is a containment's record as it is to be, and what has to be changed in
+// the ledger to get there. Its pending steps are what has to be changed in EC2.
+type Plan struct {
+	Record  Record
+	Slots   []SlotChange
+	Changed bool // the ledger does not say so yet
+}
+
+// NewPlan works out the containment of an incident from the network as observed
+// and the ledger as read. It makes no calls, and is a function of its arguments
+// alone: a second plan, made after the first one's steps were applied, shows
+// them as applied and has nothing left to do.
+func NewPlan(in Incident, seen Network, known Known, rules Rules) Plan {
+	p := &planner{seen: seen, known: known, rules: rules, record: next(in, known)}
+	p.quarantine()
+	p.deny()
+	p.keepOthers()
+	p.giveUpUnused()
+	p.remain()
+	p.record.Status = p.status()
+	changed := known.open() == nil || !p.record.says(*known.open()) || len(p.slots) > 0
+	return Plan{Record: p.record, Slots: p.slots, Changed: changed}
+}
+
+// next is the record that an incident opens or continues, without its steps.
+func next(in Incident, known Known) Record {
+	rec := Record{
+		Instance: in.Instance, Generation: 1, ByPerson: in.ByPerson, Reason: in.Reason,
+	}
+	switch open := known.open(); {
+	case open != nil:
+		rec = *open
+	case known.Record != nil:
+		rec.Generation = known.Record.Generation + 1
+	}
+	rec.Findings = mergeFindings(rec.Findings, in.Findings)
+	rec.Peers = mergePeers(rec.Peers, in.Peers)
+	rec.Unreadable = mergeStrings(rec.Unreadable, in.Unreadable)
+	rec.Steps, rec.Exposure = nil, nil
+	return rec
+}
+
+func mergeStrings(known, more []string) []string {
+	merged := slices.Clone(known)
+	for _, s := range more {
+		if !slices.Contains(merged, s) {
+			merged = append(merged, s)
+		}
+	}
+	return merged
+}
+
+type planner struct {
+	seen   Network
+	known  Known
+	rules  Rules
+	record Record // as it comes to be
+	slots  []SlotChange
+}
+
+func (p *planner) add(s Step, state State, note string) {
+	p.record.Steps = append(p.record.Steps, StepState{Step: s, State: state, Note: note})
+}
+
+func (p *planner) expose(kind ExposureKind, format string, args ...any) {
+	e := Exposure{Kind: kind, Detail: fmt.Sprintf(format, args...)}
+	if !slices.Contains(p.record.Exposure, e) {
+		p.record.Exposure = append(p.record.Exposure, e)
+	}
+}
+
+// recorded finds a step in the record as the ledger has it.
+func (p *planner) recorded(id string) (StepState, bool) {
+	if open := p.known.open(); open != nil {
+		return open.step(id)
+	}
+	return StepState{}, false
+}
+
+// quarantine plans the swap of each interface's groups.
+func (p *planner) quarantine() {
+	for _, i := range p.seen.Interfaces {
+		q := Quarantine{Interface: i.ID, Before: p.originals(i), Group: p.seen.ready(i.VPC)}
+		refusal := p.seen.Refused[q.ID()]
+		switch {
+		case p.seen.quarantined(i):
+			q.Group = i.Groups[0]
+			p.add(q, Applied, "")
+		case i.ManagedBy != "":
+			p.expose(UnchangeableInterface, "%s is managed by %s, which alone can change its groups", i.ID, i.ManagedBy)
+		case refusal.Reason != "":
+			p.add(q, Failed, refusal.Reason)
+			p.expose(UnchangeableInterface, "%s keeps its groups: %s", i.ID, refusal.Reason)
+		default:
+			p.add(q, Pending, "")
+		}
+	}
+}
+
+// originals are the groups to restore to an interface. What is recorded stays,
+// whatever the interface has today: the first writer saw the original. Without a
+// record they are today's groups, and the interface's tag is believed only when
+// today's say nothing, since it may be left from an earlier containment.
+func (p *planner) originals(i Interface) []string {
+	if s, ok := p.recorded(Quarantine{Interface: i.ID}.ID()); ok {
+		return s.Step.(Quarantine).Before
+	}
+	groups := slices.DeleteFunc(slices.Clone(i.Groups), func(g string) bool {
+		return slices.ContainsFunc(p.seen.Quarantine[i.VPC], func(q Quarantined) bool { return q.Group == g })
+	})
+	if len(groups) == 0 {
+		return i.Originals
+	}
+	return groups
+}
+
+// keepOthers carries over the recorded steps that the network no longer asks
+// for: a release has to undo them all the same.
+func (p *planner) keepOthers() {
+	open := p.known.open()
+	if open == nil {
+		return
+	}
+	for _, s := range open.Steps {
+		if _, planned := p.record.step(s.Step.ID()); planned {
+			continue
+		}
+		switch step := s.Step.(type) {
+		case Quarantine:
+			if !slices.ContainsFunc(p.seen.Interfaces, func(i Interface) bool { return i.ID == step.Interface }) {
+				p.add(step, Gone, "the interface is no longer attached to the instance")
+			} else {
+				p.add(step, s.State, s.Note) // managed by another service since
+			}
+		case Denial:
+			p.keepDenial(step, s)
+		}
+	}
+}
+
+// keepDenial carries over a recorded denial whose peer is shut out without it, or
+// whose ACL no longer serves the instance.
+func (p *planner) keepDenial(d Denial, s StepState) {
+	acl, inForce := p.seen.ACLs[d.ACL]
+	if !inForce {
+		if s.State == Applied {
+			p.add(d, Applied, s.Note)
+		} else {
+			p.add(d, Gone, "the ACL no longer serves a subnet of the instance")
+		}
+		return
+	}
+	if e, ok := acl.at(d.Direction, d.Number); ok && e == d.Entry() {
+		p.add(d, Applied, "")
+	}
+}
+
+// giveUpUnused frees the slots that a lost race left reserved: held by this
+// containment, needed by none of its steps, and without an entry in the ACL.
+func (p *planner) giveUpUnused() {
+	for _, s := range p.known.Slots {
+		acl, inForce := p.seen.ACLs[s.ACL]
+		if !inForce || !s.heldBy(p.record.Holder()) || p.uses(s) {
+			continue
+		}
+		if e, ok := acl.at(s.Direction, s.Number); ok && e == s.entry() {
+			continue // ours and in effect: a release removes it
+		}
+		p.slots = append(p.slots, SlotChange{s, GiveUp})
+	}
+}
+
+func (p *planner) uses(s Slot) bool {
+	return slices.ContainsFunc(p.record.Steps, func(st StepState) bool {
+		d, ok := st.Step.(Denial)
+		return ok && d.Slot() == s.SlotKey && st.State != Failed
+	})
+}
+
+// remain states the exposure that every containment leaves.
+func (p *planner) remain() {
+	var timeouts []string
+	for _, i := range p.seen.Interfaces {
+		timeouts = append(timeouts, fmt.Sprintf("%s on %s", wait(i.TrackingTimeout), i.ID))
+	}
+	if len(timeouts) > 0 {
+		p.expose(UnknownPeers, "connections that stood before, with addresses that no finding names, go on until idle for %s",
+			strings.Join(timeouts, ", "))
+	}
+	for _, u := range p.record.Unreadable {
+		p.expose(UnreadablePeer, "the finding's remote address %q is not an IP address: it is not denied", u)
+	}
+	p.expose(ResolverDNS, "DNS queries to the VPC's resolver pass groups and ACLs; only Route 53 Resolver DNS Firewall stops a DNS tunnel")
+	if p.seen.Instance.Profile != "" {
+		p.expose(IMDSCredentials, "the instance can still fetch credentials of %s from its metadata service, and credentials it has stay valid elsewhere",
+			p.seen.Instance.Profile)
+	}
+}
+
+// wait is a duration as people say it.
+func wait(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= day && d%day == 0 {
+		return fmt.Sprintf("%d days", d/day)
+	}
+	return fmt.Sprintf("%d s", int(d.Seconds()))
+}
+
+func (p *planner) status() Status {
+	pending := slices.ContainsFunc(p.record.Steps, func(s StepState) bool { return s.State == Pending })
+	partial := slices.ContainsFunc(p.record.Exposure, func(e Exposure) bool { return e.Kind.partial() })
+	switch {
+	case pending:
+		return Containing
+	case partial:
+		return PartiallyContained
+	default:
+		return Contained
+	}
+}

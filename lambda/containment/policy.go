@@ -1,0 +1,175 @@
+package containment
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"tourniquet/lambda/guardduty"
+)
+
+// Verdict is what was decided: to act, or a named reason not to.
+type Verdict string
+
+// The verdicts. Those after Expire are reasons not to act.
+const (
+	Contain       Verdict = "contain"
+	Release       Verdict = "release"
+	Reconcile     Verdict = "reconcile"
+	Expire        Verdict = "expire"
+	NotActionable Verdict = "not-actionable"
+	Exempt        Verdict = "exempt"
+	Sample        Verdict = "sample"
+	OtherAccount  Verdict = "other-account"
+	Held          Verdict = "held"
+	ObservedOnly  Verdict = "observed" // observe mode, dry run
+)
+
+// A Decision is a verdict and why, in words for people.
+type Decision struct {
+	Verdict Verdict
+	Reason  string
+}
+
+// DefaultMinSeverity is where GuardDuty's "High" begins.
+// https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings-severity.html
+const DefaultMinSeverity = 7.0
+
+// Policy is what an operator decides about when to contain.
+type Policy struct {
+	Account      string // the function's own; empty: any
+	Region       string // likewise
+	MinSeverity  float64
+	Types        TypeSet
+	ExemptTag    Tag
+	MaxContained int // how many instances events may have contained at once
+}
+
+// A Tag selects instances by a tag.
+type Tag struct {
+	Key   string
+	Value string // empty: any value
+}
+
+// matches reports whether tags have the tag.
+func (t Tag) matches(tags map[string]string) bool {
+	v, ok := tags[t.Key]
+	return ok && (t.Value == "" || t.Value == v)
+}
+
+// Decide judges a finding by what it says itself, before anything is observed.
+func (p Policy) Decide(f guardduty.Finding) Decision {
+	what := fmt.Sprintf("%s, severity %.1f", f.Type, f.Severity)
+	if d := p.concerns(f); d.Verdict != Contain {
+		return Decision{d.Verdict, what + ": " + d.Reason}
+	}
+	if f.Origin == guardduty.SecurityHub { // a person chose the finding
+		return Decision{Contain, what + ", sent by an analyst from Security Hub"}
+	}
+	if why := p.refuses(f); why != "" {
+		return Decision{NotActionable, what + ": " + why}
+	}
+	return Decision{Contain, what}
+}
+
+// concerns judges whether a finding is real, and of an instance here.
+func (p Policy) concerns(f guardduty.Finding) Decision {
+	switch {
+	case p.Account != "" && f.AccountID != "" && f.AccountID != p.Account:
+		return Decision{OtherAccount, fmt.Sprintf("the finding is of account %s, this function acts in %s", f.AccountID, p.Account)}
+	case p.Region != "" && f.Region != "" && f.Region != p.Region:
+		return Decision{NotActionable, fmt.Sprintf("the finding is of Region %s, this function acts in %s", f.Region, p.Region)}
+	case f.Sample:
+		return Decision{Sample, "a sample finding: the pipeline works, nothing was changed"}
+	case f.Archived:
+		return Decision{NotActionable, "the finding is archived"}
+	case len(f.Instances) == 0:
+		return Decision{NotActionable, fmt.Sprintf("the finding names no EC2 instance (resource type %q)", f.ResourceType)}
+	default:
+		return Decision{Verdict: Contain}
+	}
+}
+
+// refuses is why GuardDuty's finding does not suffice to contain, or empty.
+func (p Policy) refuses(f guardduty.Finding) string {
+	if !onInstance(f) && !slices.Contains(p.Types.Add, f.Type) {
+		return fmt.Sprintf("the finding is on a resource of type %q, whose host others may share; contain the instance by hand if it must be",
+			f.ResourceType)
+	}
+	if why := p.Types.refuses(f); why != "" {
+		return why
+	}
+	if f.Severity < p.MinSeverity {
+		return fmt.Sprintf("below the severity floor of %.1f", p.MinSeverity)
+	}
+	return ""
+}
+
+// onInstance reports whether a finding is on the instances that it names, and not
+// on something that merely ran there or used their credentials.
+func onInstance(f guardduty.Finding) bool {
+	return f.ResourceType == "" || f.ResourceType == "Instance" || f.ResourceType == "AttackSequence"
+}
+
+// Admit judges an incident by the instance as observed and the ledger as read.
+func (p Policy) Admit(in Incident, seen Network, known Known) Decision {
+	i := seen.Instance
+	switch {
+	case !seen.Exists():
+		return Decision{NotActionable, fmt.Sprintf("%s does not exist in this account and Region", in.Instance)}
+	case i.State == "terminated" || len(seen.Interfaces) == 0:
+		return Decision{NotActionable, fmt.Sprintf("%s is %s and has no network interface", i.ID, i.State)}
+	case p.ExemptTag.Key != "" && p.ExemptTag.matches(i.Tags):
+		return Decision{Exempt, fmt.Sprintf("%s carries the exempt tag %s", i.ID, p.ExemptTag.Key)}
+	case !in.ByPerson && stale(in, known):
+		return Decision{NotActionable, fmt.Sprintf("last seen %s, before the instance's release at %s",
+			in.seen().UTC().Format(time.RFC3339), known.Record.Released.UTC().Format(time.RFC3339))}
+	}
+	return Decision{Contain, in.Reason}
+}
+
+// stale reports whether all that the incident's findings saw was before the
+// instance's release, or in the same second: findings are no more precise.
+func stale(in Incident, known Known) bool {
+	r := known.Record
+	if r == nil || r.Status != Released || in.seen().IsZero() {
+		return false
+	}
+	return !in.seen().Truncate(time.Second).After(r.Released.Truncate(time.Second))
+}
+
+// A TypeSet is the finding types that are contained automatically: those that the
+// table of package guardduty says to, changed by what an operator adds or removes.
+// Exact types only. A wildcard would sooner or later take in findings about our
+// own hardening, which GuardDuty's custom detection rules raise.
+type TypeSet struct {
+	Add    []string
+	Remove []string
+}
+
+// refuses is why a finding of this type and role is not contained, or empty.
+func (s TypeSet) refuses(f guardduty.Finding) string {
+	t, known := guardduty.LookUp(f.Type)
+	switch {
+	case slices.Contains(s.Remove, f.Type):
+		return "the configuration takes this finding type out"
+	case known && t.Response == guardduty.Never:
+		return "this finding type is never contained on an event: " + t.Why
+	case known && t.ActorOnly && f.Role != "ACTOR":
+		return fmt.Sprintf("the instance is the %s, and anyone can attack it: contained only as ACTOR", orUnknown(f.Role))
+	case slices.Contains(s.Add, f.Type):
+		return ""
+	case !known:
+		return "this finding type is not in the list of types to contain"
+	case t.Response != guardduty.Contain:
+		return "this finding type is contained only when configured: " + t.Why
+	}
+	return ""
+}
+
+func orUnknown(role string) string {
+	if role == "" {
+		return "party of unknown role"
+	}
+	return role
+}

@@ -1,0 +1,151 @@
+package containment
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tourniquet/lambda/guardduty"
+)
+
+const (
+	account = "111122223333"
+	region  = "eu-central-1"
+)
+
+func policy() Policy {
+	return Policy{Account: account, Region: region, MinSeverity: DefaultMinSeverity, ExemptTag: Tag{Key: "tourniquet:exempt"}, MaxContained: 25}
+}
+
+func finding(change func(*guardduty.Finding)) guardduty.Finding {
+	f := guardduty.Finding{
+		ID: "f1", AccountID: account, Region: region, Type: "Backdoor:EC2/C&CActivity.B", Severity: 8, Role: "ACTOR",
+		ResourceType: "Instance", Origin: guardduty.GuardDuty, Instances: []guardduty.Instance{{ID: "i-0aaaaaaaaaaaaaaa1"}},
+	}
+	change(&f)
+	return f
+}
+
+func TestDecision(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(*guardduty.Finding)
+		policy func(*Policy)
+		want   Verdict
+		reason string
+	}{
+		"a backdoor": {want: Contain, reason: "severity 8.0"},
+		"another account's": {
+			change: func(f *guardduty.Finding) { f.AccountID = "999999999999" }, want: OtherAccount, reason: "999999999999",
+		},
+		"another Region's": {
+			change: func(f *guardduty.Finding) { f.Region = "us-east-1" }, want: NotActionable, reason: "us-east-1",
+		},
+		"a sample":  {change: func(f *guardduty.Finding) { f.Sample = true }, want: Sample, reason: "pipeline works"},
+		"archived":  {change: func(f *guardduty.Finding) { f.Archived = true }, want: NotActionable, reason: "archived"},
+		"no EC2":    {change: func(f *guardduty.Finding) { f.Instances = nil; f.ResourceType = "S3Bucket" }, want: NotActionable, reason: "S3Bucket"},
+		"too low":   {change: func(f *guardduty.Finding) { f.Severity = 6.9 }, want: NotActionable, reason: "floor of 7.0"},
+		"on a line": {change: func(f *guardduty.Finding) { f.Severity = 7 }, want: Contain},
+		"a container's host": {
+			change: func(f *guardduty.Finding) { f.ResourceType = "Container" }, want: NotActionable, reason: "others may share",
+		},
+		"anyone can probe a port": {
+			change: func(f *guardduty.Finding) { f.Type, f.Severity = "Recon:EC2/PortProbeEMRUnprotectedPort", 8 }, want: NotActionable,
+		},
+		"brute force on the instance": {
+			change: func(f *guardduty.Finding) { f.Type, f.Role = "UnauthorizedAccess:EC2/SSHBruteForce", "TARGET" }, want: NotActionable, reason: "ACTOR",
+		},
+		"brute force by the instance": {
+			change: func(f *guardduty.Finding) { f.Type = "UnauthorizedAccess:EC2/SSHBruteForce" }, want: Contain,
+		},
+		"our own hardening": {
+			change: func(f *guardduty.Finding) { f.Type = "DefenseImpairment:EC2/DisableOrModifyTools" }, want: NotActionable, reason: "never contained",
+		},
+		"our own hardening, configured all the same": {
+			change: func(f *guardduty.Finding) { f.Type = "DefenseImpairment:EC2/DisableOrModifyTools" },
+			policy: func(p *Policy) { p.Types.Add = []string{"DefenseImpairment:EC2/DisableOrModifyTools"} },
+			want:   NotActionable, reason: "never contained",
+		},
+		"a type of tomorrow": {
+			change: func(f *guardduty.Finding) { f.Type = "Backdoor:EC2/Tomorrow" }, want: NotActionable, reason: "not in the list",
+		},
+		"a type of tomorrow, configured": {
+			change: func(f *guardduty.Finding) { f.Type = "Backdoor:EC2/Tomorrow" },
+			policy: func(p *Policy) { p.Types.Add = []string{"Backdoor:EC2/Tomorrow"} }, want: Contain,
+		},
+		"a type for policy": {
+			change: func(f *guardduty.Finding) { f.Type = "Trojan:EC2/DropPoint" }, want: NotActionable, reason: "only when configured",
+		},
+		"a type for policy, configured": {
+			change: func(f *guardduty.Finding) { f.Type = "Trojan:EC2/DropPoint" },
+			policy: func(p *Policy) { p.Types.Add = []string{"Trojan:EC2/DropPoint"} }, want: Contain,
+		},
+		"a type taken out": {
+			policy: func(p *Policy) { p.Types.Remove = []string{"Backdoor:EC2/C&CActivity.B"} }, want: NotActionable, reason: "takes this finding type out",
+		},
+		"brute force on the instance, configured": {
+			change: func(f *guardduty.Finding) { f.Type, f.Role = "UnauthorizedAccess:EC2/SSHBruteForce", "TARGET" },
+			policy: func(p *Policy) { p.Types.Add = []string{"UnauthorizedAccess:EC2/SSHBruteForce"} }, want: NotActionable, reason: "ACTOR",
+		},
+		"an analyst's choice": {
+			change: func(f *guardduty.Finding) {
+				f.Origin, f.Severity, f.Type = guardduty.SecurityHub, 2, "Trojan:EC2/DropPoint"
+			}, want: Contain, reason: "analyst",
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := policy()
+			if tc.policy != nil {
+				tc.policy(&p)
+			}
+			if tc.change == nil {
+				tc.change = func(*guardduty.Finding) {}
+			}
+			got := p.Decide(finding(tc.change))
+			if got.Verdict != tc.want || !strings.Contains(got.Reason, tc.reason) {
+				t.Errorf("got %s (%s), want %s (…%s…)", got.Verdict, got.Reason, tc.want, tc.reason)
+			}
+		})
+	}
+}
+
+func TestAdmit(t *testing.T) {
+	t.Parallel()
+	released := time.Date(2026, 11, 23, 12, 0, 0, 700e6, time.UTC)
+	at := func(d time.Duration) Incident {
+		return Incident{Instance: "i-1", Findings: []FindingRef{{ID: "f", Seen: released.Truncate(time.Second).Add(d)}}}
+	}
+	running := Network{Instance: Instance{ID: "i-1", Account: account, State: "running"}, Interfaces: []Interface{{ID: "eni-1"}}}
+	exempt := running
+	exempt.Instance.Tags = map[string]string{"tourniquet:exempt": ""}
+	stopped := running
+	stopped.Instance.State = "stopped"
+	terminated := running
+	terminated.Instance.State, terminated.Interfaces = "terminated", nil
+	was := Known{Record: &Record{Status: Released, Released: released}}
+	byPerson := at(-time.Hour)
+	byPerson.ByPerson = true
+	tests := map[string]struct {
+		in    Incident
+		seen  Network
+		known Known
+		want  Verdict
+	}{
+		"running":                       {at(0), running, Known{}, Contain},
+		"stopped keeps its interfaces":  {at(0), stopped, Known{}, Contain},
+		"unknown":                       {at(0), Network{}, Known{}, NotActionable},
+		"terminated":                    {at(0), terminated, Known{}, NotActionable},
+		"exempt":                        {at(0), exempt, Known{}, Exempt},
+		"seen before the release":       {at(-time.Second), running, was, NotActionable},
+		"seen in the release's second":  {at(0), running, was, NotActionable},
+		"seen after the release":        {at(time.Second), running, was, Contain},
+		"a person asks after a release": {byPerson, running, was, Contain},
+	}
+	for name, tc := range tests {
+		if got := policy().Admit(tc.in, tc.seen, tc.known); got.Verdict != tc.want {
+			t.Errorf("%s: got %s (%s), want %s", name, got.Verdict, got.Reason, tc.want)
+		}
+	}
+}

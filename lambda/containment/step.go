@@ -1,0 +1,93 @@
+package containment
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// A Step is one reversible change to one AWS resource. Steps are data: package
+// vpc applies them, package ledger stores them.
+type Step interface {
+	// ID names the step within its incident. It is the same on every attempt,
+	// so a retried invocation recognizes its own work.
+	ID() string
+	step() // only this package defines steps
+}
+
+// A Quarantine replaces all security groups of one network interface by the
+// quarantine security group of its VPC.
+type Quarantine struct {
+	Interface string   // the network interface's id
+	Before    []string // the groups to restore on release, sorted; empty when nobody knows them
+	Group     string   // the quarantine security group; empty in a preview of a VPC that has none yet
+}
+
+// A Denial adds one deny entry for all protocols to a network ACL.
+type Denial struct {
+	VPC       string // the VPC of the ACL
+	ACL       string
+	Direction Direction
+	Number    int // the entry's rule number
+	Prefix    netip.Prefix
+}
+
+// ID is "quarantine/" and the interface.
+func (q Quarantine) ID() string { return "quarantine/" + q.Interface }
+
+// ID names the ACL, the direction and the prefix, and leaves out the number: a
+// denial that had to move to another number is still the same step.
+func (d Denial) ID() string {
+	return fmt.Sprintf("denial/%s/%s/%s", d.ACL, d.Direction, d.Prefix)
+}
+
+func (Quarantine) step() {}
+func (Denial) step()     {}
+
+// Entry is the network ACL entry that the denial adds.
+func (d Denial) Entry() Entry {
+	return Entry{Number: d.Number, Direction: d.Direction, Prefix: d.Prefix, AllTraffic: true}
+}
+
+// Slot is the place in the network ACL that the denial takes.
+func (d Denial) Slot() SlotKey {
+	return SlotKey{VPC: d.VPC, ACL: d.ACL, Direction: d.Direction, Number: d.Number}
+}
+
+// State says how far a step has come.
+type State string
+
+// The states of a step. A planned one is only shown (observe mode, dry run); a
+// pending one is recorded and not yet seen in the network.
+const (
+	Planned          State = "planned"
+	Pending          State = "pending"
+	Applied          State = "applied"
+	Failed           State = "failed"
+	Lingering        State = "lingering"
+	Restored         State = "restored"
+	Removed          State = "removed"
+	ChangedElsewhere State = "changed-by-someone-else"
+	Gone             State = "gone"
+)
+
+// A StepState is a step and how far it has come.
+type StepState struct {
+	Step  Step
+	State State
+	Note  string // why, where the state needs a reason: a refusal of EC2, for one
+}
+
+// equal reports whether both say the same of the same step.
+func (s StepState) equal(o StepState) bool {
+	if s.State != o.State || s.Note != o.Note {
+		return false
+	}
+	switch a := s.Step.(type) {
+	case Quarantine:
+		b, ok := o.Step.(Quarantine)
+		return ok && a.Interface == b.Interface && a.Group == b.Group && slices.Equal(a.Before, b.Before)
+	default:
+		return s.Step == o.Step
+	}
+}
