@@ -1,0 +1,88 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	got, err := Parse(map[string]string{Table: "ledger", MaxContained: "", NeverDeny: " "})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Table: "ledger", Mode: Enforce, MinSeverity: 7, ExemptTag: Tag{Key: "tourniquet:exempt"},
+		MaxContained: 25, ACLQuota: 20, LedgerWait: Wait(3 * time.Second),
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("defaults (-want +got):\n%s", d)
+	}
+}
+
+func TestEverySetting(t *testing.T) {
+	t.Parallel()
+	got, err := Parse(map[string]string{
+		Table: "ledger", Mode: "observe", MinSeverity: "4.5", ExemptTag: "env=prod", MaxContained: "3", ACLQuota: "40",
+		FindingTypes: "Trojan:EC2/DropPoint, -UnauthorizedAccess:EC2/TorClient,+Backdoor:EC2/Spambot",
+		NeverDeny:    "203.0.113.0/24, 2001:db8::/32", LedgerWait: "500ms",
+		TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Table: "ledger", Mode: Observe, MinSeverity: 4.5, ExemptTag: Tag{Key: "env", Value: "prod"}, MaxContained: 3, ACLQuota: 40,
+		FindingTypes: Types{
+			Add:    []string{"Trojan:EC2/DropPoint", "Backdoor:EC2/Spambot"},
+			Remove: []string{"UnauthorizedAccess:EC2/TorClient"},
+		},
+		NeverDeny:  Prefixes{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")},
+		LedgerWait: Wait(500 * time.Millisecond), TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
+	}
+	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
+		t.Errorf("settings (-want +got):\n%s", d)
+	}
+}
+
+func TestProblemsAreReportedTogetherByName(t *testing.T) {
+	t.Parallel()
+	_, err := Parse(map[string]string{
+		Mode: "on", MinSeverity: "11", FindingTypes: "*:EC2/*", ExemptTag: "=x", NeverDeny: "10.0.0.1/8",
+		MaxContained: "0", ACLQuota: "50", LedgerWait: "soon", TopicARN: "tourniquet",
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, name := range []string{Table, Mode, MinSeverity, FindingTypes, ExemptTag, NeverDeny, MaxContained, ACLQuota, LedgerWait, TopicARN} {
+		if !strings.Contains(err.Error(), name+": ") {
+			t.Errorf("the error doesn't name %s: %v", name, err)
+		}
+	}
+}
+
+func TestRefusedValues(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, value, reason string }{
+		{MinSeverity, "NaN", "from 1 to 10"},
+		{MinSeverity, "high", "from 1 to 10"},
+		{FindingTypes, "EC2", "no finding type"},
+		{FindingTypes, "Recon:EC2/PortProbeUnprotectedPort", "anyone"},
+		{NeverDeny, "10.0.0.1", "no CIDR"},
+		{NeverDeny, "10.0.0.1/8", "did you mean 10.0.0.0/8"},
+		{MaxContained, "-1", "above 0"},
+		{LedgerWait, "-3s", "above 0"},
+		{Mode, "false", "enforce or observe"},
+	}
+	for _, tc := range tests {
+		_, err := Parse(map[string]string{Table: "ledger", tc.name: tc.value})
+		if err == nil || !strings.Contains(err.Error(), tc.reason) {
+			t.Errorf("%s=%s: got %v, want …%s…", tc.name, tc.value, err, tc.reason)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package ledger
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"tourniquet/lambda/containment"
+)
+
+var ops = []containment.SlotOp{containment.Reserve, containment.Hold, containment.Settle, containment.GiveUp}
+
+// check refuses a change that makes no sense whatever the ledger holds. DynamoDB
+// would refuse most of them too, in words that name no slot and no instance.
+func check(c containment.Change) error {
+	r := c.Record
+	switch {
+	case r.Instance == "" || r.Generation < 1 || r.Version < 0:
+		return fmt.Errorf("no containment's record: instance %q, generation %d, version %d", r.Instance, r.Generation, r.Version)
+	case c.Event.Instance != r.Instance:
+		return fmt.Errorf("the event is of instance %q, the record of %q", c.Event.Instance, r.Instance)
+	case c.Count < -1 || c.Count > 1:
+		return fmt.Errorf("one containment can't count as %d", c.Count)
+	}
+	seen := map[containment.SlotKey]bool{}
+	for _, s := range c.Slots {
+		k := slotKey(s.Slot.SlotKey)
+		switch {
+		case seen[s.Slot.SlotKey]:
+			return fmt.Errorf("two changes to slot %s", k)
+		case !s.Slot.Prefix.IsValid():
+			return fmt.Errorf("slot %s has no valid prefix", k)
+		case !slices.Contains(ops, s.Op):
+			return fmt.Errorf("slot %s: unknown change %q", k, s.Op)
+		case s.Op == containment.GiveUp && !slices.Contains(s.Slot.Holders, r.Holder()):
+			return fmt.Errorf("%s can't give up slot %s, which it doesn't hold", r.Holder(), k)
+		}
+		seen[s.Slot.SlotKey] = true
+	}
+	return nil
+}
+
+// follows is why a containment can't take the place of the one that is stored,
+// or nil. Nothing stored is the zero item.
+func (i containmentItem) follows(stored containmentItem) error {
+	if err := stored.check(); err != nil {
+		return err
+	}
+	if i.Version != stored.Version+1 {
+		return conflict(i.key)
+	}
+	for eni, groups := range i.Originals {
+		if recorded, ok := stored.Originals[eni]; ok && recorded != groups {
+			return fmt.Errorf("item %s: the groups of %s to restore are recorded as [%s] and can't become [%s]",
+				i.key, eni, recorded, groups)
+		}
+	}
+	return nil
+}
+
+// pointer is the item that says that the instance's containment is open.
+func pointer(i containmentItem) pointerItem {
+	return pointerItem{header{pointerKey(i.Instance), schemaVersion}, i.Instance, i.Generation}
+}
+
+// known is what has been read, as the domain knows it.
+func known(latest containmentItem, slots []slotItem) (containment.Known, error) {
+	var k containment.Known
+	if latest.Generation > 0 {
+		if err := latest.check(); err != nil {
+			return k, err
+		}
+		r, err := latest.record()
+		if err != nil {
+			return k, err
+		}
+		k.Record = &r
+	}
+	for _, i := range slots {
+		if err := i.check(); err != nil {
+			return k, err
+		}
+	}
+	var err error
+	if k.Slots, err = convert(slots, slotItem.slot); err != nil {
+		return containment.Known{}, err
+	}
+	slices.SortFunc(k.Slots, bySlotKey)
+	return k, nil
+}
+
+func bySlotKey(a, b containment.Slot) int {
+	return cmp.Or(
+		cmp.Compare(a.VPC, b.VPC), cmp.Compare(a.ACL, b.ACL),
+		cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Number, b.Number),
+	)
+}
+
+// without is the holders less one.
+func without(holders []string, holder string) []string {
+	return slices.DeleteFunc(slices.Clone(holders), func(h string) bool { return h == holder })
+}
+
+func conflict(k key) error { return fmt.Errorf("item %s: %w", k, containment.ErrConflict) }
+
+// worst is the error that says most about what to do next: with a newer record
+// nothing helps, after a conflict a new look does, and the guard's word counts
+// only when nothing else moved.
+func worst(errs []error) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	rank := func(err error) int {
+		for i, target := range []error{containment.ErrNewerRecord, containment.ErrConflict, containment.ErrGuard} {
+			if errors.Is(err, target) {
+				return i
+			}
+		}
+		return len(errs) + 3
+	}
+	return slices.MinFunc(errs, func(a, b error) int { return rank(a) - rank(b) })
+}

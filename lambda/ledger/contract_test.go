@@ -1,0 +1,721 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/guardduty"
+)
+
+// A subject is an empty ledger to be tested.
+type subject struct {
+	ledger
+	// age makes an item one that a later version of this program wrote.
+	age func(t *testing.T, k key)
+}
+
+type ledger interface {
+	containment.Ledger
+	Open(ctx context.Context) ([]string, error)
+	History(ctx context.Context, instance string) ([]containment.Event, error)
+	GuardCount(ctx context.Context) (int, error)
+}
+
+// testLedger is what every ledger has to do. It keeps Memory honest: the tests of
+// the other packages rely on it. What an emulator of DynamoDB is known to get
+// wrong is left out by name.
+func testLedger(t *testing.T, newLedger func(t *testing.T) subject, except ...string) {
+	for name, test := range map[string]func(t *testing.T, l subject){
+		"reads_back_what_was_written": testReadsBack,
+		"version":                     testVersion,
+		"version_of_nothing":          testVersionOfNothing,
+		"originals":                   testOriginals,
+		"one_of_many_wins":            testOneWins,
+		"guard":                       testGuard,
+		"guard_at_once":               testGuardAtOnce,
+		"reserve":                     testReserve,
+		"reserve_at_once":             testReserveAtOnce,
+		"holders":                     testHolders,
+		"settle":                      testSettle,
+		"many_slots":                  testManySlots,
+		"many_slots_lost_race":        testManySlotsLostRace,
+		"events":                      testEvents,
+		"open":                        testOpen,
+		"generations":                 testGenerations,
+		"newer_schema":                testNewerSchema,
+		"senseless_changes":           testSenseless,
+		"copies":                      testCopies,
+		"canceled":                    testCanceled,
+	} {
+		if !slices.Contains(except, name) {
+			t.Run(name, func(t *testing.T) { test(t, newLedger(t)) })
+		}
+	}
+}
+
+func TestMemory(t *testing.T) {
+	testLedger(t, func(*testing.T) subject {
+		m := &Memory{}
+		return subject{m, func(t *testing.T, k key) { age(t, m, k) }}
+	})
+}
+
+func age(t *testing.T, m *Memory, k key) {
+	t.Helper()
+	if i, ok := m.containments[k]; ok {
+		i.Schema++
+		m.containments[k] = i
+	} else if i, ok := m.slots[k]; ok {
+		i.Schema++
+		m.slots[k] = i
+	} else if i, ok := m.pointers[k]; ok {
+		i.Schema++
+		m.pointers[k] = i
+	} else if k == guardKey {
+		m.guard.Schema++
+	} else {
+		t.Fatalf("there is no item %s", k)
+	}
+}
+
+var (
+	noon     = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
+	comparer = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+)
+
+// record is a containment's first version, with something in every field.
+func record(instance string) containment.Record {
+	return containment.Record{
+		Instance: instance, Generation: 1, Status: containment.Containing, Reason: "Backdoor:EC2/C&CActivity.B, severity 8.0",
+		Findings: []containment.FindingRef{
+			{ID: "f-1", Type: "Backdoor:EC2/C&CActivity.B", Severity: 8, Seen: noon.Truncate(time.Second)},
+			{ID: "f-2", Type: "Trojan:EC2/DropPoint", Severity: 5.5},
+		},
+		Peers: []guardduty.Peer{
+			{Addr: netip.MustParseAddr("198.51.100.7"), Direction: guardduty.Outbound, Protocol: "TCP", LocalPort: 49152, RemotePort: 443, Interface: "eni-1"},
+			{Addr: netip.MustParseAddr("2001:db8::7")},
+		},
+		Unreadable: []string{"not an address"},
+		Steps: []containment.StepState{
+			{Step: containment.Denial{VPC: "vpc-1", ACL: "acl-1", Direction: containment.In, Number: 90, Prefix: netip.MustParsePrefix("198.51.100.7/32")}, State: containment.Pending},
+			{Step: quarantineOf("eni-1", "sg-ssh", "sg-web"), State: containment.Pending},
+			{Step: containment.Quarantine{Interface: "eni-2"}, State: containment.Failed, Note: "EC2 refuses"},
+		},
+		Exposure: []containment.Exposure{{Kind: containment.ResolverDNS, Detail: "DNS goes on"}},
+		Opened:   noon, Updated: noon.Add(time.Second), Contained: noon.Add(2 * time.Second), Released: noon.Add(3 * time.Second),
+	}
+}
+
+func quarantineOf(eni string, before ...string) containment.Quarantine {
+	return containment.Quarantine{Interface: eni, Before: before, Group: "sg-quarantine"}
+}
+
+// change is a change to a record and slots, with an event of its own.
+func change(r containment.Record, slots ...containment.SlotChange) containment.Change {
+	return containment.Change{Record: r, Slots: slots, Event: event(r.Instance, fmt.Sprintf("g%d-v%d", r.Generation, r.Version+1))}
+}
+
+func event(instance, id string) containment.Event {
+	return containment.Event{
+		Instance: instance, Time: noon, ID: id, Verdict: containment.Contain, Reason: "because", Finding: "f-1", Request: "r-1",
+		Changes: []string{"quarantine/eni-1 pending"},
+	}
+}
+
+func slot(number int, holders ...string) containment.Slot {
+	return containment.Slot{
+		SlotKey: containment.SlotKey{VPC: "vpc-1", ACL: "acl-1", Direction: containment.In, Number: number},
+		Prefix:  netip.MustParsePrefix("198.51.100.7/32"), Holders: holders, State: containment.SlotReserved, Since: noon,
+	}
+}
+
+func op(o containment.SlotOp, s containment.Slot) containment.SlotChange {
+	return containment.SlotChange{Slot: s, Op: o}
+}
+
+func (l subject) commit(t *testing.T, c containment.Change) {
+	t.Helper()
+	if err := l.Commit(t.Context(), c); err != nil {
+		t.Fatalf("Commit: %v", err)
+	}
+}
+
+// refuse commits a change that must be refused and leave everything as it is.
+func (l subject) refuse(t *testing.T, c containment.Change, want error) {
+	t.Helper()
+	before := l.all(t)
+	err := l.Commit(t.Context(), c)
+	if !errors.Is(err, want) {
+		t.Errorf("Commit: got %v, want %v", err, want)
+	}
+	if diff := cmp.Diff(before, l.all(t), comparer); diff != "" {
+		t.Errorf("a refused change was made (-before +after):\n%s", diff)
+	}
+}
+
+func (l subject) load(t *testing.T, instance string) containment.Known {
+	t.Helper()
+	k, err := l.Load(t.Context(), instance, []string{"vpc-1", "vpc-2", "vpc-1"})
+	if err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	return k
+}
+
+func (l subject) slots(t *testing.T) []containment.Slot {
+	t.Helper()
+	return l.load(t, "i-none").Slots
+}
+
+func (l subject) wantSlots(t *testing.T, want ...containment.Slot) {
+	t.Helper()
+	if diff := cmp.Diff(want, l.slots(t), comparer); diff != "" {
+		t.Errorf("slots (-want +got):\n%s", diff)
+	}
+}
+
+func (l subject) guarded(t *testing.T) int {
+	t.Helper()
+	n, err := l.GuardCount(t.Context())
+	if err != nil {
+		t.Fatalf("GuardCount: %v", err)
+	}
+	return n
+}
+
+func (l subject) open(t *testing.T) []string {
+	t.Helper()
+	open, err := l.Open(t.Context())
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	return open
+}
+
+func (l subject) history(t *testing.T, instance string) []containment.Event {
+	t.Helper()
+	events, err := l.History(t.Context(), instance)
+	if err != nil {
+		t.Fatalf("History: %v", err)
+	}
+	return events
+}
+
+// all is what can be read without meeting a newer item.
+func (l subject) all(t *testing.T) any {
+	t.Helper()
+	known, loadErr := l.Load(t.Context(), "i-1", []string{"vpc-1"})
+	open, openErr := l.Open(t.Context())
+	count, countErr := l.GuardCount(t.Context())
+	return []any{
+		known, open, count, l.history(t, "i-1"),
+		errors.Is(loadErr, containment.ErrNewerRecord), errors.Is(openErr, containment.ErrNewerRecord), errors.Is(countErr, containment.ErrNewerRecord),
+	}
+}
+
+func testReadsBack(t *testing.T, l subject) {
+	if diff := cmp.Diff(containment.Known{}, l.load(t, "i-1")); diff != "" {
+		t.Errorf("an empty ledger (-want +got):\n%s", diff)
+	}
+	first := record("i-1")
+	c := change(first,
+		op(containment.Reserve, slot(90, "i-1#1")),
+		op(containment.Reserve, slot(100, "i-1#1")), // before 90 as text
+		op(containment.Reserve, containment.Slot{
+			SlotKey: containment.SlotKey{VPC: "vpc-2", ACL: "acl-2", Direction: containment.Out, Number: 7},
+			Prefix:  netip.MustParsePrefix("2001:db8::/64"), Holders: []string{"i-1#1"}, State: containment.SlotReserved, Since: noon,
+		}))
+	l.commit(t, c)
+	want := containment.Known{Record: &first, Slots: []containment.Slot{c.Slots[0].Slot, c.Slots[1].Slot, c.Slots[2].Slot}}
+	want.Record.Version = 1
+	if diff := cmp.Diff(want, l.load(t, "i-1"), comparer); diff != "" {
+		t.Errorf("the first version (-want +got):\n%s", diff)
+	}
+
+	second := containment.Record{ // with as little as possible
+		Instance: "i-1", Generation: 1, Version: 1, Status: containment.Contained,
+		Steps: []containment.StepState{{Step: quarantineOf("eni-1", "sg-ssh", "sg-web"), State: containment.Applied}},
+	}
+	l.commit(t, change(second))
+	want.Record = &second
+	want.Record.Version = 2
+	if diff := cmp.Diff(want, l.load(t, "i-1"), comparer); diff != "" {
+		t.Errorf("the second version (-want +got):\n%s", diff)
+	}
+
+	elsewhere, err := l.Load(t.Context(), "i-1", []string{"vpc-2"})
+	if err != nil || len(elsewhere.Slots) != 1 || elsewhere.Slots[0].VPC != "vpc-2" {
+		t.Errorf("Load of one VPC: got %v, %v", elsewhere.Slots, err)
+	}
+}
+
+func testVersion(t *testing.T, l subject) {
+	r := record("i-1")
+	l.commit(t, change(r))
+	again := change(r, op(containment.Reserve, slot(90, "i-1#1")))
+	again.Event.ID, again.Count, again.Limit = "another", 1, 25
+	l.refuse(t, again, containment.ErrConflict)
+	r.Version = 1
+	l.commit(t, change(r))
+	again.Record = r
+	l.refuse(t, again, containment.ErrConflict)
+	again.Record.Version = 3
+	l.refuse(t, again, containment.ErrConflict)
+	if got := l.load(t, "i-1").Record.Version; got != 2 {
+		t.Errorf("got version %d, want 2", got)
+	}
+}
+
+func testVersionOfNothing(t *testing.T, l subject) {
+	r := record("i-1")
+	r.Version = 1
+	l.refuse(t, change(r), containment.ErrConflict)
+}
+
+func testOriginals(t *testing.T, l subject) {
+	step := func(eni string, before ...string) containment.StepState {
+		return containment.StepState{Step: quarantineOf(eni, before...), State: containment.Pending}
+	}
+	next := func(version int, steps ...containment.StepState) containment.Change {
+		return change(containment.Record{Instance: "i-1", Generation: 1, Version: version, Status: containment.Containing, Steps: steps})
+	}
+	refuse := func(c containment.Change) {
+		t.Helper()
+		before := l.all(t)
+		err := l.Commit(t.Context(), c)
+		if err == nil || errors.Is(err, containment.ErrConflict) || !strings.Contains(err.Error(), "eni-1") {
+			t.Errorf("got %v, want an error that names the interface and is no conflict", err)
+		}
+		if diff := cmp.Diff(before, l.all(t), comparer); diff != "" {
+			t.Errorf("a refused change was made (-before +after):\n%s", diff)
+		}
+	}
+	l.commit(t, next(0, step("eni-1", "sg-1", "sg-2")))
+	refuse(next(1, step("eni-1", "sg-quarantine")))
+	refuse(next(1, step("eni-1", "sg-1")))
+	refuse(next(1, step("eni-1")))
+	l.commit(t, next(1, step("eni-1", "sg-1", "sg-2"), step("eni-2", "sg-3"), step("eni-3")))
+	l.commit(t, next(2, step("eni-2", "sg-3")))
+	refuse(next(3, step("eni-1", "sg-quarantine"), step("eni-2", "sg-3")))
+	l.commit(t, next(3, step("eni-1", "sg-1", "sg-2"), step("eni-2", "sg-3")))
+	l.refuse(t, next(3, step("eni-1", "sg-quarantine")), containment.ErrConflict) // late, and wrong
+}
+
+// atOnce calls n functions at the same time and counts their answers: nil, lost
+// races and refusals of the guard.
+func atOnce(t *testing.T, n int, call func(n int) error) (done, conflicts, refusals int) {
+	t.Helper()
+	errs := make([]error, n)
+	start := make(chan struct{})
+	var g sync.WaitGroup
+	for n := range n {
+		g.Go(func() {
+			<-start
+			errs[n] = call(n)
+		})
+	}
+	close(start)
+	g.Wait()
+	for _, err := range errs {
+		switch {
+		case err == nil:
+			done++
+		case errors.Is(err, containment.ErrConflict):
+			conflicts++
+		case errors.Is(err, containment.ErrGuard):
+			refusals++
+		default:
+			t.Errorf("Commit: %v", err)
+		}
+	}
+	return done, conflicts, refusals
+}
+
+func testOneWins(t *testing.T, l subject) {
+	for version := range 3 {
+		const writers = 12
+		done, conflicts, _ := atOnce(t, writers, func(n int) error {
+			r := record("i-1")
+			r.Version, r.Reason = version, fmt.Sprint("writer ", n)
+			c := change(r)
+			c.Event.ID = fmt.Sprintf("v%d-%d", version, n)
+			return l.Commit(t.Context(), c)
+		})
+		if done != 1 || conflicts != writers-1 {
+			t.Errorf("version %d: %d done and %d conflicts, want 1 and %d", version, done, conflicts, writers-1)
+		}
+		if got := len(l.history(t, "i-1")); got != version+1 {
+			t.Errorf("version %d: %d events", version, got)
+		}
+	}
+}
+
+func testGuard(t *testing.T, l subject) {
+	count := func(instance string, version, n, limit int) containment.Change {
+		c := change(containment.Record{Instance: instance, Generation: 1, Version: version, Status: containment.Containing})
+		c.Count, c.Limit = n, limit
+		return c
+	}
+	l.commit(t, count("i-1", 0, -1, 0)) // from nothing
+	if got := l.guarded(t); got != 0 {
+		t.Errorf("counted down from nothing: got %d", got)
+	}
+	l.refuse(t, count("i-0", 0, 1, 0), containment.ErrGuard)
+	l.commit(t, count("i-2", 0, 1, 2))
+	l.commit(t, count("i-3", 0, 1, 2))
+	l.refuse(t, count("i-4", 0, 1, 2), containment.ErrGuard)
+	l.refuse(t, count("i-3", 0, 1, 2), containment.ErrConflict) // both: the conflict comes first
+	l.commit(t, count("i-5", 0, 0, 2))
+	if got := l.guarded(t); got != 2 {
+		t.Errorf("got %d, want 2", got)
+	}
+	l.commit(t, count("i-2", 1, -1, 0))
+	l.commit(t, count("i-3", 1, -1, 0))
+	l.commit(t, count("i-5", 1, -1, 0)) // from zero
+	if got := l.guarded(t); got != 0 {
+		t.Errorf("counted down: got %d, want 0", got)
+	}
+	l.refuse(t, count("i-0", 0, 1, 0), containment.ErrGuard)
+	l.commit(t, count("i-4", 0, 1, 1))
+}
+
+func testGuardAtOnce(t *testing.T, l subject) {
+	const instances, limit = 30, 25
+	done, _, refusals := atOnce(t, instances, func(n int) error {
+		c := change(record(fmt.Sprintf("i-%d", n)))
+		c.Count, c.Limit = 1, limit
+		for {
+			// A look and another try is what the responder does about a conflict.
+			if err := l.Commit(t.Context(), c); !errors.Is(err, containment.ErrConflict) {
+				return err
+			}
+		}
+	})
+	if done != limit || refusals != instances-limit {
+		t.Errorf("%d done and %d refused, want %d and %d", done, refusals, limit, instances-limit)
+	}
+	if got := l.guarded(t); got != limit {
+		t.Errorf("the guard counts %d, want %d", got, limit)
+	}
+	if got := len(l.open(t)); got != limit {
+		t.Errorf("%d are open, want %d", got, limit)
+	}
+}
+
+func testReserve(t *testing.T, l subject) {
+	one, two := record("i-1"), record("i-2")
+	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1"))))
+	l.refuse(t, change(two, op(containment.Reserve, slot(90, "i-2#1")), op(containment.Reserve, slot(91, "i-2#1"))), containment.ErrConflict)
+	l.wantSlots(t, slot(90, "i-1#1"))
+
+	one.Version = 1
+	other := slot(90, "i-1#1")
+	other.Prefix = netip.MustParsePrefix("203.0.113.9/32")
+	l.refuse(t, change(one, op(containment.Reserve, other)), containment.ErrConflict)
+	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1")))) // its own, once more
+	l.commit(t, change(two, op(containment.Reserve, slot(91, "i-2#1"))))
+	l.wantSlots(t, slot(90, "i-1#1"), slot(91, "i-2#1"))
+}
+
+func testReserveAtOnce(t *testing.T, l subject) {
+	const writers = 12
+	done, conflicts, _ := atOnce(t, writers, func(n int) error {
+		r := record(fmt.Sprintf("i-%d", n))
+		return l.Commit(t.Context(), change(r, op(containment.Reserve, slot(90, r.Holder()))))
+	})
+	if done != 1 || conflicts != writers-1 {
+		t.Errorf("%d done and %d conflicts, want 1 and %d", done, conflicts, writers-1)
+	}
+	open := l.open(t)
+	if len(open) != 1 {
+		t.Fatalf("open: got %v, want one", open)
+	}
+	l.wantSlots(t, slot(90, open[0]+"#1"))
+}
+
+func testHolders(t *testing.T, l subject) {
+	one, two, three := record("i-1"), record("i-2"), record("i-3")
+	applied := func(holders ...string) containment.Slot {
+		s := slot(90, holders...)
+		s.State, s.Since = containment.SlotApplied, noon.Add(time.Minute)
+		return s
+	}
+	l.refuse(t, change(two, op(containment.Hold, slot(90, "i-2#1"))), containment.ErrConflict) // nobody has it
+	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1"))))
+	other := slot(90, "i-1#1", "i-2#1")
+	other.Prefix = netip.MustParsePrefix("198.51.100.0/24")
+	l.refuse(t, change(two, op(containment.Hold, other)), containment.ErrConflict)
+	l.commit(t, change(two, op(containment.Hold, applied("i-1#1", "i-2#1"))))
+	l.wantSlots(t, applied("i-1#1", "i-2#1"))
+	l.commit(t, change(three, op(containment.Hold, applied("i-1#1", "i-3#1")))) // not having seen the second
+	l.wantSlots(t, applied("i-1#1", "i-2#1", "i-3#1"))
+
+	one.Version, two.Version, three.Version = 1, 1, 1
+	l.refuse(t, change(one, op(containment.GiveUp, applied("i-1#1"))), containment.ErrConflict) // the others hold it
+	l.refuse(t, change(one, op(containment.GiveUp, applied("i-1#1", "i-2#1"))), containment.ErrConflict)
+	l.commit(t, change(one, op(containment.GiveUp, slot(90, "i-3#1", "i-1#1", "i-2#1")))) // a set: order and state don't matter
+	l.wantSlots(t, applied("i-2#1", "i-3#1"))
+	one.Version = 2
+	l.refuse(t, change(one, op(containment.GiveUp, applied("i-1#1", "i-2#1", "i-3#1"))), containment.ErrConflict)
+	l.commit(t, change(two, op(containment.GiveUp, applied("i-2#1", "i-3#1"))))
+	l.commit(t, change(three, op(containment.GiveUp, applied("i-3#1"))))
+	l.wantSlots(t)
+	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1"))))
+	l.wantSlots(t, slot(90, "i-1#1"))
+}
+
+func testSettle(t *testing.T, l subject) {
+	one, two := record("i-1"), record("i-2")
+	l.refuse(t, change(one, op(containment.Settle, slot(90, "i-1#1"))), containment.ErrConflict)
+	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1"))))
+	settled := slot(90, "i-1#1")
+	settled.State, settled.Since = containment.SlotLingering, noon.Add(time.Hour)
+	l.refuse(t, change(two, op(containment.Settle, settled)), containment.ErrConflict) // doesn't hold it
+	one.Version = 1
+	l.commit(t, change(one, op(containment.Settle, settled)))
+	l.wantSlots(t, settled)
+}
+
+func manySlots(holder string, from, n int, o containment.SlotOp) []containment.SlotChange {
+	var changes []containment.SlotChange
+	for i := range n {
+		changes = append(changes, op(o, slot(from+i, holder)))
+	}
+	return changes
+}
+
+func testManySlots(t *testing.T, l subject) {
+	const many = 128
+	r := record("i-1")
+	c := change(r, manySlots("i-1#1", 1, many, containment.Reserve)...)
+	c.Count, c.Limit = 1, 1
+	l.commit(t, c)
+	if got := len(l.slots(t)); got != many {
+		t.Errorf("got %d slots, want %d", got, many)
+	}
+	r.Version = 1
+	l.commit(t, change(r, manySlots("i-1#1", 1, many, containment.GiveUp)...))
+	l.wantSlots(t)
+	if got := len(l.history(t, "i-1")); got != 2 {
+		t.Errorf("got %d events, want 2", got)
+	}
+}
+
+// A plan that doesn't fit into one transaction may leave reservations when it
+// loses a race. They are the containment's own: the next try takes them.
+func testManySlotsLostRace(t *testing.T, l subject) {
+	const many = 240
+	one, two := record("i-1"), record("i-2")
+	l.commit(t, change(one, op(containment.Reserve, slot(1, "i-1#1"))))
+	c := change(two, manySlots("i-2#1", 1, many, containment.Reserve)...)
+	if err := l.Commit(t.Context(), c); !errors.Is(err, containment.ErrConflict) {
+		t.Fatalf("got %v, want a conflict", err)
+	}
+	if got := l.load(t, "i-2").Record; got != nil {
+		t.Errorf("the record was written: %v", got)
+	}
+	c.Slots = manySlots("i-2#1", 2, many, containment.Reserve)
+	l.commit(t, c)
+	if got := len(l.slots(t)); got != many+1 {
+		t.Errorf("got %d slots, want %d", got, many+1)
+	}
+}
+
+func testEvents(t *testing.T, l subject) {
+	note := func(e containment.Event) {
+		t.Helper()
+		if err := l.Note(t.Context(), e); err != nil {
+			t.Errorf("Note: %v", err)
+		}
+	}
+	early, late := event("i-1", "b"), event("i-1", "a")
+	early.Time = noon.Add(-time.Minute)
+	late.Time, late.Changes, late.Finding, late.Request = noon.In(time.FixedZone("", 3600)).Add(time.Second), nil, "", ""
+	note(late)
+	note(early)
+	note(early)
+	again := early
+	again.Reason = "the same line, told differently"
+	note(again)
+	l.commit(t, change(record("i-1")))
+	want := []containment.Event{early, event("i-1", "g1-v1"), late}
+	if diff := cmp.Diff(want, l.history(t, "i-1")); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+
+	r := record("i-1")
+	r.Version = 1
+	c := change(r)
+	c.Event = early
+	c.Event.Reason = "rewritten"
+	l.refuse(t, c, containment.ErrConflict)
+	if got := l.history(t, "i-2"); got != nil {
+		t.Errorf("another instance's history: %v", got)
+	}
+}
+
+func testOpen(t *testing.T, l subject) {
+	write := func(instance string, generation, version int, s containment.Status) {
+		t.Helper()
+		l.commit(t, change(containment.Record{Instance: instance, Generation: generation, Version: version, Status: s}))
+	}
+	want := func(want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, l.open(t)); diff != "" {
+			t.Errorf("open (-want +got):\n%s", diff)
+		}
+	}
+	want()
+	write("i-2", 1, 0, containment.Containing)
+	write("i-1", 1, 0, containment.PartiallyContained)
+	write("i-3", 1, 0, containment.Observed)
+	want("i-1", "i-2")
+	write("i-2", 1, 1, containment.Contained)
+	write("i-3", 1, 1, containment.Observed)
+	write("i-1", 1, 1, containment.Releasing)
+	want("i-1", "i-2")
+	write("i-1", 1, 2, containment.Released)
+	write("i-2", 1, 2, containment.Closed)
+	want()
+
+	write("i-1", 2, 0, containment.Contained)
+	write("i-1", 1, 3, containment.Released) // a denial of the first one has lingered until now
+	write("i-1", 3, 0, containment.Observed)
+	want("i-1")
+	stale := change(containment.Record{Instance: "i-1", Generation: 1, Version: 4, Status: containment.Contained})
+	l.refuse(t, stale, containment.ErrConflict) // two open ones
+	write("i-1", 2, 1, containment.Closed)
+	want()
+}
+
+func testGenerations(t *testing.T, l subject) {
+	for generation := range 12 {
+		r := record("i-1")
+		r.Generation, r.Status = generation+1, containment.Released
+		r.Steps = []containment.StepState{{Step: quarantineOf("eni-1", fmt.Sprint("sg-", generation)), State: containment.Restored}}
+		l.commit(t, change(r))
+	}
+	l.commit(t, change(record("i-11")))
+	if got := l.load(t, "i-1").Record; got.Generation != 12 || got.Version != 1 || got.Instance != "i-1" {
+		t.Errorf("got generation %d of %s", got.Generation, got.Instance)
+	}
+}
+
+func testNewerSchema(t *testing.T, l subject) {
+	r := record("i-1")
+	c := change(r, op(containment.Reserve, slot(90, "i-1#1")))
+	c.Count, c.Limit = 1, 25
+	l.commit(t, c)
+	r.Version = 1
+
+	l.age(t, pointerKey("i-1"))
+	l.refuse(t, change(r), containment.ErrNewerRecord)
+	released := r
+	released.Status = containment.Released
+	l.refuse(t, change(released), containment.ErrNewerRecord)
+
+	l.age(t, guardKey)
+	two := change(record("i-2"))
+	for _, two.Count = range []int{1, -1} {
+		two.Limit = 25
+		l.refuse(t, two, containment.ErrNewerRecord)
+	}
+	two.Count = 0
+
+	l.age(t, slotKey(slot(90).SlotKey))
+	for _, o := range []containment.SlotOp{containment.Reserve, containment.Hold, containment.Settle, containment.GiveUp} {
+		two.Slots = []containment.SlotChange{op(o, slot(90, "i-2#1"))}
+		l.refuse(t, two, containment.ErrNewerRecord)
+	}
+	if _, err := l.Load(t.Context(), "i-2", []string{"vpc-1"}); !errors.Is(err, containment.ErrNewerRecord) {
+		t.Errorf("Load of a newer slot: %v", err)
+	}
+
+	l.age(t, containmentKey("i-1", 1))
+	if _, err := l.Load(t.Context(), "i-1", nil); !errors.Is(err, containment.ErrNewerRecord) || !strings.Contains(err.Error(), "INSTANCE#i-1 CONTAINMENT#1") {
+		t.Errorf("Load of a newer containment: got %v, want an error that names the item", err)
+	}
+	l.refuse(t, change(record("i-1")), containment.ErrNewerRecord)
+	l.refuse(t, change(r), containment.ErrNewerRecord)
+	r.Version = 5
+	l.refuse(t, change(r), containment.ErrNewerRecord)
+}
+
+func testSenseless(t *testing.T, l subject) {
+	edit := func(f func(*containment.Change)) containment.Change {
+		c := change(record("i-1"), op(containment.Reserve, slot(90, "i-1#1")))
+		f(&c)
+		return c
+	}
+	for name, c := range map[string]containment.Change{
+		"no instance":       edit(func(c *containment.Change) { c.Record.Instance = "" }),
+		"no generation":     edit(func(c *containment.Change) { c.Record.Generation = 0 }),
+		"other's event":     edit(func(c *containment.Change) { c.Event.Instance = "i-2" }),
+		"counts twice":      edit(func(c *containment.Change) { c.Count = 2 }),
+		"same slot twice":   edit(func(c *containment.Change) { c.Slots = append(c.Slots, c.Slots[0]) }),
+		"no prefix":         edit(func(c *containment.Change) { c.Slots[0].Slot.Prefix = netip.Prefix{} }),
+		"unknown operation": edit(func(c *containment.Change) { c.Slots[0].Op = "take" }),
+		"gives up other's":  edit(func(c *containment.Change) { c.Slots[0] = op(containment.GiveUp, slot(90, "i-2#1")) }),
+		"no step":           edit(func(c *containment.Change) { c.Record.Steps = []containment.StepState{{}} }),
+		"step, no prefix":   edit(func(c *containment.Change) { c.Record.Steps = []containment.StepState{{Step: containment.Denial{}}} }),
+		"peer, no address":  edit(func(c *containment.Change) { c.Record.Peers = []guardduty.Peer{{}} }),
+	} {
+		err := l.Commit(t.Context(), c)
+		if err == nil || errors.Is(err, containment.ErrConflict) || errors.Is(err, containment.ErrGuard) {
+			t.Errorf("%s: got %v, want an error that is nothing to retry", name, err)
+		}
+	}
+	if got := l.history(t, "i-1"); got != nil || l.slots(t) != nil {
+		t.Errorf("something was written: %v", got)
+	}
+}
+
+func testCopies(t *testing.T, l subject) {
+	r := record("i-1")
+	c := change(r, op(containment.Reserve, slot(90, "i-1#1")))
+	l.commit(t, c)
+	want := l.load(t, "i-1")
+	deface := func(k containment.Known) {
+		k.Record.Steps[1].Step.(containment.Quarantine).Before[0] = "sg-defaced"
+		k.Record.Steps[0].State = "defaced"
+		k.Record.Unreadable[0] = "defaced"
+		k.Slots[0].Holders[0] = "defaced"
+	}
+	deface(containment.Known{Record: &c.Record, Slots: []containment.Slot{c.Slots[0].Slot}})
+	deface(l.load(t, "i-1"))
+	c.Event.Changes[0] = "defaced"
+	l.history(t, "i-1")[0].Changes[0] = "defaced"
+	if diff := cmp.Diff(want, l.load(t, "i-1"), comparer); diff != "" {
+		t.Errorf("the ledger shares memory with its callers (-want +got):\n%s", diff)
+	}
+	if got := l.history(t, "i-1")[0].Changes; !slices.Equal(got, []string{"quarantine/eni-1 pending"}) {
+		t.Errorf("the history shares memory with its callers: %v", got)
+	}
+}
+
+func testCanceled(t *testing.T, l subject) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := l.Load(ctx, "i-1", []string{"vpc-1"})
+	for name, err := range map[string]error{
+		"Load": err, "Commit": l.Commit(ctx, change(record("i-1"))), "Note": l.Note(ctx, event("i-1", "a")),
+	} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v, want canceled", name, err)
+		}
+	}
+	if got := l.history(t, "i-1"); got != nil {
+		t.Errorf("something was written: %v", got)
+	}
+}

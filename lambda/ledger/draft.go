@@ -1,0 +1,195 @@
+package ledger
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tourniquet/lambda/containment"
+)
+
+var (
+	absent   = expression.Name(PartitionKey).AttributeNotExists()
+	readable = expression.Name("schema").LessThanEqual(expression.Value(schemaVersion)) // and there
+)
+
+// writes are all that a change writes, the containment first and the slots last.
+func (t *Table) writes(c containment.Change, next containmentItem) ([]write, error) {
+	d := &draft{table: &t.Name}
+	all := []write{d.containment(next)}
+	event := fromEvent(c.Event)
+	all = append(all, d.put(event.key, event, absent))
+	all = append(all, d.pointer(next)...)
+	all = append(all, d.guard(c)...)
+	for _, s := range c.Slots {
+		all = append(all, d.slot(s, c.Record.Holder()))
+	}
+	return all, d.err
+}
+
+// containment writes the record. Its first version is put. Later ones are updates,
+// since what a put leaves out is gone, and originals must not go.
+func (d *draft) containment(next containmentItem) write {
+	var w write
+	if next.Version == 1 {
+		w = d.put(next.key, next, absent)
+	} else {
+		cond := readable.And(is("version", next.Version-1))
+		update := d.set(next, "originals")
+		for _, eni := range slices.Sorted(maps.Keys(next.Originals)) {
+			original := expression.Name("originals").AppendName(expression.NameNoDotSplit(eni))
+			groups := expression.Value(next.Originals[eni])
+			cond = cond.And(original.AttributeNotExists().Or(original.Equal(groups)))
+			update = update.Set(original, groups)
+		}
+		w = d.update(next.key, update, cond)
+	}
+	w.refused = func(stored attributes) error {
+		item, err := decode[containmentItem](stored)
+		return cmp.Or(err, next.follows(item), conflict(next.key))
+	}
+	return w
+}
+
+// pointer keeps the list of open containments in step. An instance's pointer is
+// of one generation; when an earlier one is written once more, a later one's stays.
+func (d *draft) pointer(next containmentItem) []write {
+	p := pointer(next)
+	mine := readable.And(is("generation", next.Generation))
+	switch {
+	case containment.Status(next.Status).Open():
+		return []write{d.put(p.key, p, absent.Or(mine))}
+	case next.Version == 1: // it was not open before
+		return nil
+	default:
+		w := d.remove(p.key, absent.Or(mine))
+		others := d.assert(p.key, readable.And(is("generation", next.Generation).Not()))
+		w.instead = &others
+		return []write{w}
+	}
+}
+
+// guard counts. A count that is zero already, since it was lost or the
+// containment was never counted, stays there.
+func (d *draft) guard(c containment.Change) []write {
+	count := expression.Name("count")
+	update := expression.Add(count, expression.Value(c.Count)).Set(expression.Name("schema"), expression.Value(schemaVersion))
+	switch {
+	case c.Count > 0:
+		room := readable.And(count.LessThanEqual(expression.Value(c.Limit - c.Count)))
+		if c.Count <= c.Limit {
+			room = absent.Or(room)
+		}
+		w := d.update(guardKey, update, room)
+		w.refused = func(attributes) error { return containment.ErrGuard }
+		return []write{w}
+	case c.Count < 0:
+		counted := count.GreaterThanEqual(expression.Value(-c.Count))
+		w := d.update(guardKey, update, readable.And(counted))
+		zero := d.assert(guardKey, absent.Or(readable.And(counted.Not())))
+		w.instead = &zero
+		return []write{w}
+	default:
+		return nil
+	}
+}
+
+// slot writes one change to a slot, under the conditions that Memory tests in
+// the function changed.
+func (d *draft) slot(c containment.SlotChange, holder string) write {
+	next := fromSlot(c.Slot)
+	holders, me := expression.Name("holders"), stringSet(holder)
+	same := readable.And(is("prefix", next.Prefix))
+	if c.Op == containment.GiveUp {
+		asSeen := same.And(holders.Equal(stringSet(next.Holders...)))
+		if len(next.Holders) == 1 {
+			return d.remove(next.key, asSeen)
+		}
+		return d.update(next.key, expression.Delete(holders, me), asSeen)
+	}
+	held := same.And(holders.Contains(holder))
+	cond := map[containment.SlotOp]expression.ConditionBuilder{
+		containment.Reserve: absent.Or(held),
+		containment.Hold:    same,
+		containment.Settle:  held,
+	}[c.Op]
+	return d.update(next.key, d.set(next, "holders").Add(holders, me), cond)
+}
+
+// A draft makes the writes of a transaction, and keeps the first error.
+type draft struct {
+	table *string
+	err   error
+}
+
+func (d *draft) put(k key, item any, cond expression.ConditionBuilder) write {
+	values, err := attributevalue.MarshalMap(item)
+	e := d.build(err, expression.NewBuilder().WithCondition(cond))
+	return write{key: k, TransactWriteItem: types.TransactWriteItem{Put: &types.Put{
+		TableName: d.table, Item: values, ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}}}
+}
+
+func (d *draft) update(k key, update expression.UpdateBuilder, cond expression.ConditionBuilder) write {
+	e := d.build(nil, expression.NewBuilder().WithUpdate(update).WithCondition(cond))
+	return write{key: k, TransactWriteItem: types.TransactWriteItem{Update: &types.Update{
+		TableName: d.table, Key: k.attributes(), UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}}}
+}
+
+func (d *draft) remove(k key, cond expression.ConditionBuilder) write {
+	e := d.build(nil, expression.NewBuilder().WithCondition(cond))
+	return write{key: k, TransactWriteItem: types.TransactWriteItem{Delete: &types.Delete{
+		TableName: d.table, Key: k.attributes(), ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}}}
+}
+
+// assert writes nothing, and cancels the transaction unless a condition holds.
+func (d *draft) assert(k key, cond expression.ConditionBuilder) write {
+	e := d.build(nil, expression.NewBuilder().WithCondition(cond))
+	return write{key: k, TransactWriteItem: types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
+		TableName: d.table, Key: k.attributes(), ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}}}
+}
+
+// set updates all attributes of an item but its key and some others.
+func (d *draft) set(item any, except ...string) expression.UpdateBuilder {
+	values, err := attributevalue.MarshalMap(item)
+	d.fail(err)
+	var update expression.UpdateBuilder
+	for _, n := range slices.Sorted(maps.Keys(values)) {
+		if n != PartitionKey && n != SortKey && !slices.Contains(except, n) {
+			update = update.Set(expression.Name(n), expression.Value(values[n]))
+		}
+	}
+	return update
+}
+
+func (d *draft) build(err error, b expression.Builder) expression.Expression {
+	d.fail(err)
+	e, err := b.Build()
+	d.fail(err)
+	return e
+}
+
+func (d *draft) fail(err error) { d.err = cmp.Or(d.err, err) }
+
+func is(name string, value any) expression.ConditionBuilder {
+	return expression.Name(name).Equal(expression.Value(value))
+}
+
+func stringSet(members ...string) expression.ValueBuilder {
+	return expression.Value(&types.AttributeValueMemberSS{Value: members})
+}

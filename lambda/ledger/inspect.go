@@ -1,0 +1,134 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"tourniquet/lambda/containment"
+)
+
+// Open names the instances with an open containment, sorted.
+func (m *Memory) Open(ctx context.Context) ([]string, error) {
+	defer m.lock()()
+	return openInstances(slices.Collect(maps.Values(m.pointers))), ctx.Err()
+}
+
+// History is what has been noted of an instance, in order of time.
+func (m *Memory) History(ctx context.Context, instance string) ([]containment.Event, error) {
+	defer m.lock()()
+	var found []eventItem
+	for _, i := range m.events {
+		if i.Instance == instance {
+			found = append(found, i)
+		}
+	}
+	return history(found), ctx.Err()
+}
+
+// GuardCount is how many instances events have contained, as the blast-radius
+// guard counts them.
+func (m *Memory) GuardCount(ctx context.Context) (int, error) {
+	defer m.lock()()
+	return m.guard.Count, ctx.Err()
+}
+
+// Records are all containments, sorted by instance and generation.
+func (m *Memory) Records() []containment.Record {
+	defer m.lock()()
+	var records []containment.Record
+	for _, i := range m.containments {
+		r, _ := i.record() // it was a record when it came in
+		records = append(records, r)
+	}
+	slices.SortFunc(records, func(a, b containment.Record) int {
+		return cmp.Or(cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Generation, b.Generation))
+	})
+	return records
+}
+
+// Slots are the slots of all VPCs, sorted by VPC, ACL, direction and number.
+func (m *Memory) Slots() []containment.Slot {
+	defer m.lock()()
+	var all []containment.Slot
+	for _, i := range m.slots {
+		s, _ := i.slot() // it was a slot when it came in
+		all = append(all, s)
+	}
+	slices.SortFunc(all, bySlotKey)
+	return all
+}
+
+// Events are the histories of all instances, one after the other.
+func (m *Memory) Events() []containment.Event {
+	defer m.lock()()
+	return history(slices.Collect(maps.Values(m.events)))
+}
+
+// String is all of the content as text: the same for the same content.
+func (m *Memory) String() string {
+	defer m.lock()()
+	all := map[key]any{}
+	for k, i := range m.containments {
+		all[k] = i
+	}
+	for k, i := range m.slots {
+		all[k] = i
+	}
+	for k, i := range m.events {
+		all[k] = i
+	}
+	for k, i := range m.pointers {
+		all[k] = i
+	}
+	if m.guard != (guardItem{}) {
+		all[guardKey] = m.guard
+	}
+	var b strings.Builder
+	for _, k := range slices.SortedFunc(maps.Keys(all), byKey) {
+		fmt.Fprintf(&b, "%s %s\n", k, shown(all[k]))
+	}
+	return b.String()
+}
+
+// shown is an item under the names that its attributes have in the table.
+func shown(item any) string {
+	var named map[string]any
+	values, err := attributevalue.MarshalMap(item)
+	if err == nil {
+		err = attributevalue.UnmarshalMap(values, &named)
+	}
+	delete(named, PartitionKey)
+	delete(named, SortKey)
+	text, jsonErr := json.MarshalIndent(named, "", "  ") // which sorts the names
+	if err = cmp.Or(err, jsonErr); err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+func byKey(a, b key) int { return cmp.Or(cmp.Compare(a.PK, b.PK), cmp.Compare(a.SK, b.SK)) }
+
+func openInstances(pointers []pointerItem) []string {
+	var open []string
+	for _, p := range pointers {
+		open = append(open, p.Instance)
+	}
+	slices.Sort(open)
+	return open
+}
+
+func history(found []eventItem) []containment.Event {
+	slices.SortFunc(found, func(a, b eventItem) int { return byKey(a.key, b.key) })
+	var events []containment.Event
+	for _, i := range found {
+		events = append(events, i.event())
+	}
+	return events
+}

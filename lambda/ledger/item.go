@@ -1,0 +1,118 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+
+	"tourniquet/lambda/containment"
+)
+
+// schemaVersion is the version of the items that this program writes. A change
+// after which an older program would misread or lose something raises it.
+const schemaVersion = 1
+
+// A header is what every item begins with.
+type header struct {
+	key
+	Schema int `dynamodbav:"schema"`
+}
+
+// check refuses an item that a later version of this program wrote.
+func (h header) check() error {
+	if h.Schema > schemaVersion {
+		return fmt.Errorf("item %s has schema %d, this program knows %d: %w",
+			h.key, h.Schema, schemaVersion, containment.ErrNewerRecord)
+	}
+	return nil
+}
+
+type containmentItem struct {
+	header
+	Instance   string            `dynamodbav:"instance"`
+	Generation int               `dynamodbav:"generation"`
+	Version    int               `dynamodbav:"version"`
+	Status     string            `dynamodbav:"status"`
+	ByPerson   bool              `dynamodbav:"byPerson"`
+	Reason     string            `dynamodbav:"reason"`
+	Findings   []findingItem     `dynamodbav:"findings"`
+	Peers      []peerItem        `dynamodbav:"peers"`
+	Unreadable []string          `dynamodbav:"unreadablePeers"`
+	Steps      []stepItem        `dynamodbav:"steps"`
+	Originals  map[string]string `dynamodbav:"originals"` // groups by interface; only ever grows
+	Exposure   []exposureItem    `dynamodbav:"residualExposure"`
+	Opened     *time.Time        `dynamodbav:"opened"`
+	Updated    *time.Time        `dynamodbav:"updated"`
+	Contained  *time.Time        `dynamodbav:"contained"`
+	Released   *time.Time        `dynamodbav:"released"`
+}
+
+type findingItem struct {
+	ID       string     `dynamodbav:"id"`
+	Type     string     `dynamodbav:"type"`
+	Severity float64    `dynamodbav:"severity"`
+	Seen     *time.Time `dynamodbav:"seen,omitempty"`
+}
+
+type peerItem struct {
+	Address    string `dynamodbav:"address"`
+	Direction  string `dynamodbav:"direction"`
+	Protocol   string `dynamodbav:"protocol,omitempty"`
+	LocalPort  int    `dynamodbav:"localPort,omitempty"`
+	RemotePort int    `dynamodbav:"remotePort,omitempty"`
+	Interface  string `dynamodbav:"interface,omitempty"`
+}
+
+type stepItem struct {
+	ID        string   `dynamodbav:"id"`
+	Kind      string   `dynamodbav:"kind"`
+	Resource  string   `dynamodbav:"resource"`
+	State     string   `dynamodbav:"state"`
+	Note      string   `dynamodbav:"note,omitempty"`
+	Before    []string `dynamodbav:"before,omitempty"`
+	After     []string `dynamodbav:"after,omitempty"`
+	VPC       string   `dynamodbav:"vpc,omitempty"`
+	Direction string   `dynamodbav:"direction,omitempty"`
+	Number    int      `dynamodbav:"number,omitempty"`
+	Prefix    string   `dynamodbav:"prefix,omitempty"`
+}
+
+type exposureItem struct {
+	Kind   string `dynamodbav:"kind"`
+	Detail string `dynamodbav:"detail"`
+}
+
+type slotItem struct {
+	header
+	VPC       string     `dynamodbav:"vpc"`
+	ACL       string     `dynamodbav:"acl"`
+	Direction string     `dynamodbav:"direction"`
+	Number    int        `dynamodbav:"number"`
+	Prefix    string     `dynamodbav:"prefix"`
+	Holders   []string   `dynamodbav:"holders,stringset"`
+	State     string     `dynamodbav:"state"`
+	Since     *time.Time `dynamodbav:"since"`
+}
+
+type eventItem struct {
+	header
+	Instance string     `dynamodbav:"instance"`
+	Time     *time.Time `dynamodbav:"time"`
+	ID       string     `dynamodbav:"id"`
+	Verdict  string     `dynamodbav:"verdict"`
+	Reason   string     `dynamodbav:"reason"`
+	Finding  string     `dynamodbav:"finding,omitempty"`
+	Request  string     `dynamodbav:"request,omitempty"`
+	Changes  []string   `dynamodbav:"changes,omitempty"`
+}
+
+// A pointerItem says that an instance has an open containment.
+type pointerItem struct {
+	header
+	Instance   string `dynamodbav:"instance"`
+	Generation int    `dynamodbav:"generation"`
+}
+
+type guardItem struct {
+	header
+	Count int `dynamodbav:"count"`
+}

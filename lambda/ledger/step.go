@@ -1,0 +1,65 @@
+package ledger
+
+import (
+	"fmt"
+	"net/netip"
+
+	"tourniquet/lambda/containment"
+)
+
+// The kinds of steps.
+const (
+	quarantine = "quarantine"
+	denial     = "denial"
+)
+
+func fromStep(s containment.StepState) (stepItem, error) {
+	switch step := s.Step.(type) {
+	case containment.Quarantine:
+		i := stepItem{
+			ID: step.ID(), Kind: quarantine, Resource: step.Interface, State: string(s.State), Note: s.Note,
+			Before: texts(step.Before),
+		}
+		if step.Group != "" {
+			i.After = []string{step.Group}
+		}
+		return i, nil
+	case containment.Denial:
+		if !step.Prefix.IsValid() {
+			return stepItem{}, fmt.Errorf("step %s has no valid prefix", step.ID())
+		}
+		return stepItem{
+			ID: step.ID(), Kind: denial, Resource: step.ACL, State: string(s.State), Note: s.Note,
+			VPC: step.VPC, Direction: string(step.Direction), Number: step.Number, Prefix: step.Prefix.String(),
+		}, nil
+	default:
+		return stepItem{}, fmt.Errorf("a step of the unknown type %T", s.Step)
+	}
+}
+
+func (i stepItem) step() (containment.StepState, error) {
+	s := containment.StepState{State: containment.State(i.State), Note: i.Note}
+	switch i.Kind {
+	case quarantine:
+		q := containment.Quarantine{Interface: i.Resource, Before: texts(i.Before)}
+		switch len(i.After) {
+		case 0:
+		case 1:
+			q.Group = i.After[0]
+		default:
+			return s, fmt.Errorf("step %s has %d groups after it, not one", i.ID, len(i.After))
+		}
+		s.Step = q
+	case denial:
+		prefix, err := netip.ParsePrefix(i.Prefix)
+		if err != nil {
+			return s, fmt.Errorf("step %s: %w", i.ID, err)
+		}
+		s.Step = containment.Denial{
+			VPC: i.VPC, ACL: i.Resource, Direction: containment.Direction(i.Direction), Number: i.Number, Prefix: prefix,
+		}
+	default:
+		return s, fmt.Errorf("step %s is of the unknown kind %q", i.ID, i.Kind)
+	}
+	return s, nil
+}

@@ -1,0 +1,279 @@
+package simvpc
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// epoch is when everything in a simulated world was made.
+const epoch = "2026-01-01T00:00:00.000Z"
+
+type interfaceAssociation struct {
+	PublicIP string `xml:"publicIp"`
+	DNS      string `xml:"publicDnsName"`
+	Owner    string `xml:"ipOwnerId"`
+}
+
+type privateAddress struct {
+	Address     string                `xml:"privateIpAddress"`
+	Primary     bool                  `xml:"primary"`
+	Association *interfaceAssociation `xml:"association"`
+}
+
+type ipv6Address struct {
+	Address string `xml:"ipv6Address"`
+	Primary bool   `xml:"isPrimaryIpv6"`
+}
+
+type interfaceAttachment struct {
+	ID       string `xml:"attachmentId"`
+	Instance string `xml:"instanceId,omitempty"`
+	Owner    string `xml:"instanceOwnerId,omitempty"`
+	Device   int    `xml:"deviceIndex"`
+	Card     int    `xml:"networkCardIndex"`
+	Status   string `xml:"status"`
+	Time     string `xml:"attachTime"`
+	Delete   bool   `xml:"deleteOnTermination"`
+}
+
+type trackingShape struct {
+	TCP       int `xml:"tcpEstablishedTimeout,omitempty"`
+	UDPStream int `xml:"udpStreamTimeout,omitempty"`
+	UDP       int `xml:"udpTimeout,omitempty"`
+}
+
+type operatorShape struct {
+	Managed   bool   `xml:"managed"`
+	Principal string `xml:"principal,omitempty"`
+}
+
+type interfaceShape struct {
+	ID               string                `xml:"networkInterfaceId"`
+	Subnet           string                `xml:"subnetId"`
+	VPC              string                `xml:"vpcId"`
+	Zone             string                `xml:"availabilityZone,omitempty"`
+	Description      string                `xml:"description"`
+	Owner            string                `xml:"ownerId"`
+	RequesterID      string                `xml:"requesterId,omitempty"`
+	RequesterManaged *bool                 `xml:"requesterManaged"`
+	Status           string                `xml:"status"`
+	MAC              string                `xml:"macAddress"`
+	Address          string                `xml:"privateIpAddress,omitempty"`
+	SourceDestCheck  bool                  `xml:"sourceDestCheck"`
+	Groups           set[groupName]        `xml:"groupSet"`
+	Attachment       *interfaceAttachment  `xml:"attachment"`
+	Association      *interfaceAssociation `xml:"association"`
+	Tags             *set[tagShape]        `xml:"tagSet"`
+	Addresses        set[privateAddress]   `xml:"privateIpAddressesSet"`
+	IPv6             set[ipv6Address]      `xml:"ipv6AddressesSet"`
+	Type             string                `xml:"interfaceType"`
+	Tracking         *trackingShape        `xml:"connectionTrackingConfiguration"`
+	Operator         operatorShape         `xml:"operator"`
+}
+
+func (w *World) interfaceShape(n *Interface) interfaceShape {
+	shape := w.sharedInterfaceShape(n)
+	managed, tags := n.RequesterID != "", n.Tags.shape()
+	shape.RequesterID, shape.RequesterManaged, shape.Tags = n.RequesterID, &managed, &tags
+	if s := w.Subnet(n.Subnet); s != nil {
+		shape.Zone = s.Zone
+	}
+	if a := shape.Attachment; a != nil {
+		a.Instance, a.Owner = n.Instance, n.Owner
+		if n.Instance == "" {
+			a.Owner = n.RequesterID
+		}
+	}
+	return shape
+}
+
+// sharedInterfaceShape is what DescribeInstances shows of an interface too.
+func (w *World) sharedInterfaceShape(n *Interface) interfaceShape {
+	shape := interfaceShape{
+		ID: n.ID, Subnet: n.Subnet, Description: n.Description, Owner: n.Owner, Status: n.status(), MAC: mac(n.ID),
+		SourceDestCheck: !n.NoSourceDestCheck, Groups: w.groupNames(n.Groups), Type: n.Type, Tracking: n.trackingShape(),
+		Operator: operatorShape{n.Operator != "", n.Operator}, Attachment: n.attachmentShape(),
+		Association: w.associationShape(n),
+		Addresses: setOf(n.Private, func(a netip.Addr) privateAddress {
+			if a == n.Private[0] {
+				return privateAddress{a.String(), true, w.associationShape(n)}
+			}
+			return privateAddress{Address: a.String()}
+		}),
+		IPv6: setOf(n.IPv6, func(a netip.Addr) ipv6Address { return ipv6Address{Address: a.String()} }),
+	}
+	if v := w.VPCOf(n); v != nil {
+		shape.VPC = v.ID
+	}
+	if len(n.Private) > 0 {
+		shape.Address = n.Private[0].String()
+	}
+	return shape
+}
+
+// status says whether something holds the interface: an instance, the service
+// that made it, or the trunk of a branch interface.
+func (n *Interface) status() string {
+	if n.Instance != "" || n.RequesterID != "" || n.Type == "branch" {
+		return "in-use"
+	}
+	return "available"
+}
+
+func (n *Interface) attachment() string { return hashID("eni-attach-", n.ID, n.Instance) }
+
+func (n *Interface) attachmentShape() *interfaceAttachment {
+	if n.Instance == "" && n.RequesterID == "" {
+		return nil
+	}
+	return &interfaceAttachment{
+		ID: n.attachment(), Device: n.Device, Status: "attached", Time: epoch, Delete: !n.Keep,
+	}
+}
+
+func (w *World) associationShape(n *Interface) *interfaceAssociation {
+	if !n.Public.IsValid() {
+		return nil
+	}
+	return &interfaceAssociation{n.Public.String(), w.publicName(n.Public), "amazon"}
+}
+
+func (w *World) publicName(a netip.Addr) string {
+	return fmt.Sprintf("ec2-%s.%s.compute.amazonaws.com", strings.ReplaceAll(a.String(), ".", "-"), w.Region)
+}
+
+func (n *Interface) trackingShape() *trackingShape {
+	if n.TCPTimeout == 0 && n.UDPStreamTimeout == 0 && n.UDPTimeout == 0 {
+		return nil
+	}
+	return &trackingShape{
+		int(n.TCPTimeout.Seconds()), int(n.UDPStreamTimeout.Seconds()), int(n.UDPTimeout.Seconds()),
+	}
+}
+
+// mac is a locally administered address that follows from the ID.
+func mac(id string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id)) // never fails
+	sum := h.Sum(nil)
+	return fmt.Sprintf("02:00:%02x:%02x:%02x:%02x", sum[0], sum[1], sum[2], sum[3])
+}
+
+var interfaces = catalogue[*Interface]{
+	kind: kindENI, ids: "NetworkInterfaceId", alone: true,
+	id:   func(n *Interface) string { return n.ID },
+	tags: func(n *Interface) Tags { return n.Tags },
+	fields: map[string]func(*World, *Interface) []string{
+		"network-interface-id": func(_ *World, n *Interface) []string { return []string{n.ID} },
+		"subnet-id":            func(_ *World, n *Interface) []string { return []string{n.Subnet} },
+		"vpc-id": func(w *World, n *Interface) []string {
+			if v := w.VPCOf(n); v != nil {
+				return []string{v.ID}
+			}
+			return nil
+		},
+		"availability-zone": func(w *World, n *Interface) []string {
+			if s := w.Subnet(n.Subnet); s != nil {
+				return []string{s.Zone}
+			}
+			return nil
+		},
+		"group-id":                        func(_ *World, n *Interface) []string { return n.Groups },
+		"group-name":                      (*World).groupNamesOf,
+		"addresses.private-ip-address":    func(_ *World, n *Interface) []string { return texts(n.Private) },
+		"addresses.primary":               func(*World, *Interface) []string { return []string{"true"} },
+		"addresses.association.public-ip": func(_ *World, n *Interface) []string { return given(addrText(n.Public)) },
+		"association.public-ip":           func(_ *World, n *Interface) []string { return given(addrText(n.Public)) },
+		"ipv6-addresses.ipv6-address":     func(_ *World, n *Interface) []string { return texts(n.IPv6) },
+		"private-ip-address":              func(_ *World, n *Interface) []string { return texts(n.Private[:min(1, len(n.Private))]) },
+		"attachment.instance-id":          func(_ *World, n *Interface) []string { return given(n.Instance) },
+		"attachment.instance-owner-id": func(_ *World, n *Interface) []string {
+			if n.Instance != "" {
+				return []string{n.Owner}
+			}
+			return given(n.RequesterID)
+		},
+		"attachment.attachment-id": func(_ *World, n *Interface) []string {
+			if n.attachmentShape() == nil {
+				return nil
+			}
+			return []string{n.attachment()}
+		},
+		"attachment.device-index": func(_ *World, n *Interface) []string {
+			if n.Instance == "" {
+				return nil
+			}
+			return []string{strconv.Itoa(n.Device)}
+		},
+		"attachment.status": func(_ *World, n *Interface) []string {
+			if n.attachmentShape() == nil {
+				return []string{"detached"}
+			}
+			return []string{"attached"}
+		},
+		"status":             func(_ *World, n *Interface) []string { return []string{n.status()} },
+		"owner-id":           func(_ *World, n *Interface) []string { return []string{n.Owner} },
+		"description":        func(_ *World, n *Interface) []string { return []string{n.Description} },
+		"interface-type":     func(_ *World, n *Interface) []string { return []string{n.Type} },
+		"requester-id":       func(_ *World, n *Interface) []string { return given(n.RequesterID) },
+		"requester-managed":  func(_ *World, n *Interface) []string { return []string{fmt.Sprint(n.RequesterID != "")} },
+		"operator.managed":   func(_ *World, n *Interface) []string { return []string{fmt.Sprint(n.Operator != "")} },
+		"operator.principal": func(_ *World, n *Interface) []string { return given(n.Operator) },
+		"mac-address":        func(_ *World, n *Interface) []string { return []string{mac(n.ID)} },
+		"source-dest-check":  func(_ *World, n *Interface) []string { return []string{fmt.Sprint(!n.NoSourceDestCheck)} },
+	},
+}
+
+func (w *World) groupNamesOf(n *Interface) []string {
+	var all []string
+	for _, g := range w.groupNames(n.Groups).Items {
+		all = append(all, g.GroupName)
+	}
+	return all
+}
+
+func describeInterfaces(r *request) (answer, error) {
+	found, next, err := interfaces.describe(r, r.w.Interfaces)
+	return &struct {
+		reply
+		Interfaces set[interfaceShape] `xml:"networkInterfaceSet"`
+		Next       string              `xml:"nextToken,omitempty"`
+	}{Interfaces: setOf(found, r.w.interfaceShape), Next: next}, err
+}
+
+type value[T any] struct {
+	Value T `xml:"value"`
+}
+
+func describeInterfaceAttribute(r *request) (answer, error) {
+	n, err := r.networkInterface()
+	if err != nil {
+		return nil, err
+	}
+	type attribute struct {
+		reply
+		ID          string               `xml:"networkInterfaceId"`
+		Groups      *set[groupName]      `xml:"groupSet"`
+		Description *value[string]       `xml:"description"`
+		Check       *value[bool]         `xml:"sourceDestCheck"`
+		Attachment  *interfaceAttachment `xml:"attachment"`
+	}
+	a := &attribute{ID: n.ID}
+	switch name := r.p.str("Attribute"); name {
+	case "groupSet":
+		names := r.w.groupNames(n.Groups)
+		a.Groups = &names
+	case "description":
+		a.Description = &value[string]{n.Description}
+	case "sourceDestCheck":
+		a.Check = &value[bool]{!n.NoSourceDestCheck}
+	case "attachment":
+		a.Attachment = r.w.interfaceShape(n).Attachment
+	default:
+		return nil, fail("InvalidParameterValue", "Value (%s) for parameter attribute is invalid. Unknown attribute.", name)
+	}
+	return a, nil
+}

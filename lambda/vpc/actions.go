@@ -1,0 +1,36 @@
+package vpc
+
+// ContainActions are the IAM actions that containing needs, each of an API call
+// in this package. The stack gives the contain function these and no other.
+var ContainActions = []string{
+	// looking
+	"ec2:DescribeInstances",
+	"ec2:DescribeNetworkAcls",
+	"ec2:DescribeNetworkInterfaces",
+	"ec2:DescribeSecurityGroups",
+	"ec2:DescribeSubnets",
+	// quarantining
+	"ec2:ModifyNetworkInterfaceAttribute",
+	// denying
+	"ec2:CreateNetworkAclEntry",
+	// making a quarantine group, and emptying it of rules
+	"ec2:CreateSecurityGroup",
+	"ec2:RevokeSecurityGroupEgress",
+	"ec2:RevokeSecurityGroupIngress",
+	// the second record of the originals; a new group's tag
+	"ec2:CreateTags",
+}
+
+// ReleaseActions are the IAM actions that undoing a containment needs. The stack
+// gives them to the release function only: the one that faces events can't undo.
+var ReleaseActions = []string{
+	"ec2:DescribeInstances",
+	"ec2:DescribeNetworkAcls",
+	"ec2:DescribeNetworkInterfaces",
+	"ec2:DescribeSecurityGroups",
+	"ec2:DescribeSubnets",
+	"ec2:ModifyNetworkInterfaceAttribute",
+	"ec2:DeleteNetworkAclEntry",
+	"ec2:CreateTags",
+	"ec2:DeleteTags",
+}

@@ -1,0 +1,54 @@
+// Package vpc is Amazon EC2 behind the interface of package containment: it
+// reads what decides an instance's traffic, and makes the changes of a plan.
+//
+// Reads go out side by side, and so do changes: on the usual path a containment
+// costs one round trip to look and one to act, whatever the number of interfaces,
+// ACLs and peers.
+package vpc
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+)
+
+// maxInFlight bounds the changes under way at once. EC2's smallest bucket for the
+// calls made here holds 50 requests; more at once would only be throttled.
+// https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
+const maxInFlight = 50
+
+// Client implements containment.EC2.
+type Client struct {
+	ec2 *ec2.Client
+}
+
+// New makes a client for the account and Region of a configuration.
+func New(cfg aws.Config) *Client {
+	return &Client{ec2: ec2.NewFromConfig(cfg, func(o *ec2.Options) {
+		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+			// EC2's buckets refill at 5 requests a second: a burst is through
+			// after some tries, not after the SDK's usual three. The
+			// invocation's deadline bounds them all.
+			o.MaxAttempts = 8
+			o.MaxBackoff = 4 * time.Second
+			// The SDK's own quota on retries is made for a fleet of clients in
+			// trouble; one incident with many peers would use it up.
+			o.RateLimiter = ratelimit.None
+		})
+	})}
+}
+
+// HTTPClient keeps as many connections open as a containment makes calls at once.
+// Go keeps two or ten by default, and each other one costs a TLS handshake in the
+// middle of an incident.
+func HTTPClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConns = 2 * maxInFlight
+		t.MaxIdleConnsPerHost = maxInFlight
+	})
+}

@@ -1,0 +1,103 @@
+package vpc
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"tourniquet/lambda/containment"
+)
+
+func fromSDKInterface(i types.NetworkInterface) containment.Interface {
+	eni := containment.Interface{
+		ID: aws.ToString(i.NetworkInterfaceId), VPC: aws.ToString(i.VpcId), Subnet: aws.ToString(i.SubnetId),
+		Addresses: addresses(i, false), Originals: containment.Originals(fromSDKTags(i.TagSet)),
+		TrackingTimeout: defaultTracking,
+	}
+	for _, g := range i.Groups {
+		eni.Groups = append(eni.Groups, aws.ToString(g.GroupId))
+	}
+	slices.Sort(eni.Groups)
+	if aws.ToBool(i.RequesterManaged) {
+		eni.ManagedBy = cmp.Or(aws.ToString(i.RequesterId), "another AWS service")
+	}
+	if t := i.ConnectionTrackingConfiguration; t != nil && aws.ToInt32(t.TcpEstablishedTimeout) > 0 {
+		eni.TrackingTimeout = time.Duration(aws.ToInt32(t.TcpEstablishedTimeout)) * time.Second
+	}
+	return eni
+}
+
+// fromSDKOwner says who is behind an address. A load balancer's interface has the
+// ordinary type and a requester; a NAT gateway's or an endpoint's has its own type.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html
+func fromSDKOwner(i types.NetworkInterface) containment.Owner {
+	owner := containment.Owner{Interface: aws.ToString(i.NetworkInterfaceId)}
+	if i.Attachment != nil {
+		owner.Instance = aws.ToString(i.Attachment.InstanceId)
+	}
+	switch i.InterfaceType {
+	case "", types.NetworkInterfaceTypeInterface, types.NetworkInterfaceTypeEfa, types.NetworkInterfaceTypeTrunk,
+		types.NetworkInterfaceTypeBranch, types.NetworkInterfaceTypeEfaOnly, types.NetworkInterfaceType("evs"):
+		if aws.ToBool(i.RequesterManaged) {
+			owner.Service = cmp.Or(aws.ToString(i.RequesterId), "an AWS service")
+		}
+	default:
+		owner.Service = string(i.InterfaceType)
+	}
+	return owner
+}
+
+// addresses are an interface's private ones, and with public set the public ones.
+func addresses(i types.NetworkInterface, public bool) []netip.Addr {
+	var texts []string
+	add := func(s *string) { texts = append(texts, aws.ToString(s)) }
+	for _, a := range i.PrivateIpAddresses {
+		add(a.PrivateIpAddress)
+		if public && a.Association != nil {
+			add(a.Association.PublicIp)
+		}
+	}
+	if public && i.Association != nil {
+		add(i.Association.PublicIp)
+	}
+	for _, a := range i.Ipv6Addresses {
+		add(a.Ipv6Address)
+	}
+	var addrs []netip.Addr
+	for _, s := range texts {
+		if a, err := netip.ParseAddr(s); err == nil && !slices.Contains(addrs, a) {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
+}
+
+func fromSDKSubnet(s types.Subnet) containment.Subnet {
+	subnet := containment.Subnet{ID: aws.ToString(s.SubnetId), VPC: aws.ToString(s.VpcId)}
+	cidrs := []string{aws.ToString(s.CidrBlock)}
+	for _, a := range s.Ipv6CidrBlockAssociationSet {
+		cidrs = append(cidrs, aws.ToString(a.Ipv6CidrBlock))
+	}
+	for _, c := range cidrs {
+		if p, err := netip.ParsePrefix(c); err == nil {
+			subnet.Prefixes = append(subnet.Prefixes, p.Masked())
+		}
+	}
+	return subnet
+}
+
+func fromSDKACL(a types.NetworkAcl) containment.ACL {
+	acl := containment.ACL{
+		ID: aws.ToString(a.NetworkAclId), VPC: aws.ToString(a.VpcId), Account: aws.ToString(a.OwnerId),
+	}
+	for _, e := range a.Entries {
+		if entry, ok := fromSDKEntry(e); ok {
+			acl.Entries = append(acl.Entries, entry)
+		}
+	}
+	return acl
+}

@@ -1,0 +1,285 @@
+package vpc
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"golang.org/x/sync/errgroup"
+
+	"tourniquet/lambda/containment"
+)
+
+// defaultTracking is how long EC2 tracks an idle established TCP flow when the
+// interface has no setting of its own. Nitro v6 types keep it for 350 s only;
+// which these are changes with each launch, so the longer time is stated for all.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html#connection-tracking-timeouts
+const defaultTracking = 432_000 * time.Second
+
+// Observe reads the instance and all that decides its traffic, side by side; see
+// containment.EC2. Interfaces in other subnets than the target says cost a second
+// turn.
+func (c *Client) Observe(ctx context.Context, t containment.Target) (containment.Network, error) {
+	o := observation{Client: c, target: t, instance: containment.Instance{ID: t.Instance}}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return o.readInstance(gctx) })
+	g.Go(func() error { return o.readInterfaces(gctx) })
+	g.Go(func() error { return o.readGroups(gctx) })
+	o.readOwners(gctx, g)
+	if len(t.Subnets) > 0 {
+		g.Go(func() error { return o.readSubnets(gctx, t.Subnets) })
+		g.Go(func() error { return o.readACLs(gctx, t.Subnets) })
+	}
+	if err := g.Wait(); err != nil {
+		return containment.Network{}, err
+	}
+	if subnets := o.subnetIDs(); !o.have(subnets) {
+		g, gctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return o.readSubnets(gctx, subnets) })
+		g.Go(func() error { return o.readACLs(gctx, subnets) })
+		if err := g.Wait(); err != nil {
+			return containment.Network{}, err
+		}
+	}
+	return o.network()
+}
+
+// An observation collects what the calls of one Observe find. Each call has fields
+// of its own.
+type observation struct {
+	*Client
+	target containment.Target
+
+	instance   containment.Instance
+	interfaces []types.NetworkInterface
+	subnets    []types.Subnet
+	acls       []types.NetworkAcl
+	groups     map[string][]containment.Quarantined
+	owners     [][]types.NetworkInterface // one list per call
+}
+
+func filter(name string, values ...string) types.Filter {
+	return types.Filter{Name: aws.String(name), Values: values}
+}
+
+// readInstance asks with a filter: that makes a missing instance an empty answer
+// instead of an error.
+func (o *observation) readInstance(ctx context.Context) error {
+	out, err := o.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{
+		Filters: []types.Filter{filter("instance-id", o.target.Instance)},
+	})
+	if err != nil {
+		return fmt.Errorf("describing the instance: %w", err)
+	}
+	for _, r := range out.Reservations {
+		for _, i := range r.Instances {
+			o.instance = fromSDKInstance(i, aws.ToString(r.OwnerId))
+		}
+	}
+	return nil
+}
+
+func fromSDKInstance(i types.Instance, owner string) containment.Instance {
+	instance := containment.Instance{
+		ID: aws.ToString(i.InstanceId), Account: owner, Type: string(i.InstanceType), Tags: fromSDKTags(i.Tags),
+	}
+	if i.State != nil {
+		instance.State = string(i.State.Name)
+	}
+	served := i.MetadataOptions == nil || i.MetadataOptions.HttpEndpoint != types.InstanceMetadataEndpointStateDisabled
+	if i.IamInstanceProfile != nil && served {
+		instance.Profile = aws.ToString(i.IamInstanceProfile.Arn)
+	}
+	return instance
+}
+
+func (o *observation) readInterfaces(ctx context.Context) (err error) {
+	o.interfaces, err = o.describeInterfaces(ctx, filter("attachment.instance-id", o.target.Instance))
+	if err != nil {
+		return fmt.Errorf("describing the network interfaces: %w", err)
+	}
+	return nil
+}
+
+func (c *Client) describeInterfaces(ctx context.Context, f types.Filter) ([]types.NetworkInterface, error) {
+	var all []types.NetworkInterface
+	pages := ec2.NewDescribeNetworkInterfacesPaginator(c.ec2, &ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{f}})
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, out.NetworkInterfaces...)
+	}
+	return all, nil
+}
+
+func (o *observation) readSubnets(ctx context.Context, ids []string) error {
+	o.subnets = nil
+	pages := ec2.NewDescribeSubnetsPaginator(o.ec2, &ec2.DescribeSubnetsInput{
+		Filters: []types.Filter{filter("subnet-id", ids...)},
+	})
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("describing the subnets: %w", err)
+		}
+		o.subnets = append(o.subnets, out.Subnets...)
+	}
+	return nil
+}
+
+func (o *observation) readACLs(ctx context.Context, subnets []string) error {
+	o.acls = nil
+	pages := ec2.NewDescribeNetworkAclsPaginator(o.ec2, &ec2.DescribeNetworkAclsInput{
+		Filters: []types.Filter{filter("association.subnet-id", subnets...)},
+	})
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("describing the network ACLs: %w", err)
+		}
+		o.acls = append(o.acls, out.NetworkAcls...)
+	}
+	return nil
+}
+
+// readGroups finds the quarantine groups of all VPCs by their tag: there is one a
+// VPC, and a finding may be wrong about the VPC.
+func (o *observation) readGroups(ctx context.Context) (err error) {
+	o.groups, err = o.quarantineGroups(ctx)
+	return err
+}
+
+// maxFilterValues is how many values one filter takes.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html
+const maxFilterValues = 200
+
+// readOwners asks which interfaces of this account have the peers' addresses.
+// Filters on different fields can't be joined in one call.
+func (o *observation) readOwners(ctx context.Context, g *errgroup.Group) {
+	byFilter := map[string][]string{}
+	for _, a := range o.target.Peers {
+		for _, name := range addressFilters(a) {
+			byFilter[name] = append(byFilter[name], a.String())
+		}
+	}
+	var asks []types.Filter
+	for _, name := range slices.Sorted(maps.Keys(byFilter)) {
+		for values := range slices.Chunk(byFilter[name], maxFilterValues) {
+			asks = append(asks, filter(name, values...))
+		}
+	}
+	o.owners = make([][]types.NetworkInterface, len(asks))
+	for i, f := range asks {
+		g.Go(func() (err error) {
+			if o.owners[i], err = o.describeInterfaces(ctx, f); err != nil {
+				return fmt.Errorf("describing the owners of the peers: %w", err)
+			}
+			return nil
+		})
+	}
+}
+
+// addressFilters are the filters under which an address may be found. A VPC may
+// use public ranges inside, so a public address is looked for on both sides.
+func addressFilters(a netip.Addr) []string {
+	switch {
+	case a.Is6():
+		return []string{"ipv6-addresses.ipv6-address"}
+	case a.IsPrivate():
+		return []string{"addresses.private-ip-address"}
+	default:
+		return []string{"addresses.private-ip-address", "association.public-ip"}
+	}
+}
+
+// subnetIDs are the subnets that the interfaces really are in.
+func (o *observation) subnetIDs() []string {
+	var ids []string
+	for _, i := range o.interfaces {
+		ids = append(ids, aws.ToString(i.SubnetId))
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// have reports whether the subnets read so far include all of these.
+func (o *observation) have(ids []string) bool {
+	for _, id := range ids {
+		if !slices.ContainsFunc(o.subnets, func(s types.Subnet) bool { return aws.ToString(s.SubnetId) == id }) {
+			return false
+		}
+	}
+	return true
+}
+
+// network joins what was read.
+func (o *observation) network() (containment.Network, error) {
+	n := containment.Network{
+		Instance: o.instance, Subnets: map[string]containment.Subnet{}, ACLs: map[string]containment.ACL{},
+		Owners: map[netip.Addr]containment.Owner{}, Quarantine: o.groups,
+	}
+	for _, i := range o.interfaces {
+		n.Interfaces = append(n.Interfaces, fromSDKInterface(i))
+	}
+	slices.SortFunc(n.Interfaces, func(a, b containment.Interface) int { return cmp.Compare(a.ID, b.ID) })
+	wanted := o.subnetIDs()
+	for _, s := range o.subnets {
+		if id := aws.ToString(s.SubnetId); slices.Contains(wanted, id) {
+			n.Subnets[id] = fromSDKSubnet(s)
+		}
+	}
+	for _, a := range o.acls {
+		o.serve(n, a)
+	}
+	for _, id := range wanted {
+		if n.Subnets[id].ACL == "" {
+			return n, fmt.Errorf("describing the network ACLs: none is associated with %s", id)
+		}
+	}
+	o.own(n)
+	return n, nil
+}
+
+// serve adds an ACL and notes it at the subnets that it serves.
+func (o *observation) serve(n containment.Network, a types.NetworkAcl) {
+	id := aws.ToString(a.NetworkAclId)
+	for _, as := range a.Associations {
+		subnet, ours := n.Subnets[aws.ToString(as.SubnetId)]
+		if !ours {
+			continue
+		}
+		subnet.ACL = id
+		n.Subnets[subnet.ID] = subnet
+		n.ACLs[id] = fromSDKACL(a)
+	}
+}
+
+// own notes who has the peers' addresses. Where VPCs with the same range have an
+// address each, the one in a VPC of the instance is meant.
+func (o *observation) own(n containment.Network) {
+	vpcs := n.VPCs()
+	here := map[netip.Addr]bool{}
+	for _, list := range o.owners {
+		for _, i := range list {
+			owner := fromSDKOwner(i)
+			if owner.Instance == n.Instance.ID {
+				continue
+			}
+			near := slices.Contains(vpcs, aws.ToString(i.VpcId))
+			for _, a := range addresses(i, true) {
+				if _, known := n.Owners[a]; slices.Contains(o.target.Peers, a) && (!known || near && !here[a]) {
+					n.Owners[a], here[a] = owner, near
+				}
+			}
+		}
+	}
+}
