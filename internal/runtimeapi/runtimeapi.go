@@ -1,0 +1,172 @@
+// Package runtimeapi runs a Lambda function's real binary outside of Lambda: it
+// serves the Runtime API to it, hands it events and takes its answers. For tests
+// and benchmarks.
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+package runtimeapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// A Function is a running binary.
+type Function struct {
+	arn     string
+	server  *httptest.Server
+	cmd     *exec.Cmd
+	exited  chan error
+	polled  chan struct{} // closed by the first poll
+	started time.Time
+	ready   time.Duration
+
+	next    chan invocation
+	answers chan Answer
+}
+
+type invocation struct {
+	id       string
+	event    []byte
+	deadline time.Time
+}
+
+// An Answer is what the function made of an event.
+type Answer struct {
+	Body      []byte // its JSON
+	ErrorType string // the type of the error, when it returned one
+	Message   string // the error's text
+}
+
+// An Error is a failed invocation as Lambda reports it.
+type Error struct {
+	Message string `json:"errorMessage"`
+	Type    string `json:"errorType"`
+}
+
+// Start runs a binary with the environment given, and waits until it asks for its
+// first event. The function's ARN is what it sees of account and Region. Whoever
+// starts it must Stop it.
+func Start(ctx context.Context, binary, arn string, env []string, log io.Writer) (*Function, error) {
+	f := &Function{
+		arn: arn, exited: make(chan error, 1), polled: make(chan struct{}),
+		next: make(chan invocation), answers: make(chan Answer, 1),
+	}
+	f.server = httptest.NewServer(http.HandlerFunc(f.serve))
+	f.cmd = exec.CommandContext(ctx, binary)
+	f.cmd.Env = append([]string{"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(f.server.URL, "http://")}, env...)
+	f.cmd.Stdout, f.cmd.Stderr = log, log
+	f.started = time.Now()
+	if err := f.cmd.Start(); err != nil {
+		f.server.Close()
+		return nil, fmt.Errorf("starting the function: %w", err)
+	}
+	go func() { f.exited <- f.cmd.Wait() }()
+	select {
+	case <-f.polled:
+		return f, nil
+	case err := <-f.exited:
+		f.server.Close()
+		return nil, fmt.Errorf("the function ended before its first poll: %w", errors.Join(err, ctx.Err()))
+	}
+}
+
+// Ready is the time from the start of the process to its first poll.
+func (f *Function) Ready() time.Duration { return f.ready }
+
+// CPU is the processor time that the process had used when it ended: after Stop.
+func (f *Function) CPU() time.Duration {
+	if f.cmd.ProcessState == nil {
+		return 0
+	}
+	return f.cmd.ProcessState.UserTime() + f.cmd.ProcessState.SystemTime()
+}
+
+// PID is the process's id.
+func (f *Function) PID() int { return f.cmd.Process.Pid }
+
+// Invoke hands the function an event and waits for its answer.
+func (f *Function) Invoke(ctx context.Context, id string, event []byte, timeout time.Duration) (Answer, error) {
+	in := invocation{id: id, event: event, deadline: time.Now().Add(timeout)}
+	select {
+	case f.next <- in:
+	case err := <-f.exited:
+		return Answer{}, fmt.Errorf("the function ended: %w", errors.Join(err, errors.New("before it took the event")))
+	case <-ctx.Done():
+		return Answer{}, ctx.Err()
+	}
+	select {
+	case a := <-f.answers:
+		return a, nil
+	case err := <-f.exited:
+		return Answer{}, fmt.Errorf("the function ended: %w", errors.Join(err, errors.New("before it answered")))
+	case <-ctx.Done():
+		return Answer{}, ctx.Err()
+	}
+}
+
+// Stop ends the process.
+func (f *Function) Stop() {
+	_ = f.cmd.Process.Kill() // it may have ended by itself
+	f.server.CloseClientConnections()
+	select {
+	case <-f.exited:
+	case <-time.After(5 * time.Second):
+	}
+	f.server.Close()
+}
+
+func (f *Function) serve(w http.ResponseWriter, r *http.Request) {
+	path, ok := strings.CutPrefix(r.URL.Path, "/2018-06-01/runtime/")
+	switch {
+	case !ok:
+		http.NotFound(w, r)
+	case path == "invocation/next":
+		f.hand(w, r)
+	case path == "init/error":
+		w.WriteHeader(http.StatusAccepted)
+	default:
+		f.take(w, r)
+	}
+}
+
+func (f *Function) hand(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-f.polled:
+	default:
+		f.ready = time.Since(f.started)
+		close(f.polled)
+	}
+	select {
+	case in := <-f.next:
+		w.Header().Set("Lambda-Runtime-Aws-Request-Id", in.id)
+		w.Header().Set("Lambda-Runtime-Deadline-Ms", fmt.Sprint(in.deadline.UnixMilli()))
+		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", f.arn)
+		_, _ = w.Write(in.event) // a function that hangs up shows as ended
+	case <-r.Context().Done():
+	}
+}
+
+func (f *Function) take(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	a := Answer{Body: body}
+	if strings.HasSuffix(r.URL.Path, "/error") {
+		var e Error
+		if err := json.Unmarshal(body, &e); err != nil {
+			e = Error{Type: "unreadable", Message: string(body)}
+		}
+		a.ErrorType, a.Message = e.Type, e.Message
+	}
+	w.WriteHeader(http.StatusAccepted)
+	f.answers <- a
+}
