@@ -25,8 +25,8 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION):
 
 FUZZTIME := 20s
 fuzz:
-	go test ./lambda/guardduty -run '^$$' -fuzz FuzzParseEvent -fuzztime $(FUZZTIME)
-	go test ./lambda/simvpc -run '^$$' -fuzz FuzzParseWorld -fuzztime $(FUZZTIME)
+	go test ./lambda/guardduty -run '^$$' -fuzz FuzzParseEvent -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
+	go test ./lambda/simvpc -run '^$$' -fuzz FuzzParseWorld -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 
 drill:
 	go run ./lambda/tourniquet drill

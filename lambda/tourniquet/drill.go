@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/vpc"
+)
+
+var (
+	//go:embed world.txt
+	builtinWorld string
+	//go:embed finding.json
+	builtinFinding []byte
+)
+
+var errStillOpen = errors.New("a flow with a peer still passes")
+
+type drillCmd struct {
+	Finding string `arg:"" optional:"" help:"File with a GuardDuty finding, in any form that the function accepts. Without it: a built-in one."`
+	World   string `help:"File with the world to rehearse in. Without it: one made from the finding's instance details."`
+	JSON    bool   `name:"json" help:"Print JSON."`
+}
+
+// Run rehearses a containment and prints what became of each flow.
+func (c *drillCmd) Run(ctx context.Context, out io.Writer) error {
+	finding, world, err := c.read()
+	if err != nil {
+		return err
+	}
+	report, err := rehearse(ctx, finding, world)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(report)
+	} else {
+		err = report.print(out)
+	}
+	if err == nil && report.open() {
+		return errStillOpen
+	}
+	return err
+}
+
+func (c *drillCmd) read() (guardduty.Finding, *simvpc.World, error) {
+	raw := builtinFinding
+	if c.Finding != "" {
+		var err error
+		if raw, err = os.ReadFile(c.Finding); err != nil {
+			return guardduty.Finding{}, nil, err
+		}
+	}
+	findings, err := guardduty.ParseEvent(raw)
+	if err != nil {
+		return guardduty.Finding{}, nil, fmt.Errorf("the finding: %w", err)
+	}
+	if len(findings) == 0 || len(findings[0].Instances) == 0 {
+		return guardduty.Finding{}, nil, errors.New("the finding: it names no EC2 instance")
+	}
+	world, err := c.world(findings[0])
+	return findings[0], world, err
+}
+
+func (c *drillCmd) world(f guardduty.Finding) (*simvpc.World, error) {
+	switch {
+	case c.World != "":
+		return readWorld(c.World)
+	case c.Finding == "":
+		return simvpc.ParseWorld(builtinWorld)
+	default:
+		return worldOf(f)
+	}
+}
+
+// scope ends what a drill has started.
+type scope []func()
+
+// Cleanup adds what to do at the end.
+func (s *scope) Cleanup(f func()) { *s = append(*s, f) }
+
+func (s *scope) end() {
+	for _, f := range *s {
+		f()
+	}
+}
+
+// rehearse contains the finding's first instance in a simulated VPC, through the
+// real AWS SDK.
+func rehearse(ctx context.Context, f guardduty.Finding, before *simvpc.World) (*report, error) {
+	var started scope
+	defer started.end()
+	server := simvpc.Start(&started, before, simvpc.Options{})
+	client := vpc.New(aws.Config{
+		Region: before.Region, BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
+		Credentials: credentials.NewStaticCredentialsProvider("drill", "drill", ""),
+	})
+	policy := containment.Policy{
+		Account: before.Account, Region: before.Region, MinSeverity: containment.DefaultMinSeverity, MaxContained: 1,
+	}
+	responder := &containment.Responder{
+		EC2: client, Ledger: &ledger.Memory{}, Policy: policy, Rules: containment.Rules{ACLQuota: containment.DefaultACLQuota},
+		Log: slog.New(slog.DiscardHandler), Now: time.Now, LedgerWait: time.Second,
+	}
+	decision := policy.Decide(f)
+	in := containment.NewIncidents([]guardduty.Finding{f})[0]
+	in.Reason, in.ByPerson = decision.Reason, decision.Verdict != containment.Contain
+	seen, err := client.Observe(ctx, in.Target(nil))
+	if err != nil {
+		return nil, fmt.Errorf("observing: %w", err)
+	}
+	plan, err := responder.Preview(ctx, in)
+	if err != nil {
+		return nil, fmt.Errorf("planning: %w", err)
+	}
+	server.ClearLog()
+	responder.Ledger = &ledger.Memory{}
+	start := time.Now()
+	done, err := responder.Contain(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return &report{
+		Finding: summarize(f, in), Decision: decision, Observed: observed(seen),
+		Plan: containment.NewAnswer([]containment.Outcome{plan}), Answer: containment.NewAnswer([]containment.Outcome{done}),
+		Calls: calls(server.Calls(), start), Flows: compare(in, before, server.World()),
+	}, nil
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"tourniquet/lambda/simvpc"
+)
+
+type simulateCmd struct {
+	World  string `arg:"" help:"File with the world to serve."`
+	Listen string `default:"127.0.0.1:4510" help:"Address to listen on; loopback only."`
+}
+
+// Run serves the world until the command is interrupted, and then prints it as
+// the clients left it.
+func (c *simulateCmd) Run(ctx context.Context, out io.Writer) error {
+	world, err := readWorld(c.World)
+	if err != nil {
+		return err
+	}
+	after, err := simvpc.Serve(ctx, world, c.Listen, out)
+	if after != nil {
+		fmt.Fprint(out, after)
+	}
+	return err
+}
+
+func readWorld(file string) (*simvpc.World, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	world, err := simvpc.ParseWorld(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return world, nil
+}
