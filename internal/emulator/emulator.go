@@ -58,7 +58,7 @@ func start(tb testing.TB, port, health string, env []string, program string, arg
 	if err != nil {
 		tb.Fatalf("starting %s: %v", program, err)
 	}
-	cmd := exec.Command(filepath.Join(bin, "python"), append([]string{"-c", keep, path}, args...)...)
+	cmd := exec.Command(filepath.Join(bin, "python"), append([]string{"-c", keep, path}, args...)...) //nolint:gosec // the emulators of this repository
 	cmd.Dir = tb.TempDir()
 	cmd.Env = append(environment(cmd.Dir), env...)
 	cmd.Stdout, cmd.Stderr = output, output

@@ -217,7 +217,7 @@ func TestParseEventPartly(t *testing.T) {
 
 func errorFields(err error) []string {
 	problems := []error{err}
-	if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // The joined error itself.
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		problems = all.Unwrap()
 	}
 	var fields []string

@@ -1,6 +1,7 @@
 package simvpc_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -29,6 +30,20 @@ func TestChanges(t *testing.T) {
 		{"timeout", []call{tcpTimeout("eni-2", 60)}, `
 - interface eni-2 i-0aaaaaaaaaaaaaaa1 subnet-2 10.0.2.10 10.0.2.11 groups sg-db sg-web
 + interface eni-2 i-0aaaaaaaaaaaaaaa1 subnet-2 10.0.2.10 10.0.2.11 groups sg-db sg-web timeout 60s`},
+		{"other attributes", []call{
+			func(ctx context.Context, c *ec2.Client) error {
+				return ignore(c.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
+					NetworkInterfaceId: aws.String("eni-3"), Description: &types.AttributeValue{Value: aws.String("a b")},
+				}))
+			},
+			func(ctx context.Context, c *ec2.Client) error {
+				return ignore(c.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
+					NetworkInterfaceId: aws.String("eni-3"), SourceDestCheck: &types.AttributeBooleanValue{Value: aws.Bool(false)},
+				}))
+			},
+		}, `
+- interface eni-3 i-0aaaaaaaaaaaaaaa2 subnet-1 10.0.1.30 groups sg-db
++ interface eni-3 i-0aaaaaaaaaaaaaaa2 subnet-1 10.0.1.30 groups sg-db nocheck description "a b"`},
 		{"new group in an IPv6 VPC", []call{newGroup("vpc-1", "q", "quarantine (Tourniquet)")}, `
 + group sg-00000000000000001 vpc-1 name q description "quarantine (Tourniquet)"
 + sg-00000000000000001: out all 0.0.0.0/0
@@ -49,11 +64,17 @@ func TestChanges(t *testing.T) {
 		{"rules", []call{
 			ingress("sg-quarantine", permission("tcp", 22, 22, "10.9.9.9/8"), permission("udp", 1, 2, "2001:db8::/32"), permission("icmp", 8, -1, "sg-web")),
 			revokeIn("sg-web", permission("tcp", 22, 22, "10.0.0.0/8")),
+			func(ctx context.Context, c *ec2.Client) error {
+				return ignore(c.AuthorizeSecurityGroupEgress(ctx, &ec2.AuthorizeSecurityGroupEgressInput{
+					GroupId: aws.String("sg-quarantine"), IpPermissions: []types.IpPermission{permission("tcp", 443, 443, "sg-web")},
+				}))
+			},
 		}, `
 - sg-web: in  tcp 22 10.0.0.0/8 desc "staff only"
 + sg-quarantine: in  icmp 8 sg-web
 + sg-quarantine: in  tcp 22 10.0.0.0/8
-+ sg-quarantine: in  udp 1-2 2001:db8::/32`},
++ sg-quarantine: in  udp 1-2 2001:db8::/32
++ sg-quarantine: out tcp 443 sg-web`},
 		{"entries", []call{
 			addEntry(entry("acl-1", 90, false, "deny", "-1", "198.51.100.7/24")),
 			addEntry(entry("acl-1", 90, true, "deny", "47", "2001:db8::7/32")),

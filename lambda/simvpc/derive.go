@@ -24,8 +24,8 @@ var (
 )
 
 // Normalize fills in what can be derived (default groups and ACLs, zones,
-// addresses, owners, tracking entries of flows that have none yet) and sorts
-// everything. Parsing and New do it; call it after building a world by hand.
+// addresses, owners) and sorts everything. Parsing and New do it; call it after
+// building a world by hand. Flows get their tracking entries from Establish.
 func (w *World) Normalize() {
 	w.Account = cmp.Or(w.Account, "111122223333")
 	w.Region = cmp.Or(w.Region, "eu-central-1")

@@ -223,6 +223,47 @@ func TestDescribeTypesAndTags(t *testing.T) {
 	}
 }
 
+func TestOtherFilters(t *testing.T) {
+	t.Parallel()
+	_, c := start(t, web, simvpc.Options{})
+	for _, test := range []struct {
+		filter       types.Filter
+		groups, acls int
+	}{
+		{filter("vpc-id", "vpc-1"), 4, 2},
+		{filter("owner-id", "1111*"), 6, 3},
+		{filter("tag:team", "blue"), 1, 0},
+		{filter("ip-permission.cidr", "10.0.0.0/8"), 1, -1},
+		{filter("ip-permission.group-id", "sg-web"), 1, -1},
+		{filter("ip-permission.from-port", "22"), 1, -1},
+		{filter("ip-permission.protocol", "tcp"), 2, -1},
+		{filter("egress.ip-permission.ipv6-cidr", "::/0"), 1, -1},
+		{filter("egress.ip-permission.to-port", "*"), 0, -1},
+		{filter("entry.rule-number", "101"), -1, 1},
+		{filter("entry.ipv6-cidr", "::/0"), -1, 2},
+		{filter("entry.cidr", "198.51.100.7/32"), -1, 0},
+		{filter("entry.rule-action", "deny"), -1, 3},
+		{filter("default", "false"), -1, 1},
+	} {
+		groups, err := c.DescribeSecurityGroups(t.Context(), &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{test.filter}})
+		if got := found(err, func() int { return len(groups.SecurityGroups) }); got != test.groups {
+			t.Errorf("%s: %d groups, want %d", *test.filter.Name, got, test.groups)
+		}
+		acls, err := c.DescribeNetworkAcls(t.Context(), &ec2.DescribeNetworkAclsInput{Filters: []types.Filter{test.filter}})
+		if got := found(err, func() int { return len(acls.NetworkAcls) }); got != test.acls {
+			t.Errorf("%s: %d ACLs, want %d", *test.filter.Name, got, test.acls)
+		}
+	}
+}
+
+// found is how many were found, -1 when the filter is unknown.
+func found(err error, count func() int) int {
+	if err != nil {
+		return -1
+	}
+	return count()
+}
+
 func TestPages(t *testing.T) {
 	t.Parallel()
 	_, c := start(t, web, simvpc.Options{PageSize: 2})

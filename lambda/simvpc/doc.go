@@ -79,7 +79,9 @@
 // without; see [Flow] for what a tracked flow is. Time passes for tracking
 // entries only by [World.Advance].
 //
-// Deliberate limits: routing is not modelled (every address is routable),
-// every answer is that of one account and one Region, requests are not
-// authenticated, and instances stop and start at once.
+// Deliberate limits: routing is not modelled (every address is routable, and
+// belongs to one interface in all VPCs), every answer is that of one account and
+// one Region, requests are not authenticated, instances stop and start at once,
+// there are no prefix lists, and an ICMP flow is an echo. A parameter that an
+// operation doesn't know is refused, never ignored.
 package simvpc

@@ -1,7 +1,6 @@
 package simvpc
 
 import (
-	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -96,13 +95,15 @@ func (r *request) groupsFor(ids []string, subnet, foreign string) ([]string, err
 }
 
 func (r *request) setDescription(n *Interface) error {
-	n.Description = cmp.Or(r.p.str("Description.Value"), r.p.str("Description"))
+	n.Description = r.p.str("Description.Value")
 	return nil
 }
 
 func (r *request) setSourceDestCheck(n *Interface) error {
 	check, err := r.p.boolean("SourceDestCheck.Value", true)
-	n.NoSourceDestCheck = n.NoSourceDestCheck && err != nil || err == nil && !check
+	if err == nil {
+		n.NoSourceDestCheck = !check
+	}
 	return err
 }
 
@@ -200,7 +201,7 @@ func (r *request) setAddresses(n *Interface, s *Subnet) error {
 	}
 	for _, text := range asked {
 		a, err := netip.ParseAddr(text)
-		if err != nil {
+		if err != nil || a.Zone() != "" {
 			return fail("InvalidParameterValue", "invalid value for parameter address: %s", text)
 		}
 		if !within(netip.PrefixFrom(a, a.BitLen()), s.CIDRs) {

@@ -13,7 +13,9 @@ import (
 // flow reads a flow in the words of worlds.
 func flow(t testing.TB, text string) simvpc.Flow {
 	t.Helper()
-	return *world(t, "flow "+text+" untracked").Flows[0]
+	f, err := simvpc.ParseFlow(text)
+	permit(t, err)
+	return f
 }
 
 const two = `
@@ -108,6 +110,20 @@ func TestConnects(t *testing.T) {
 		v := w.Connects(flow(t, test.flow))
 		if v.Passes != test.passes || !strings.Contains(v.Why, test.why) {
 			t.Errorf("%s: %t, %s; want %t, %s", test.flow, v.Passes, v.Why, test.passes, test.why)
+		}
+	}
+}
+
+func TestParseFlow(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"tcp 10.0.1.13:5000 -> 198.51.100.9:443 via nat", "icmpv6 2001:db8::1 -> 2001:db8::2", "47 10.0.0.1 -> 10.0.0.2"} {
+		if got := flow(t, text).String(); got != text {
+			t.Errorf("%s is read as %s", text, got)
+		}
+	}
+	for _, text := range []string{"", "all 10.0.0.1 -> 10.0.0.2", "tcp 10.0.1.13 -> 198.51.100.9:443", "tcp 10.0.0.1:1 -> 10.0.0.2:2 via tunnel", `"`} {
+		if f, err := simvpc.ParseFlow(text); err == nil {
+			t.Errorf("%q is read as %s", text, f)
 		}
 	}
 }

@@ -131,6 +131,21 @@ func (p *parser) flow(l *line) (err error) {
 	return p.flowOptions(l, f)
 }
 
+// ParseFlow reads a flow as worlds write it, such as
+// "tcp 10.0.1.10:44321 -> 198.51.100.7:443 via nat".
+func ParseFlow(text string) (Flow, error) {
+	l, err := tokenize(1, text)
+	if err != nil {
+		return Flow{}, err
+	}
+	l.kind = "flow"
+	p := &parser{w: &World{}, lineOf: map[any]*line{}}
+	if err := p.flow(l); err != nil {
+		return Flow{}, err
+	}
+	return *p.w.Flows[0], nil
+}
+
 func (p *parser) flowOptions(l *line, f *Flow) error {
 	var tracked, untracked bool
 	err := l.options(map[string]func() error{

@@ -77,7 +77,8 @@ func (s *Server) World() *World {
 }
 
 // Edit changes the world as somebody else would, between two calls, without
-// EC2's checks. Lag applies to it as to every change. f must not call s.
+// EC2's checks, and normalizes it. Lag applies to it as to every change. f must
+// not call s, nor keep w.
 func (s *Server) Edit(f func(w *World)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -216,6 +216,33 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// FuzzQuery: no call brings the server down, or leaves a world that isn't one.
+func FuzzQuery(f *testing.F) {
+	f.Add("Action=DescribeInstances&Filter.1.Name=tag:Name&Filter.1.Value.1=w*")
+	f.Add("Action=CreateNetworkAclEntry&NetworkAclId=acl-1&RuleNumber=9&Egress=true&Protocol=6&PortRange.From=1&PortRange.To=2&RuleAction=deny&CidrBlock=1.2.3.4/5")
+	f.Add("Action=AuthorizeSecurityGroupIngress&GroupId=sg-web&IpPermissions.1.IpProtocol=1&IpPermissions.1.FromPort=8&IpPermissions.1.ToPort=-1&IpPermissions.1.Groups.1.GroupId=sg-db")
+	f.Add("Action=CreateNetworkInterface&SubnetId=subnet-2&SecurityGroupId.1=sg-web&Ipv6Addresses.1.Ipv6Address=::1&ClientToken=x")
+	f.Add("Action=ModifyNetworkInterfaceAttribute&NetworkInterfaceId=eni-1&Description.Value=%22%00x")
+	f.Add("Action=CreateTags&ResourceId.1=eni-1&Tag.1.Key=%3d&Tag.1.Value=%0a")
+	f.Add("Action=CreateSecurityGroup&GroupName=x&GroupDescription=y&VpcId=vpc-1&TagSpecification.1.ResourceType=security-group&TagSpecification.1.Tag.1.Key=k")
+	f.Add("Action=TerminateInstances&InstanceId.1=i-0aaaaaaaaaaaaaaa1")
+	w := world(f, web)
+	f.Fuzz(func(t *testing.T, query string) {
+		s := simvpc.New(w, simvpc.Options{})
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(query))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		answer := httptest.NewRecorder()
+		s.ServeHTTP(answer, r)
+		if answer.Code >= 500 {
+			t.Fatalf("%d: %s", answer.Code, answer.Body)
+		}
+		text := s.World().String()
+		if again, err := simvpc.ParseWorld(text); err != nil || again.String() != text {
+			t.Fatalf("%v\n%s", err, text)
+		}
+	})
+}
+
 func BenchmarkHandler(b *testing.B) {
 	s := simvpc.New(world(b, web), simvpc.Options{})
 	for b.Loop() {

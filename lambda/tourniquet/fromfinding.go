@@ -56,7 +56,7 @@ func (b *builder) complete(n *guardduty.Interface, index int) {
 		n.Groups[i] = shaped("sg-", n.Groups[i])
 	}
 	if len(n.PrivateIPs) == 0 {
-		n.PrivateIPs = []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(index), 10})}
+		n.PrivateIPs = []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(index), 10})} //nolint:gosec // an instance has at most 15 interfaces
 	}
 	if len(n.Groups) == 0 {
 		n.Groups = []string{"sg-drill-" + n.VPC}

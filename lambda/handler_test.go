@@ -1,0 +1,162 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"tourniquet/lambda/config"
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/simvpc"
+)
+
+// reverseShell is the world and the event of that scenario.
+func reverseShell(t *testing.T) (*simvpc.World, json.RawMessage) {
+	t.Helper()
+	a, err := txtar.ParseFile("testdata/scenarios/reverse-shell.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	world, err := simvpc.ParseWorld(section(a, "world"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return world, json.RawMessage(section(a, "finding.json"))
+}
+
+func TestMalformedEventsNameTheFieldAndChangeNothing(t *testing.T) {
+	t.Parallel()
+	world, _ := reverseShell(t)
+	server := simvpc.Start(t, world, simvpc.Options{})
+	h := newTestHandler(t, server, map[string]string{})
+	tests := map[string]struct{ event, says string }{
+		"no JSON":             {`{"detail":`, "event"},
+		"nothing":             {`{}`, "event"},
+		"another source":      {`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{}}`, "source"},
+		"no such command":     {`{"command":"isolate"}`, `"isolate" is no command`},
+		"release here":        {`{"command":"release","instanceId":"i-0aaaaaaaaaaaaaaa1"}`, "not for the function that contains"},
+		"no instance":         {`{"command":"contain"}`, "instanceId"},
+		"an instance's name":  {`{"command":"contain","instanceId":"web-1"}`, "instanceId"},
+		"a prefix as peer":    {`{"command":"contain","instanceId":"i-0aaaaaaaaaaaaaaa1","peers":["198.51.100.0/24"]}`, "peers[0]"},
+		"a name as peer":      {`{"command":"contain","instanceId":"i-0aaaaaaaaaaaaaaa1","peers":["198.51.100.7","evil.example"]}`, "peers[1]"},
+		"a zone":              {`{"command":"contain","instanceId":"i-0aaaaaaaaaaaaaaa1","peers":["fe80::1%eth0"]}`, "peers[0]"},
+		"a field too many":    {`{"command":"contain","instanceId":"i-0aaaaaaaaaaaaaaa1","dryrunn":true}`, "dryrunn"},
+		"dryRun is no string": {`{"command":"contain","instanceId":"i-0aaaaaaaaaaaaaaa1","dryRun":"true"}`, "dryRun"},
+	}
+	for name, tc := range tests {
+		_, err := h.Contain(lambdaContext(t.Context(), world), json.RawMessage(tc.event))
+		if err == nil || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: got %v, want …%s…", name, err, tc.says)
+			continue
+		}
+		if got := reflect.TypeOf(err).Elem().Name(); got != "EventError" {
+			t.Errorf("%s: Lambda would report a %s, want EventError", name, got)
+		}
+	}
+	if n := len(server.Mutations()); n != 0 {
+		t.Errorf("%d changes were made", n)
+	}
+}
+
+// topic is an SNS that takes messages, or refuses them.
+func topic(t *testing.T, refuse bool) (*Notifier, *[]url.Values) {
+	t.Helper()
+	var got []url.Values
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refuse {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `<ErrorResponse><Error><Code>AuthorizationError</Code><Message>no</Message></Error></ErrorResponse>`)
+			return
+		}
+		_ = r.ParseForm()
+		got = append(got, r.PostForm)
+		_, _ = io.WriteString(w, `<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>`)
+	}))
+	t.Cleanup(server.Close)
+	client := sns.NewFromConfig(awsConfig(server.URL, http.DefaultClient))
+	return &Notifier{Client: client, Topic: "arn:aws:sns:eu-central-1:111122223333:tourniquet"}, &got
+}
+
+func TestPeopleAreToldOnce(t *testing.T) {
+	t.Parallel()
+	world, event := reverseShell(t)
+	h := newTestHandler(t, simvpc.Start(t, world, simvpc.Options{}), map[string]string{})
+	var got *[]url.Values
+	h.Notifier, got = topic(t, false)
+	for range 2 { // GuardDuty repeats itself
+		if _, err := h.Contain(lambdaContext(t.Context(), world), event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(*got) != 1 {
+		t.Fatalf("%d messages, want 1", len(*got))
+	}
+	m := (*got)[0]
+	if s := m.Get("Subject"); s != "Tourniquet: i-0aaaaaaaaaaaaaaa1 contained" {
+		t.Errorf("subject %q", s)
+	}
+	for _, want := range []string{"Backdoor:EC2/C&CActivity.B", "denial/acl-1/in/198.51.100.7/32", "unknown-peers", `"status": "contained"`} {
+		if !strings.Contains(m.Get("Message"), want) {
+			t.Errorf("the message lacks %q:\n%s", want, m.Get("Message"))
+		}
+	}
+}
+
+func TestFailedNotificationKeepsTheContainment(t *testing.T) {
+	t.Parallel()
+	world, event := reverseShell(t)
+	server := simvpc.Start(t, world, simvpc.Options{})
+	h := newTestHandler(t, server, map[string]string{})
+	h.Notifier, _ = topic(t, true)
+	answer, err := h.Contain(lambdaContext(t.Context(), world), event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := answer.Incidents[0]
+	if i.Status != containment.Contained || len(i.Warnings) != 1 || !strings.Contains(i.Warnings[0], "notifying") {
+		t.Errorf("status %s, warnings %q; want contained and one about the notification", i.Status, i.Warnings)
+	}
+	if g := server.World().Interface("eni-1").Groups; len(g) != 1 || g[0] != "sg-q" {
+		t.Errorf("eni-1 has %v", g)
+	}
+}
+
+// The event is attacker-influenced: a subject must stay one line of ASCII.
+func TestSubjectIsOneLineOfASCII(t *testing.T) {
+	t.Parallel()
+	s := subject(containment.Outcome{Instance: "i-1\r\nBcc: x\u202e" + strings.Repeat("é", 200), Verdict: containment.Held})
+	if strings.ContainsAny(s, "\r\n") || len(s) > 99 || strings.ContainsFunc(s, func(r rune) bool { return r > 126 }) {
+		t.Errorf("subject %q", s)
+	}
+}
+
+func TestStartUpNamesWhatIsWrong(t *testing.T) {
+	for _, tc := range []struct{ handler, table, says string }{
+		{"isolate", "ledger", "_HANDLER"},
+		{"", "ledger", "_HANDLER"},
+		{"contain", "", config.Table},
+	} {
+		t.Setenv("_HANDLER", tc.handler)
+		t.Setenv(config.Table, tc.table)
+		_, err := newHandler(t.Context(), slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("_HANDLER=%q, table %q: got %v, want …%s…", tc.handler, tc.table, err, tc.says)
+		}
+	}
+	t.Setenv("_HANDLER", "release")
+	if _, err := newHandler(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
+		t.Errorf("release: %v", err)
+	}
+	if _, err := notYet(t.Context(), nil); err == nil {
+		t.Error("the release function says that it has done something")
+	}
+}
