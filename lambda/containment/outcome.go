@@ -26,7 +26,10 @@ type PartialError struct {
 }
 
 func (e *PartialError) Error() string {
-	msg := fmt.Sprintf("containing %s: %d steps still missing: %s", e.Instance, len(e.Missing), strings.Join(e.Missing, ", "))
+	msg := fmt.Sprintf("containing %s: stopped before anything was planned", e.Instance)
+	if len(e.Missing) > 0 {
+		msg = fmt.Sprintf("containing %s: %d steps still missing: %s", e.Instance, len(e.Missing), strings.Join(e.Missing, ", "))
+	}
 	for _, c := range e.Causes {
 		msg += "; " + c.Error()
 	}

@@ -669,7 +669,10 @@ func testSenseless(t *testing.T, l subject) {
 		"gives up other's":  edit(func(c *containment.Change) { c.Slots[0] = op(containment.GiveUp, slot(90, "i-2#1")) }),
 		"no step":           edit(func(c *containment.Change) { c.Record.Steps = []containment.StepState{{}} }),
 		"step, no prefix":   edit(func(c *containment.Change) { c.Record.Steps = []containment.StepState{{Step: containment.Denial{}}} }),
-		"peer, no address":  edit(func(c *containment.Change) { c.Record.Peers = []guardduty.Peer{{}} }),
+		"step, no interface": edit(func(c *containment.Change) {
+			c.Record.Steps = []containment.StepState{{Step: containment.Quarantine{}}}
+		}),
+		"peer, no address": edit(func(c *containment.Change) { c.Record.Peers = []guardduty.Peer{{}} }),
 	} {
 		err := l.Commit(t.Context(), c)
 		if err == nil || errors.Is(err, containment.ErrConflict) || errors.Is(err, containment.ErrGuard) {

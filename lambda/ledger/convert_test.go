@@ -53,7 +53,7 @@ var (
 	steps = rapid.Custom(func(t *rapid.T) containment.StepState {
 		s := containment.StepState{State: containment.State(words.Draw(t, "state")), Note: words.Draw(t, "note")}
 		if rapid.Bool().Draw(t, "quarantine") {
-			s.Step = containment.Quarantine{Interface: words.Draw(t, "interface"), Before: lists(words).Draw(t, "before"), Group: words.Draw(t, "group")}
+			s.Step = containment.Quarantine{Interface: "eni-" + words.Draw(t, "interface"), Before: lists(words).Draw(t, "before"), Group: words.Draw(t, "group")}
 		} else {
 			s.Step = containment.Denial{
 				VPC: words.Draw(t, "vpc"), ACL: words.Draw(t, "acl"), Direction: directions.Draw(t, "direction"),
@@ -263,9 +263,10 @@ func TestMemoryInspected(t *testing.T) {
 
 func TestUnknownStepsAreErrors(t *testing.T) {
 	for name, i := range map[string]stepItem{
-		"kind":   {ID: "x", Kind: "snapshot"},
-		"groups": {ID: "x", Kind: quarantine, After: []string{"sg-1", "sg-2"}},
-		"prefix": {ID: "x", Kind: denial, Prefix: "198.51.100.7"},
+		"kind":    {ID: "x", Kind: "snapshot"},
+		"nothing": {ID: "x", Kind: quarantine},
+		"groups":  {ID: "x", Kind: quarantine, Resource: "eni-1", After: []string{"sg-1", "sg-2"}},
+		"prefix":  {ID: "x", Kind: denial, Prefix: "198.51.100.7"},
 	} {
 		if s, err := i.step(); err == nil {
 			t.Errorf("%s: got %v, want an error", name, s)

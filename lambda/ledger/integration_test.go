@@ -4,6 +4,8 @@ package ledger
 
 import (
 	"net/http"
+	"os"
+	"github.com/aws/smithy-go/logging"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -40,7 +42,7 @@ func (o *oneByOne) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func testTable(t *testing.T, endpoint string, client *http.Client, except ...string) {
 	db := dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: &endpoint, HTTPClient: client,
+		Region: "us-east-1", BaseEndpoint: &endpoint, HTTPClient: client, ClientLogMode: aws.LogRetries, Logger: logging.NewStandardLogger(os.Stderr),
 		Credentials: credentials.NewStaticCredentialsProvider("000000000000", "none", ""),
 	})
 	var tables atomic.Int64

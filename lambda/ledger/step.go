@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -13,9 +14,14 @@ const (
 	denial     = "denial"
 )
 
+var errNoInterface = errors.New("a quarantine of no interface")
+
 func fromStep(s containment.StepState) (stepItem, error) {
 	switch step := s.Step.(type) {
 	case containment.Quarantine:
+		if step.Interface == "" {
+			return stepItem{}, errNoInterface
+		}
 		i := stepItem{
 			ID: step.ID(), Kind: quarantine, Resource: step.Interface, State: string(s.State), Note: s.Note,
 			Before: texts(step.Before),
@@ -41,6 +47,9 @@ func (i stepItem) step() (containment.StepState, error) {
 	s := containment.StepState{State: containment.State(i.State), Note: i.Note}
 	switch i.Kind {
 	case quarantine:
+		if i.Resource == "" {
+			return s, errNoInterface
+		}
 		q := containment.Quarantine{Interface: i.Resource, Before: texts(i.Before)}
 		switch len(i.After) {
 		case 0:
