@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -223,11 +224,13 @@ func describe(a *containment.Answer, err error) string {
 			fmt.Fprintf(&b, "  left: %s: %s\n", e.Kind, e.Detail)
 		}
 		for _, w := range i.Warnings {
-			fmt.Fprintf(&b, "  warning: %s\n", w)
+			fmt.Fprintf(&b, "  warning: %s\n", requestIDs.ReplaceAllString(w, "RequestID: …"))
 		}
 	}
 	return b.String()
 }
+
+var requestIDs = regexp.MustCompile(`RequestID: [0-9a-f-]+`)
 
 func mutations(server *simvpc.Server) string {
 	counts := map[string]int{}

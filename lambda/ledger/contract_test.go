@@ -515,7 +515,7 @@ func testManySlots(t *testing.T, l subject) {
 // A plan that doesn't fit into one transaction may leave reservations when it
 // loses a race. They are the containment's own: the next try takes them.
 func testManySlotsLostRace(t *testing.T, l subject) {
-	const many = 240
+	const many = 120
 	one, two := record("i-1"), record("i-2")
 	l.commit(t, change(one, op(containment.Reserve, slot(1, "i-1#1"))))
 	c := change(two, manySlots("i-2#1", 1, many, containment.Reserve)...)

@@ -1,0 +1,408 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/smithy-go"
+	"github.com/google/go-cmp/cmp"
+
+	"tourniquet/lambda/containment"
+)
+
+func TestCommitConditions(t *testing.T) {
+	bare := func(version int, s containment.Status) containment.Record {
+		return containment.Record{Instance: "i-1", Generation: 1, Version: version, Status: s}
+	}
+	withOriginals := bare(1, containment.Contained)
+	withOriginals.Steps = []containment.StepState{{Step: quarantineOf("eni-1", "sg-1", "sg-2")}}
+	const event = "Put INSTANCE#i-1 EVENT#2026-03-01T12:00:00Z#g1-v1 if attribute_not_exists (pk)"
+	for name, test := range map[string]struct {
+		change containment.Change
+		want   []string
+	}{
+		"first": {
+			containment.Change{Record: bare(0, containment.Containing), Count: 1, Limit: 25},
+			[]string{
+				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
+				"Put OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 1) AND (generation = 1))",
+				"Update GUARD CONTAINED if (attribute_not_exists (pk)) OR ((schema <= 1) AND (count <= 24)) then ADD count 1 SET schema = 1",
+			},
+		},
+		"no room": {
+			containment.Change{Record: bare(0, containment.Observed), Count: 1, Limit: 0},
+			[]string{
+				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
+				"Update GUARD CONTAINED if (schema <= 1) AND (count <= -1) then ADD count 1 SET schema = 1",
+			},
+		},
+		"released": {
+			containment.Change{Record: bare(1, containment.Released), Count: -1},
+			[]string{
+				"Update INSTANCE#i-1 CONTAINMENT#1 if (schema <= 1) AND (version = 1) then SET …", event,
+				"Delete OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 1) AND (generation = 1))",
+				"Update GUARD CONTAINED if (schema <= 1) AND (count >= 1) then ADD count -1 SET schema = 1",
+			},
+		},
+		"originals": {
+			containment.Change{Record: withOriginals},
+			[]string{
+				"Update INSTANCE#i-1 CONTAINMENT#1 if ((schema <= 1) AND (version = 1)) AND " +
+					"((attribute_not_exists (originals.eni-1)) OR (originals.eni-1 = sg-1 sg-2)) then SET …",
+				event, "Put OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 1) AND (generation = 1))",
+			},
+		},
+		"slots": {
+			containment.Change{Record: bare(0, containment.Observed), Slots: []containment.SlotChange{
+				op(containment.Reserve, slot(1, "i-1#1")),
+				op(containment.Hold, slot(2, "i-1#1", "i-2#1")),
+				op(containment.Settle, slot(3, "i-1#1")),
+				op(containment.GiveUp, slot(4, "i-1#1")),
+				op(containment.GiveUp, slot(5, "i-1#1", "i-2#1")),
+			}},
+			[]string{
+				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
+				"Update VPC#vpc-1 SLOT#acl-1#in#1 if (attribute_not_exists (pk)) OR " +
+					"(((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (contains (holders, i-1#1))) then ADD holders [i-1#1] SET …",
+				"Update VPC#vpc-1 SLOT#acl-1#in#2 if (schema <= 1) AND (prefix = 198.51.100.7/32) then ADD holders [i-1#1] SET …",
+				"Update VPC#vpc-1 SLOT#acl-1#in#3 if ((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (contains (holders, i-1#1)) " +
+					"then ADD holders [i-1#1] SET …",
+				"Delete VPC#vpc-1 SLOT#acl-1#in#4 if ((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1])",
+				"Update VPC#vpc-1 SLOT#acl-1#in#5 if ((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1 i-2#1]) " +
+					"then DELETE holders [i-1#1]",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table, w := newWire(t, inTurn(done))
+			test.change.Event = change(bare(0, "")).Event
+			if err := table.Commit(t.Context(), test.change); err != nil {
+				t.Fatalf("Commit: %v", err)
+			}
+			got := w.said()[0].writes()
+			for n, line := range got {
+				if head, sets, ok := strings.Cut(line, " SET "); ok && strings.Contains(sets, ",") {
+					got[n] = head + " SET …"
+				}
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			for _, i := range w.said()[0].body["TransactItems"].([]any) {
+				for what, item := range i.(map[string]any) {
+					if item.(map[string]any)["ReturnValuesOnConditionCheckFailure"] != "ALL_OLD" {
+						t.Errorf("%s doesn't ask for what was in the way", what)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestCommitRefused(t *testing.T) {
+	const (
+		newer  = `{"pk":{"S":"p"},"sk":{"S":"s"},"schema":{"N":"2"},"version":{"L":[]}}`
+		stored = `{"pk":{"S":"p"},"sk":{"S":"s"},"schema":{"N":"1"},"version":{"N":"1"},"originals":{"M":{"eni-1":{"S":"sg-first"}}}}`
+		moved  = `{"pk":{"S":"p"},"sk":{"S":"s"},"schema":{"N":"1"},"version":{"N":"2"},"originals":{"M":{"eni-1":{"S":"sg-first"}}}}`
+	)
+	r := containment.Record{Instance: "i-1", Generation: 1, Version: 1, Status: containment.Contained}
+	r.Steps = []containment.StepState{{Step: quarantineOf("eni-1", "sg-quarantine")}}
+	c := change(r, op(containment.Reserve, slot(90, "i-1#1")))
+	c.Count, c.Limit = 1, 25
+	no, failed := "None", "ConditionalCheckFailed"
+	for name, test := range map[string]struct {
+		answer reply
+		want   error
+		text   string
+		never  []error
+	}{
+		"version":            {canceled(failed+" "+moved, no, no, no, no), containment.ErrConflict, "INSTANCE#i-1 CONTAINMENT#1", nil},
+		"gone":               {canceled(failed, no, no, no, no), containment.ErrConflict, "", nil},
+		"event":              {canceled(no, failed, no, no, no), containment.ErrConflict, "EVENT#", nil},
+		"pointer":            {canceled(no, no, failed+" "+stored, no, no), containment.ErrConflict, "OPEN i-1", nil},
+		"guard":              {canceled(no, no, no, failed+" "+stored, no), containment.ErrGuard, "", []error{containment.ErrConflict}},
+		"slot":               {canceled(no, no, no, no, failed+" "+stored), containment.ErrConflict, "SLOT#acl-1#in#90", nil},
+		"ongoing":            {canceled(no, "TransactionConflict", no, no, no), containment.ErrConflict, "", nil},
+		"guard and conflict": {canceled(no, no, no, failed, "TransactionConflict"), containment.ErrConflict, "", []error{containment.ErrGuard}},
+		"guard and throttle": {canceled("ThrottlingError", no, no, failed, no), containment.ErrGuard, "", nil},
+		"newer": {
+			canceled("TransactionConflict", no, no, no, failed+" "+newer), containment.ErrNewerRecord, "p s",
+			[]error{containment.ErrConflict},
+		},
+		"newer containment": {canceled(failed+" "+newer, no, no, no, no), containment.ErrNewerRecord, "", nil},
+		"originals": {
+			canceled(failed+" "+stored, no, no, no, no), nil, "eni-1 to restore are recorded as [sg-first] and can't become [sg-quarantine]",
+			[]error{containment.ErrConflict},
+		},
+		"throttled":    {canceled(no, no, no, "ThrottlingError", no), nil, "GUARD CONTAINED: ThrottlingError", []error{containment.ErrConflict, containment.ErrGuard}},
+		"in progress":  {fault("TransactionInProgressException"), containment.ErrConflict, "", nil},
+		"no table":     {fault("ResourceNotFoundException"), nil, "told so", []error{containment.ErrConflict, containment.ErrGuard}},
+		"for nothing":  {canceled(no, no, no, no, no), nil, "cancelled", []error{containment.ErrConflict}},
+		"few reasons":  {canceled(failed), nil, "cancelled", []error{containment.ErrConflict}},
+		"of this call": {fault("ThrottlingException"), nil, "ThrottlingException", []error{containment.ErrConflict}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table, _ := newWire(t, inTurn(test.answer))
+			err := table.Commit(t.Context(), c)
+			if err == nil || test.want != nil && !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.text) {
+				t.Errorf("got %v, want %v with %q", err, test.want, test.text)
+			}
+			for _, never := range test.never {
+				if errors.Is(err, never) {
+					t.Errorf("got %v, which must not be %v", err, never)
+				}
+			}
+		})
+	}
+}
+
+// A pointer of a later generation, and a guard at zero, are left as they are.
+func TestCommitLeavesAsItIs(t *testing.T) {
+	c := change(containment.Record{Instance: "i-1", Generation: 1, Version: 1, Status: containment.Released})
+	c.Count = -1
+	no, failed := "None", "ConditionalCheckFailed"
+	table, w := newWire(t, inTurn(canceled(no, no, failed, failed), done))
+	if err := table.Commit(t.Context(), c); err != nil {
+		t.Fatalf("Commit: %v", err)
+	}
+	calls := w.said()
+	if len(calls) != 2 || calls[0].token() == calls[1].token() {
+		t.Fatalf("got %d calls, want two with different tokens", len(calls))
+	}
+	want := append(slices.Clone(calls[0].writes()[:2]),
+		"ConditionCheck OPEN i-1 if (schema <= 1) AND (NOT (generation = 1))",
+		"ConditionCheck GUARD CONTAINED if (attribute_not_exists (pk)) OR ((schema <= 1) AND (NOT (count >= 1)))")
+	if diff := cmp.Diff(want, calls[1].writes()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	table, w = newWire(t, inTurn(canceled(no, no, failed, failed)))
+	if err := table.Commit(t.Context(), c); !errors.Is(err, containment.ErrConflict) || len(w.said()) != 2 {
+		t.Errorf("it moves all the time: got %v after %d calls, want a conflict after two", err, len(w.said()))
+	}
+}
+
+// The first answer gets lost after DynamoDB has made the change.
+func TestCommitAnswerLost(t *testing.T) {
+	var mu sync.Mutex
+	made := map[string][]string{} // the writes by token
+	table, w := newWire(t, func(n int, c call) reply {
+		mu.Lock()
+		defer mu.Unlock()
+		switch made[c.token()] {
+		case nil:
+			if len(made) > 0 {
+				return canceled("ConditionalCheckFailed", "None", "None")
+			}
+			made[c.token()] = c.writes()
+			return lost
+		default:
+			return done
+		}
+	})
+	c := change(record("i-1"))
+	if err := table.Commit(t.Context(), c); err != nil {
+		t.Errorf("Commit: %v", err)
+	}
+	calls := w.said()
+	if len(calls) != 2 || calls[0].token() == "" || calls[0].token() != calls[1].token() {
+		t.Fatalf("got %d calls, want two with the same token", len(calls))
+	}
+	if diff := cmp.Diff(calls[0].body, calls[1].body); diff != "" {
+		t.Errorf("the repeat differs (-first +second):\n%s", diff)
+	}
+	if err := table.Commit(t.Context(), c); !errors.Is(err, containment.ErrConflict) {
+		t.Errorf("a second Commit: got %v, want a conflict", err)
+	}
+}
+
+func TestThrottledCallsAreRepeated(t *testing.T) {
+	table, w := newWire(t, inTurn(fault("ThrottlingException"), fault("TransactionInProgressException"), done))
+	if err := table.Commit(t.Context(), change(record("i-1"))); err != nil || len(w.said()) != 3 {
+		t.Errorf("got %v after %d calls, want success after three", err, len(w.said()))
+	}
+	table, _ = newWire(t, inTurn(fault("ThrottlingException")))
+	_, loadErr := table.Load(t.Context(), "i-1", nil)
+	for name, err := range map[string]error{"Load": loadErr, "Note": table.Note(t.Context(), event("i-1", "a"))} {
+		if api, ok := errors.AsType[smithy.APIError](err); !ok || api.ErrorCode() != "ThrottlingException" {
+			t.Errorf("%s: got %v, want the throttling", name, err)
+		}
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	stop := make(chan struct{})
+	table, _ := newWire(t, func(int, call) reply {
+		<-stop
+		return done
+	})
+	t.Cleanup(func() { close(stop) })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	_, loadErr := table.Load(ctx, "i-1", []string{"vpc-1"})
+	for name, err := range map[string]error{
+		"Load": loadErr, "Commit": table.Commit(ctx, change(record("i-1"))), "Note": table.Note(ctx, event("i-1", "a")),
+	} {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: got %v, want the deadline", name, err)
+		}
+	}
+}
+
+func TestCommitInParts(t *testing.T) {
+	c := change(record("i-1"), manySlots("i-1#1", 1, 250, containment.Reserve)...)
+	c.Count, c.Limit = 1, 25
+	main := func(c call) bool { return strings.Contains(c.writes()[0], "CONTAINMENT#") }
+	size := func(c call) int { return len(c.writes()) }
+	allFailed := func(c call) []string { return slices.Repeat([]string{"None"}, size(c)) }
+	fail := func(c call, n int, code string) reply {
+		reasons := allFailed(c)
+		reasons[n] = code
+		return canceled(reasons...)
+	}
+	for name, test := range map[string]struct {
+		answer func(n int, c call) reply
+		want   error
+	}{
+		"all done": {func(int, call) reply { return done }, nil},
+		"slots taken": {func(_ int, c call) reply {
+			if main(c) || size(c) == maxItems {
+				return done
+			}
+			return fail(c, 0, "ConditionalCheckFailed")
+		}, containment.ErrConflict},
+		"guard": {func(_ int, c call) reply {
+			if main(c) {
+				return fail(c, 3, "ConditionalCheckFailed")
+			}
+			return done
+		}, containment.ErrGuard},
+		"guard, and slots taken": {func(_ int, c call) reply {
+			if main(c) {
+				return fail(c, 3, "ConditionalCheckFailed")
+			}
+			return fail(c, 0, "ConditionalCheckFailed")
+		}, containment.ErrConflict},
+		"a part unreachable": {func(_ int, c call) reply {
+			if main(c) {
+				return done
+			}
+			return fault("InternalServerError")
+		}, containment.ErrConflict},
+	} {
+		t.Run(name, func(t *testing.T) {
+			together := meet(3)
+			table, w := newWire(t, func(n int, c call) reply {
+				if n < 3 && !together() {
+					t.Errorf("the parts come one after the other")
+				}
+				return test.answer(n, c)
+			})
+			if err := table.Commit(t.Context(), c); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			var sizes []int
+			for _, c := range w.said()[:3] {
+				sizes = append(sizes, size(c))
+			}
+			if slices.Sort(sizes); !slices.Equal(sizes, []int{54, 100, 100}) {
+				t.Errorf("got parts of %v items", sizes)
+			}
+		})
+	}
+	t.Run("all unreachable", func(t *testing.T) {
+		table, _ := newWire(t, inTurn(fault("InternalServerError")))
+		if err := table.Commit(t.Context(), c); err == nil || errors.Is(err, containment.ErrConflict) {
+			t.Errorf("got %v, want an error that is no conflict", err)
+		}
+	})
+}
+
+// meet lets callers wait for each other, and tells whether all came.
+func meet(n int) func() bool {
+	var g sync.WaitGroup
+	g.Add(n)
+	all := make(chan struct{})
+	go func() {
+		g.Wait()
+		close(all)
+	}()
+	return func() bool {
+		g.Done()
+		select {
+		case <-all:
+			return true
+		case <-time.After(10 * time.Second):
+			return false
+		}
+	}
+}
+
+func TestLoadQueries(t *testing.T) {
+	together := meet(3)
+	table, w := newWire(t, func(n int, c call) reply {
+		if n < 3 && !together() {
+			t.Errorf("the queries come one after the other")
+		}
+		if c.body["ConsistentRead"] != true {
+			t.Errorf("a query that may be stale: %v", c.body)
+		}
+		partition := plain(c.body["ExpressionAttributeValues"].(map[string]any)[":0"])
+		if _, more := c.body["ExclusiveStartKey"]; !more && strings.HasPrefix(partition, "VPC#") {
+			return reply{200, `{"Items":[` + slotText(partition, 1) + `],"LastEvaluatedKey":{"pk":{"S":"a"},"sk":{"S":"b"}}}`}
+		} else if more {
+			return reply{200, `{"Items":[` + slotText(partition, 2) + `]}`}
+		}
+		return reply{200, `{"Items":[]}`}
+	})
+	known, err := table.Load(t.Context(), "i-1", []string{"vpc-2", "vpc-1", "vpc-2"})
+	if err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	var got []string
+	for _, s := range known.Slots {
+		got = append(got, fmt.Sprint(s.VPC, " ", s.Number))
+	}
+	if want := []string{"vpc-1 1", "vpc-1 2", "vpc-2 1", "vpc-2 2"}; !slices.Equal(got, want) {
+		t.Errorf("got slots %v, want %v", got, want)
+	}
+	if got := len(w.said()); got != 5 {
+		t.Errorf("got %d queries, want 3 and 2 more pages", got)
+	}
+}
+
+func slotText(partition string, number int) string {
+	return fmt.Sprintf(`{"pk":{"S":%q},"sk":{"S":"SLOT#acl-1#in#%d"},"schema":{"N":"1"},"vpc":{"S":%q},"acl":{"S":"acl-1"},`+
+		`"direction":{"S":"in"},"number":{"N":"%d"},"prefix":{"S":"198.51.100.7/32"},"holders":{"SS":["i-1#1"]}}`,
+		partition, number, strings.TrimPrefix(partition, "VPC#"), number)
+}
+
+func TestLoadOfDamagedItems(t *testing.T) {
+	for name, item := range map[string]string{
+		"no number":    `{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#last"}}`,
+		"no text":      `{"pk":{"S":"INSTANCE#i-1"},"sk":{"L":[]}}`,
+		"unknown step": `{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#1"},"generation":{"N":"1"},"steps":{"L":[{"M":{"kind":{"S":"snapshot"}}}]}}`,
+	} {
+		table, _ := newWire(t, inTurn(reply{200, `{"Items":[` + item + `]}`}))
+		if k, err := table.Load(t.Context(), "i-1", nil); err == nil {
+			t.Errorf("%s: got %v, want an error", name, k)
+		}
+	}
+}
+
+func TestNoteTwice(t *testing.T) {
+	table, w := newWire(t, inTurn(fault("ConditionalCheckFailedException")))
+	if err := table.Note(t.Context(), event("i-1", "a")); err != nil {
+		t.Errorf("Note: %v", err)
+	}
+	want := "INSTANCE#i-1 EVENT#2026-03-01T12:00:00Z#a if attribute_not_exists (pk)"
+	if got := spell(w.said()[0].body); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
