@@ -224,7 +224,8 @@ func wait(d time.Duration) string {
 
 func (p *planner) status() Status {
 	pending := slices.ContainsFunc(p.record.Steps, func(s StepState) bool { return s.State == Pending })
-	partial := slices.ContainsFunc(p.record.Exposure, func(e Exposure) bool { return e.Kind.partial() })
+	partial := slices.ContainsFunc(p.record.Exposure, func(e Exposure) bool { return e.Kind.partial() }) ||
+		slices.ContainsFunc(p.record.Steps, func(s StepState) bool { return s.State == Failed })
 	switch {
 	case pending:
 		return Containing

@@ -23,8 +23,12 @@ func check(c containment.Change) error {
 	case c.Count < -1 || c.Count > 1:
 		return fmt.Errorf("one containment can't count as %d", c.Count)
 	}
+	return checkSlots(c.Slots, r.Holder())
+}
+
+func checkSlots(changes []containment.SlotChange, holder string) error {
 	seen := map[containment.SlotKey]bool{}
-	for _, s := range c.Slots {
+	for _, s := range changes {
 		k := slotKey(s.Slot.SlotKey)
 		switch {
 		case seen[s.Slot.SlotKey]:
@@ -33,8 +37,8 @@ func check(c containment.Change) error {
 			return fmt.Errorf("slot %s has no valid prefix", k)
 		case !slices.Contains(ops, s.Op):
 			return fmt.Errorf("slot %s: unknown change %q", k, s.Op)
-		case s.Op == containment.GiveUp && !slices.Contains(s.Slot.Holders, r.Holder()):
-			return fmt.Errorf("%s can't give up slot %s, which it doesn't hold", r.Holder(), k)
+		case s.Op == containment.GiveUp && !slices.Contains(s.Slot.Holders, holder):
+			return fmt.Errorf("%s can't give up slot %s, which it doesn't hold", holder, k)
 		}
 		seen[s.Slot.SlotKey] = true
 	}

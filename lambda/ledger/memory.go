@@ -125,22 +125,19 @@ func changed(stored slotItem, c containment.SlotChange, holder string) (slotItem
 	taken := len(stored.Holders) > 0
 	same := taken && stored.Prefix == next.Prefix
 	held := slices.Contains(stored.Holders, holder)
-	var ok bool
-	switch c.Op {
-	case containment.Reserve:
-		ok = !taken || same && held
-	case containment.Hold:
-		ok = same
-	case containment.Settle:
-		ok = same && held
-	case containment.GiveUp:
+	if c.Op == containment.GiveUp {
 		if !same || !slices.Equal(stored.Holders, next.Holders) {
 			return next, conflict(next.key)
 		}
 		stored.Holders = without(next.Holders, holder)
 		return stored, nil
 	}
-	if !ok {
+	fits := map[containment.SlotOp]bool{
+		containment.Reserve: !taken || same && held,
+		containment.Hold:    same,
+		containment.Settle:  same && held,
+	}
+	if !fits[c.Op] {
 		return next, conflict(next.key)
 	}
 	next.Holders = set(append(texts(stored.Holders), holder))
