@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -195,8 +197,9 @@ type run struct {
 // more: other VPCs than the finding says, earlier peers.
 func (c *run) look(ctx context.Context) error {
 	target, vpcs := c.in.Target(c.peers()), c.in.VPCs
-	if c.rounds > 0 {
+	if c.rounds > 0 { // the last look knows better than the finding
 		vpcs = c.seen.VPCs()
+		target.Subnets = slices.Sorted(maps.Keys(c.seen.Subnets))
 	}
 	for {
 		g, gctx := errgroup.WithContext(ctx)
@@ -213,7 +216,7 @@ func (c *run) look(ctx context.Context) error {
 		if len(all.Peers) <= len(target.Peers) && subset(seenVPCs, vpcs) {
 			return nil
 		}
-		target, vpcs = all, seenVPCs
+		target.Peers, vpcs = all.Peers, seenVPCs
 	}
 }
 

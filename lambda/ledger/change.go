@@ -115,13 +115,13 @@ func worst(errs []error) error {
 	if len(errs) == 0 {
 		return nil
 	}
+	ranked := []error{containment.ErrNewerRecord, containment.ErrConflict, containment.ErrGuard}
 	rank := func(err error) int {
-		for i, target := range []error{containment.ErrNewerRecord, containment.ErrConflict, containment.ErrGuard} {
-			if errors.Is(err, target) {
-				return i
-			}
+		i := slices.IndexFunc(ranked, func(target error) bool { return errors.Is(err, target) })
+		if i < 0 {
+			return len(ranked)
 		}
-		return len(errs) + 3
+		return i
 	}
 	return slices.MinFunc(errs, func(a, b error) int { return rank(a) - rank(b) })
 }

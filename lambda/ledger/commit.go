@@ -22,8 +22,9 @@ const maxItems = 100
 // Commit implements containment.Ledger. A change of more than 100 items goes as
 // several transactions side by side, the first of which has all but the rest of
 // the slots. Each is all or nothing. When one is refused, what the others wrote
-// stays and the change is reported as refused: the next look finds those slots as
-// this containment's own, and uses them or gives them up.
+// stays, and the change is reported as refused, so that nothing of it is applied.
+// The next look finds a record some of whose slots are still to be reserved, or
+// slots that are this containment's own and can be used or given up.
 func (t *Table) Commit(ctx context.Context, c containment.Change) error {
 	next, err := prepare(ctx, c)
 	if err != nil {

@@ -93,10 +93,14 @@ func prepare(ctx context.Context, c containment.Change) (containmentItem, error)
 // point is why the instance's pointer can't follow the containment, or nil.
 func (m *Memory) point(next containmentItem) error {
 	stored, there := m.pointers[pointerKey(next.Instance)]
+	open := containment.Status(next.Status).Open()
+	if !there || !open && next.Version == 1 {
+		return nil
+	}
 	if err := stored.check(); err != nil {
 		return err
 	}
-	if there && stored.Generation != next.Generation && containment.Status(next.Status).Open() {
+	if open && stored.Generation != next.Generation {
 		return conflict(stored.key)
 	}
 	return nil

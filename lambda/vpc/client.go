@@ -17,10 +17,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// maxInFlight bounds the changes under way at once. EC2's smallest bucket for the
-// calls made here holds 50 requests; more at once would only be throttled.
+// maxInFlight bounds the changes under way at once: more than a containment of
+// eight interfaces, four ACLs and sixteen peers needs, so that it is one round
+// trip. EC2's buckets of 50 requests throttle the rest of such a burst, and those
+// calls are tried again; to hold them back here would delay all of them.
 // https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
-const maxInFlight = 50
+const maxInFlight = 256
+
+// idleConnections is how many stay open between invocations.
+const idleConnections = 64
 
 // Client implements containment.EC2.
 type Client struct {
@@ -48,7 +53,7 @@ func New(cfg aws.Config) *Client {
 // middle of an incident.
 func HTTPClient() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConns = 2 * maxInFlight
-		t.MaxIdleConnsPerHost = maxInFlight
+		t.MaxIdleConns = 2 * idleConnections
+		t.MaxIdleConnsPerHost = idleConnections
 	})
 }

@@ -1,0 +1,155 @@
+package containment_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/vpc"
+)
+
+// latency is far above what the machine needs between two calls that go out at
+// once, so that calls which could have been one round trip are seen as one.
+const latency = 150 * time.Millisecond
+
+// slow is a ledger whose calls take as long as EC2's, and are logged beside them.
+type slow struct {
+	containment.Ledger
+	log *simvpc.Log
+}
+
+func (s slow) call(op string, mutating bool) func() {
+	end := s.log.Begin(op, mutating)
+	time.Sleep(latency)
+	return func() { end("") }
+}
+
+func (s slow) Load(ctx context.Context, instance string, vpcs []string) (containment.Known, error) {
+	defer s.call("Load", false)()
+	return s.Ledger.Load(ctx, instance, vpcs)
+}
+
+func (s slow) Commit(ctx context.Context, c containment.Change) error {
+	defer s.call("Commit", true)()
+	return s.Ledger.Commit(ctx, c)
+}
+
+// wide is a world with an instance of so many interfaces behind so many ACLs, each
+// ACL serving one subnet.
+func wide(t *testing.T, interfaces, acls int, quarantine bool) *simvpc.World {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("account 111122223333\nregion eu-central-1\nvpc vpc-1 10.0.0.0/16\ngroup sg-web vpc-1\n  out all 0.0.0.0/0\n")
+	if quarantine {
+		b.WriteString("group sg-q vpc-1 name tourniquet-quarantine tags tourniquet:role=quarantine\n")
+	}
+	for n := range acls {
+		fmt.Fprintf(&b, "subnet subnet-%d vpc-1 10.0.%d.0/24\n", n, n)
+		fmt.Fprintf(&b, "acl acl-%d vpc-1 subnets subnet-%d\n  100 in allow all 0.0.0.0/0\n  100 out allow all 0.0.0.0/0\n", n, n)
+	}
+	fmt.Fprintf(&b, "instance %s\n", victim)
+	for n := range interfaces {
+		fmt.Fprintf(&b, "interface eni-%d %s subnet-%d 10.0.%d.%d groups sg-web\n", n, victim, n%acls, n%acls, 10+n)
+	}
+	w, err := simvpc.ParseWorld(b.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+const victim = "i-0aaaaaaaaaaaaaaa1"
+
+func incidentOf(w *simvpc.World, peers int) containment.Incident {
+	in := containment.Incident{
+		Instance: victim, VPCs: []string{"vpc-1"}, Reason: "test",
+		Findings: []containment.FindingRef{{ID: "f1", Type: "Backdoor:EC2/C&CActivity.B", Severity: 8}},
+	}
+	for _, s := range w.Subnets {
+		in.Subnets = append(in.Subnets, s.ID)
+	}
+	for n := range peers {
+		in.Peers = append(in.Peers, guardduty.Peer{Addr: netip.AddrFrom4([4]byte{198, 51, 100, byte(n + 1)})})
+	}
+	return in
+}
+
+// responder is the real one, on a simulated EC2.
+func responder(server *simvpc.Server, l containment.Ledger) *containment.Responder {
+	return &containment.Responder{
+		EC2: vpc.New(aws.Config{
+			Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
+			Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
+		}),
+		Ledger: l, Policy: containment.Policy{MaxContained: 1000}, Rules: containment.Rules{ACLQuota: containment.DefaultACLQuota},
+		Log: slog.New(slog.DiscardHandler), Now: time.Now, LedgerWait: 10 * time.Second,
+	}
+}
+
+// From event to contained there are three dependent round trips, whatever the
+// number of interfaces, peers and ACLs: look, record, apply.
+func TestRoundTrips(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		interfaces, acls, peers int
+		quarantine, stale       bool
+		depth, contained, calls int // calls up to contained, and in all
+	}{
+		{interfaces: 1, acls: 1, peers: 1, quarantine: true, depth: 3, contained: 13, calls: 23},
+		{interfaces: 8, acls: 1, peers: 1, quarantine: true, depth: 3, contained: 20, calls: 30},
+		{interfaces: 1, acls: 1, peers: 16, quarantine: true, depth: 3, contained: 43, calls: 53},
+		{interfaces: 8, acls: 4, peers: 1, quarantine: true, depth: 3, contained: 26, calls: 36},
+		{interfaces: 8, acls: 4, peers: 16, quarantine: true, depth: 3, contained: 146, calls: 156},
+		{interfaces: 1, acls: 1, peers: 1, quarantine: true, stale: true, depth: 4, contained: 15, calls: 25},
+		{interfaces: 1, acls: 1, peers: 1, depth: 7, contained: 17, calls: 27},
+	}
+	for _, tc := range tests {
+		name := fmt.Sprintf("%d interfaces, %d ACLs, %d peers, quarantine %t, stale %t", tc.interfaces, tc.acls, tc.peers, tc.quarantine, tc.stale)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := wide(t, tc.interfaces, tc.acls, tc.quarantine)
+			log := &simvpc.Log{}
+			server := simvpc.Start(t, w, simvpc.Options{Latency: latency, Log: log})
+			in := incidentOf(w, tc.peers)
+			if tc.stale {
+				in.Subnets = []string{"subnet-old"}
+			}
+			out, err := responder(server, slow{&ledger.Memory{}, log}).Contain(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out.Record.Status != containment.Contained {
+				t.Errorf("status %s", out.Record.Status)
+			}
+			critical := untilContained(log.Calls())
+			if got := simvpc.Depth(critical); got != tc.depth {
+				t.Errorf("%d dependent round trips, want %d", got, tc.depth)
+			}
+			if len(critical) != tc.contained || len(log.Calls()) != tc.calls {
+				t.Errorf("%d calls until contained and %d in all, want %d and %d", len(critical), len(log.Calls()), tc.contained, tc.calls)
+			}
+		})
+	}
+}
+
+// untilContained are the calls up to the last change of the network.
+func untilContained(calls []simvpc.Call) []simvpc.Call {
+	last := 0
+	for i, c := range calls {
+		if c.Op == "ModifyNetworkInterfaceAttribute" || c.Op == "CreateNetworkAclEntry" {
+			last = i
+		}
+	}
+	return calls[:last+1]
+}
