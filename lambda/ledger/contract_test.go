@@ -541,7 +541,7 @@ func testEvents(t *testing.T, l subject) {
 	}
 	early, late := event("i-1", "b"), event("i-1", "a")
 	early.Time = noon.Add(-time.Minute)
-	late.Time, late.Changes, late.Finding, late.Request = noon.In(time.FixedZone("", 3600)).Add(time.Second), nil, "", ""
+	late.Time, late.Changes, late.Finding, late.Request = noon.In(time.FixedZone("", -3600)).Add(time.Second), nil, "", ""
 	note(late)
 	note(early)
 	note(early)
@@ -688,7 +688,9 @@ func testCopies(t *testing.T, l subject) {
 	r := record("i-1")
 	c := change(r, op(containment.Reserve, slot(90, "i-1#1")))
 	l.commit(t, c)
-	want := l.load(t, "i-1")
+	first := record("i-1")
+	first.Version = 1
+	want := containment.Known{Record: &first, Slots: []containment.Slot{slot(90, "i-1#1")}}
 	deface := func(k containment.Known) {
 		k.Record.Steps[1].Step.(containment.Quarantine).Before[0] = "sg-defaced"
 		k.Record.Steps[0].State = "defaced"

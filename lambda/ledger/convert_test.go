@@ -122,6 +122,7 @@ func TestItemAttributes(t *testing.T) {
 	r := record("i-1")
 	r.Unreadable, r.Exposure, r.Findings, r.Peers = nil, nil, r.Findings[:1], r.Peers[:1]
 	r.Contained, r.Released = time.Time{}, time.Time{}
+	r.Updated = r.Updated.In(time.FixedZone("", 3600))
 	c := change(r, op(containment.Reserve, slot(90, "i-1#1")))
 	c.Count, c.Limit = 1, 1
 	if err := m.Commit(t.Context(), c); err != nil {

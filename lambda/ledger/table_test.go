@@ -383,6 +383,18 @@ func slotText(partition string, number int) string {
 		partition, number, strings.TrimPrefix(partition, "VPC#"), number)
 }
 
+func TestLoadTakesTheLatest(t *testing.T) {
+	var items []string
+	for _, n := range []int{1, 10, 9} {
+		items = append(items, fmt.Sprintf(`{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#%d"},"generation":{"N":"%d"}}`, n, n))
+	}
+	table, _ := newWire(t, inTurn(reply{200, `{"Items":[` + strings.Join(items, ",") + `]}`}))
+	known, err := table.Load(t.Context(), "i-1", nil)
+	if err != nil || known.Record.Generation != 10 {
+		t.Errorf("got %+v, %v, want generation 10", known.Record, err)
+	}
+}
+
 func TestLoadOfDamagedItems(t *testing.T) {
 	for name, item := range map[string]string{
 		"no number":    `{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#last"}}`,
