@@ -291,6 +291,8 @@ func (c *run) record(ctx context.Context, plan Plan) error {
 		return err
 	case err != nil && tagErr != nil:
 		return errors.Join(err, tagErr)
+	case c.unrecorded && tagErr != nil && len(c.pending) > 0:
+		return fmt.Errorf("neither the ledger nor tags hold the originals: %w", tagErr)
 	case err != nil:
 		c.withoutLedger(fmt.Errorf("writing the ledger: %w", err))
 	}
