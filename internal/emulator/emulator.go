@@ -5,6 +5,7 @@
 package emulator
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"net"
@@ -18,7 +19,8 @@ import (
 )
 
 // Venv is the environment variable that names the virtual environment which the
-// emulators are installed in. The default is .emulators at the module's root.
+// emulators are installed in, seen from the module's root. The default is
+// .emulators.
 const Venv = "TOURNIQUET_EMULATORS"
 
 // Start-up takes seconds; on a busy machine, a multiple.
@@ -102,21 +104,21 @@ func environment(home string) []string {
 // venv is the virtual environment's directory.
 func venv(tb testing.TB) string {
 	tb.Helper()
-	if dir := os.Getenv(Venv); dir != "" {
+	dir := cmp.Or(os.Getenv(Venv), ".emulators")
+	if filepath.IsAbs(dir) {
 		return dir
 	}
-	dir, err := os.Getwd()
-	for err == nil {
-		if _, missing := os.Stat(filepath.Join(dir, "go.mod")); missing == nil {
-			return filepath.Join(dir, ".emulators")
-		}
-		if dir == filepath.Dir(dir) {
-			err = os.ErrNotExist
-		}
-		dir = filepath.Dir(dir)
+	root, err := os.Getwd()
+	if err != nil {
+		tb.Fatalf("looking for the module's root: %v", err)
 	}
-	tb.Fatalf("looking for the module's root: %v", err)
-	return ""
+	for root != filepath.Dir(root) {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			break
+		}
+		root = filepath.Dir(root)
+	}
+	return filepath.Join(root, dir)
 }
 
 func freePort(tb testing.TB) string {
