@@ -38,15 +38,15 @@ func (d *draft) containment(next containmentItem) write {
 	if next.Version == 1 {
 		w = d.put(next.key, next, absent)
 	} else {
-		cond := readable.And(is("version", next.Version-1))
+		var kept []expression.ConditionBuilder
 		update := d.set(next, "originals")
 		for _, eni := range slices.Sorted(maps.Keys(next.Originals)) {
 			original := expression.Name("originals").AppendName(expression.NameNoDotSplit(eni))
 			groups := expression.Value(next.Originals[eni])
-			cond = cond.And(original.AttributeNotExists().Or(original.Equal(groups)))
+			kept = append(kept, original.AttributeNotExists().Or(original.Equal(groups)))
 			update = update.Set(original, groups)
 		}
-		w = d.update(next.key, update, cond)
+		w = d.update(next.key, update, readable.And(is("version", next.Version-1), kept...))
 	}
 	w.refused = func(stored attributes) error {
 		item, err := decode[containmentItem](stored)

@@ -53,7 +53,7 @@ func TestCommitConditions(t *testing.T) {
 		"originals": {
 			containment.Change{Record: withOriginals},
 			[]string{
-				"Update INSTANCE#i-1 CONTAINMENT#1 if ((schema <= 1) AND (version = 1)) AND " +
+				"Update INSTANCE#i-1 CONTAINMENT#1 if (schema <= 1) AND (version = 1) AND " +
 					"((attribute_not_exists (originals.eni-1)) OR (originals.eni-1 = sg-1 sg-2)) then SET …",
 				event, "Put OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 1) AND (generation = 1))",
 			},
@@ -102,6 +102,28 @@ func TestCommitConditions(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An instance can have dozens of interfaces, and DynamoDB takes expressions of 4 KB
+// with 300 operators and functions.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+func TestCommitFitsWithAllInterfaces(t *testing.T) {
+	r := containment.Record{Instance: "i-1", Generation: 1, Version: 1, Status: containment.Contained}
+	for n := range 64 {
+		r.Steps = append(r.Steps, containment.StepState{Step: quarantineOf(fmt.Sprintf("eni-%017d", n), "sg-0123456789abcdef0")})
+	}
+	table, w := newWire(t, inTurn(done))
+	if err := table.Commit(t.Context(), change(r)); err != nil {
+		t.Fatalf("Commit: %v", err)
+	}
+	update := w.said()[0].body["TransactItems"].([]any)[0].(map[string]any)["Update"].(map[string]any)
+	for _, name := range []string{"ConditionExpression", "UpdateExpression"} {
+		text := update[name].(string)
+		operators := strings.Count(text, "=") + strings.Count(text, " AND ") + strings.Count(text, " OR ") + strings.Count(text, "_not_exists")
+		if len(text) > 4096 || operators > 300 {
+			t.Errorf("%s: %d bytes, %d operators", name, len(text), operators)
+		}
 	}
 }
 
