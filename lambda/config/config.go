@@ -30,6 +30,7 @@ const (
 	MaxContained = "TOURNIQUET_MAX_CONTAINED"
 	ACLQuota     = "TOURNIQUET_ACL_QUOTA"
 	LedgerWait   = "TOURNIQUET_LEDGER_WAIT"
+	DenialTTL    = "TOURNIQUET_DENIAL_TTL"
 	TopicARN     = "TOURNIQUET_TOPIC_ARN"
 )
 
@@ -56,6 +57,9 @@ type Config struct {
 	// LedgerWait is how long one call of the ledger may take before containment
 	// goes on without it.
 	LedgerWait Wait `env:"TOURNIQUET_LEDGER_WAIT" envDefault:"3s"`
+	// DenialTTL is the age at which a denial of a contained instance expires, once
+	// no flow that it is there for can be tracked any more; zero: none expires.
+	DenialTTL Wait `env:"TOURNIQUET_DENIAL_TTL"`
 	// TopicARN is the SNS topic for notifications; empty: none are sent.
 	TopicARN Topic `env:"TOURNIQUET_TOPIC_ARN"`
 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"tourniquet/lambda/guardduty"
 )
 
 // deny plans the denials: each peer, in each ACL that stands between the peer and
@@ -91,13 +93,20 @@ func (p *planner) addOnce(steps []StepState) {
 }
 
 // withReservations is the ACL with the entries that are reserved in the ledger
-// and not in the ACL yet, as another invocation will have made them.
+// and not in the ACL yet, as another invocation will have made them. An entry that
+// a release is about to remove denies nothing any more, but has its number still.
 func (p *planner) withReservations(acl ACL) ACL {
 	for _, s := range p.known.Slots {
 		if s.ACL != acl.ID {
 			continue
 		}
-		if _, taken := acl.at(s.Direction, s.Number); !taken {
+		_, taken := acl.at(s.Direction, s.Number)
+		switch {
+		case s.State == SlotRemoving:
+			leaving := s.entry()
+			leaving.AllTraffic = false
+			acl = acl.without(s.Direction, s.Number).with(leaving)
+		case !taken:
 			acl = acl.with(s.entry())
 		}
 	}
@@ -143,6 +152,10 @@ func (d *denier) ensure(peer netip.Addr, dir Direction) bool {
 	decided := d.view.decide(dir, denial.Prefix)
 	slot, ours := d.slotAt(dir, decided.entry)
 	_, present := d.acl.at(dir, decided.entry.Number)
+	if s, ok := d.recorded(denial.ID()); ok && s.State == Removed && d.expired(peer) {
+		f.steps, f.shut = append(f.steps, s), append(f.shut, dir)
+		return true
+	}
 	if r := d.seen.Refused[denial.ID()]; r.Reason != "" && (!decided.shut || !present) {
 		return d.fail(f, denial, r)
 	}
@@ -150,6 +163,7 @@ func (d *denier) ensure(peer netip.Addr, dir Direction) bool {
 	case decided.shut && ours:
 		d.share(f, denial, slot, present)
 	case decided.shut: // somebody else's entry, or the ACL's own "*", does it
+		d.relies = d.relies || decided.entry.Number > 0
 	default:
 		if !d.reserve(f, denial, decided.entry.Number) {
 			return false
@@ -157,6 +171,14 @@ func (d *denier) ensure(peer netip.Addr, dir Direction) bool {
 	}
 	f.shut = append(f.shut, dir)
 	return true
+}
+
+// expired reports whether a peer whose denial was removed can do without: no
+// finding has named it since, and no interface lets anything through.
+func (d *denier) expired(peer netip.Addr) bool {
+	named := slices.ContainsFunc(d.in.Peers, func(p guardduty.Peer) bool { return p.Addr == peer })
+	open := slices.ContainsFunc(d.seen.Interfaces, func(i Interface) bool { return !d.seen.quarantined(i) })
+	return !named && !open && d.known.open().Status != Releasing
 }
 
 // slotAt is the ledger's slot of an entry, if the entry is ours.

@@ -9,6 +9,8 @@ var ContainActions = []string{
 	"ec2:DescribeNetworkInterfaces",
 	"ec2:DescribeSecurityGroups",
 	"ec2:DescribeSubnets",
+	// making quarantine groups ahead of time
+	"ec2:DescribeVpcs",
 	// quarantining
 	"ec2:ModifyNetworkInterfaceAttribute",
 	// denying
@@ -31,6 +33,5 @@ var ReleaseActions = []string{
 	"ec2:DescribeSubnets",
 	"ec2:ModifyNetworkInterfaceAttribute",
 	"ec2:DeleteNetworkAclEntry",
-	"ec2:CreateTags",
 	"ec2:DeleteTags",
 }

@@ -16,7 +16,7 @@ func fromSDKInterface(i types.NetworkInterface) containment.Interface {
 	eni := containment.Interface{
 		ID: aws.ToString(i.NetworkInterfaceId), VPC: aws.ToString(i.VpcId), Subnet: aws.ToString(i.SubnetId),
 		Addresses: addresses(i, false), Originals: containment.Originals(fromSDKTags(i.TagSet)),
-		TrackingTimeout: defaultTracking,
+		TrackingTimeout: containment.DefaultTracking,
 	}
 	for _, g := range i.Groups {
 		eni.Groups = append(eni.Groups, aws.ToString(g.GroupId))

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -16,12 +15,6 @@ import (
 
 	"tourniquet/lambda/containment"
 )
-
-// defaultTracking is how long EC2 tracks an idle established TCP flow when the
-// interface has no setting of its own. Nitro v6 types keep it for 350 s only;
-// which these are changes with each launch, so the longer time is stated for all.
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html#connection-tracking-timeouts
-const defaultTracking = 432_000 * time.Second
 
 // Observe reads the instance and all that decides its traffic, side by side; see
 // containment.EC2. Interfaces in other subnets than the target says cost a second
@@ -37,6 +30,7 @@ func (c *Client) Observe(ctx context.Context, t containment.Target) (containment
 		g.Go(func() error { return o.readSubnets(gctx, t.Subnets) })
 		g.Go(func() error { return o.readACLs(gctx, t.Subnets) })
 	}
+	o.readRecorded(gctx, g)
 	if err := g.Wait(); err != nil {
 		return containment.Network{}, err
 	}
@@ -63,6 +57,7 @@ type observation struct {
 	acls       []types.NetworkAcl
 	groups     map[string][]containment.Quarantined
 	owners     [][]types.NetworkInterface // one list per call
+	recorded   recorded
 }
 
 func filter(name string, values ...string) types.Filter {
@@ -108,9 +103,9 @@ func (o *observation) readInterfaces(ctx context.Context) (err error) {
 	return nil
 }
 
-func (c *Client) describeInterfaces(ctx context.Context, f types.Filter) ([]types.NetworkInterface, error) {
+func (c *Client) describeInterfaces(ctx context.Context, filters ...types.Filter) ([]types.NetworkInterface, error) {
 	var all []types.NetworkInterface
-	pages := ec2.NewDescribeNetworkInterfacesPaginator(c.ec2, &ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{f}})
+	pages := ec2.NewDescribeNetworkInterfacesPaginator(c.ec2, &ec2.DescribeNetworkInterfacesInput{Filters: filters})
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
@@ -136,19 +131,22 @@ func (o *observation) readSubnets(ctx context.Context, ids []string) error {
 	return nil
 }
 
-func (o *observation) readACLs(ctx context.Context, subnets []string) error {
-	o.acls = nil
-	pages := ec2.NewDescribeNetworkAclsPaginator(o.ec2, &ec2.DescribeNetworkAclsInput{
-		Filters: []types.Filter{filter("association.subnet-id", subnets...)},
-	})
+func (o *observation) readACLs(ctx context.Context, subnets []string) (err error) {
+	o.acls, err = o.describeACLs(ctx, filter("association.subnet-id", subnets...))
+	return err
+}
+
+func (c *Client) describeACLs(ctx context.Context, filters ...types.Filter) ([]types.NetworkAcl, error) {
+	var all []types.NetworkAcl
+	pages := ec2.NewDescribeNetworkAclsPaginator(c.ec2, &ec2.DescribeNetworkAclsInput{Filters: filters})
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
-			return fmt.Errorf("describing the network ACLs: %w", err)
+			return nil, fmt.Errorf("describing the network ACLs: %w", err)
 		}
-		o.acls = append(o.acls, out.NetworkAcls...)
+		all = append(all, out.NetworkAcls...)
 	}
-	return nil
+	return all, nil
 }
 
 // readGroups finds the quarantine groups of all VPCs by their tag: there is one a
@@ -240,6 +238,7 @@ func (o *observation) network() (containment.Network, error) {
 	for _, a := range o.acls {
 		o.serve(n, a)
 	}
+	o.recorded.add(&n)
 	for _, id := range wanted {
 		if n.Subnets[id].ACL == "" {
 			return n, fmt.Errorf("describing the network ACLs: none is associated with %s", id)
