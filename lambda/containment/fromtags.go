@@ -38,7 +38,7 @@ func (c *releasing) fromTags(ctx context.Context) (Outcome, error) {
 			return c.stopped(fmt.Errorf("observing %s: %w", c.ask.Instance, err))
 		}
 		if c.known.Record != nil && c.known.Record.Status.Open() {
-			return c.stopped(ErrContainedAgain)
+			return c.overtaken(), nil
 		}
 	}
 	return c.stopped(nil)

@@ -127,7 +127,9 @@ func TestAdmit(t *testing.T) {
 	was := Known{Record: &Record{Status: Released, Released: released}}
 	releasing := Known{Record: &Record{Status: Releasing, Released: released}}
 	contained := Known{Record: &Record{Status: Contained}}
-	asked := func(d time.Duration) Incident { return Incident{Instance: "i-1", ByPerson: true, Asked: released.Add(d)} }
+	asked := func(d time.Duration) Incident {
+		return Incident{Instance: "i-1", ByPerson: true, Asked: released.Add(d)}
+	}
 	repair := Incident{Instance: "i-1", Repair: true}
 	tests := map[string]struct {
 		in    Incident

@@ -45,15 +45,9 @@ type Book interface {
 // it won't.
 const MaxInvocation = 2 * time.Minute
 
-// What a release says to its caller.
-var (
-	// ErrNotContained: the instance has no containment, neither in the ledger nor
-	// in tags.
-	ErrNotContained = errors.New("has no containment on record, and no interface in quarantine that says what its groups were")
-	// ErrContainedAgain: something newer than the release contained the instance
-	// while it was being released.
-	ErrContainedAgain = errors.New("was contained again meanwhile; release it once more if it is to be released all the same")
-)
+// ErrNotContained says that an instance has no containment, neither in the ledger
+// nor in tags.
+var ErrNotContained = errors.New("has no containment on record, and no interface in quarantine that says what its groups were")
 
 // Releaser releases instances: it undoes their containments from the record.
 type Releaser struct {
@@ -122,8 +116,8 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		switch {
 		case rec == nil || rec.Status == Observed:
 			return c.fromTags(ctx)
-		case c.releases && rec.Status.Open() && rec.Status != Releasing:
-			return c.stopped(ErrContainedAgain)
+		case rec.Status.Open() && c.isOvertaken(*rec):
+			return c.overtaken(), nil
 		}
 		c.plan = c.newPlan()
 		if c.ask.DryRun {
@@ -144,6 +138,28 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		}
 	}
 	return c.stopped(nil)
+}
+
+// isOvertaken reports whether the record has something newer than the release: a
+// finding of activity since it was asked for, or steps made after it had begun.
+func (c *releasing) isOvertaken(rec Record) bool {
+	if c.verdict == Expire && rec.Status != Releasing {
+		return false // what expires restores nothing
+	}
+	asked := c.began
+	if rec.Status == Releasing {
+		asked = rec.Released
+	}
+	newer := func(f FindingRef) bool { return f.Seen.Truncate(time.Second).After(asked.Truncate(time.Second)) }
+	return c.releases && rec.Status != Releasing || slices.ContainsFunc(rec.Findings, newer)
+}
+
+// overtaken ends a release during which something newer contained the instance. It
+// is no error: a retry would release what nobody has asked to release.
+func (c *releasing) overtaken() Outcome {
+	out := c.outcome(NotActionable, *c.known.Record)
+	out.Reason = c.ask.Instance + " was contained again by something newer than this release; release it once more if it is to be released all the same"
+	return out
 }
 
 func (c *releasing) newPlan() ReleasePlan {
