@@ -32,8 +32,8 @@ fuzz:
 drill:
 	go run ./lambda/tourniquet drill
 
-bench:
-	go test ./lambda/... -run '^$$' -bench . -benchmem
+bench: emulators
+	go test -tags integration -p 1 ./lambda/... -run '^$$' -bench . -benchmem
 
 emulators: ## MiniStack and moto, in a Python virtual environment
 	.ci/emulators
