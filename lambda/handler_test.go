@@ -20,7 +20,7 @@ import (
 )
 
 // reverseShell is the world and the event of that scenario.
-func reverseShell(t *testing.T) (*simvpc.World, json.RawMessage) {
+func reverseShell(t testing.TB) (*simvpc.World, json.RawMessage) {
 	t.Helper()
 	a, err := txtar.ParseFile("testdata/scenarios/reverse-shell.txt")
 	if err != nil {

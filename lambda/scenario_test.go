@@ -234,7 +234,7 @@ func parseFaults(t *testing.T, text string) []simvpc.Fault {
 // describe is an answer as a reviewer reads it.
 func describe(a *containment.Answer, err error) string {
 	if err != nil {
-		return fmt.Sprintf("%s: %v\n", reflect.TypeOf(err).Elem().Name(), err)
+		return fmt.Sprintf("%s: %s\n", reflect.TypeOf(err).Elem().Name(), requestIDs.ReplaceAllString(err.Error(), "RequestID: …"))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s)\n", a.Verdict, a.Reason)
