@@ -31,9 +31,9 @@ const maxReason = 512
 // parseCommand reads a command, and reports whether the event is one: an object
 // with the key "command". Its errors name the field.
 func parseCommand(raw []byte) (cmd command, ok bool, err error) {
-	var shape map[string]json.RawMessage
+	var shape struct{ Command json.RawMessage }
 	_ = json.Unmarshal(raw, &shape) // what is no object is no command; the findings' parser says what is wrong with it
-	if _, ok := shape["command"]; !ok {
+	if shape.Command == nil {
 		return cmd, false, nil
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
