@@ -28,7 +28,7 @@ func TestDefaults(t *testing.T) {
 func TestEverySetting(t *testing.T) {
 	t.Parallel()
 	got, err := Parse(map[string]string{
-		Table: "ledger", Mode: "observe", MinSeverity: "4.5", ExemptTag: "env=prod", MaxContained: "3", ACLQuota: "40",
+		Table: "ledger", Mode: "observe", MinSeverity: "4.5", ExemptTag: "env=prod", MaxContained: "3", ACLQuota: "40", ContainHosts: "true",
 		FindingTypes: "Trojan:EC2/DropPoint, -UnauthorizedAccess:EC2/TorClient,+Backdoor:EC2/Spambot",
 		NeverDeny:    "203.0.113.0/24, 2001:db8::/32", LedgerWait: "500ms",
 		TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
@@ -37,7 +37,7 @@ func TestEverySetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		Table: "ledger", Mode: Observe, MinSeverity: 4.5, ExemptTag: Tag{Key: "env", Value: "prod"}, MaxContained: 3, ACLQuota: 40,
+		Table: "ledger", Mode: Observe, MinSeverity: 4.5, ContainHosts: true, ExemptTag: Tag{Key: "env", Value: "prod"}, MaxContained: 3, ACLQuota: 40,
 		FindingTypes: Types{
 			Add:    []string{"Trojan:EC2/DropPoint", "Backdoor:EC2/Spambot"},
 			Remove: []string{"UnauthorizedAccess:EC2/TorClient"},
@@ -72,6 +72,15 @@ func TestRefusedValues(t *testing.T) {
 		{MinSeverity, "NaN", "from 1 to 10"},
 		{MinSeverity, "high", "from 1 to 10"},
 		{FindingTypes, "EC2", "no finding type"},
+		{FindingTypes, "*", "hardening calls"},
+		{FindingTypes, "*:EC2/*", "hardening calls"},
+		{FindingTypes, "Trojan:*", "hardening calls"},
+		{FindingTypes, "Trojan:EC2/*!DNS", "hardening calls"},
+		{FindingTypes, "Trojan:EC2/Drop?oint", "hardening calls"},
+		{FindingTypes, "Trojan:EC3/*", "no known finding type"},
+		{FindingTypes, "Recon:EC2/PortProbe*", "anyone"},
+		{FindingTypes, "DefenseImpairment:EC2/*", "never contained"},
+		{ContainHosts, "yes", "neither true nor false"},
 		{FindingTypes, "Recon:EC2/PortProbeUnprotectedPort", "anyone"},
 		{NeverDeny, "10.0.0.1", "no CIDR"},
 		{NeverDeny, "10.0.0.1/8", "did you mean 10.0.0.0/8"},
@@ -83,6 +92,31 @@ func TestRefusedValues(t *testing.T) {
 		_, err := Parse(map[string]string{Table: "ledger", tc.name: tc.value})
 		if err == nil || !strings.Contains(err.Error(), tc.reason) {
 			t.Errorf("%s=%s: got %v, want …%s…", tc.name, tc.value, err, tc.reason)
+		}
+	}
+}
+
+// A family takes in the known types, without those that are never contained.
+func TestFamiliesOfFindingTypes(t *testing.T) {
+	t.Parallel()
+	tests := map[string]Types{
+		"Recon:EC2/*": {Add: []string{"Recon:EC2/Portscan"}},
+		"Trojan:EC2/DropPoint*,-Trojan:EC2/Blackhole*": {
+			Add:    []string{"Trojan:EC2/DropPoint", "Trojan:EC2/DropPoint!DNS"},
+			Remove: []string{"Trojan:EC2/BlackholeTraffic", "Trojan:EC2/BlackholeTraffic!DNS"},
+		},
+		"-Recon:EC2/*": {Remove: []string{
+			"Recon:EC2/PortProbeEMRUnprotectedPort", "Recon:EC2/PortProbeUnprotectedPort", "Recon:EC2/Portscan",
+		}},
+	}
+	for value, want := range tests {
+		got, err := Parse(map[string]string{Table: "ledger", FindingTypes: value})
+		if err != nil {
+			t.Errorf("%s: %v", value, err)
+			continue
+		}
+		if d := cmp.Diff(want, got.FindingTypes); d != "" {
+			t.Errorf("%s (-want +got):\n%s", value, d)
 		}
 	}
 }

@@ -78,11 +78,13 @@ type asffInstance struct {
 
 // resourceTypes translates Security Hub's resource types to GuardDuty's.
 var resourceTypes = map[string]string{
-	asffEC2Instance:   "Instance",
-	"AwsIamAccessKey": "AccessKey",
-	"AwsEcsCluster":   "ECSCluster",
-	"AwsEksCluster":   "EKSCluster",
-	"AwsS3Bucket":     "S3Bucket",
+	asffEC2Instance:     "Instance",
+	"AwsIamAccessKey":   "AccessKey",
+	"AwsEcsCluster":     "ECSCluster",
+	"AwsEksCluster":     "EKSCluster",
+	"AwsLambdaFunction": "Lambda",
+	"AwsRdsDbInstance":  "RDSDBInstance",
+	"AwsS3Bucket":       "S3Bucket",
 }
 
 // irregularTypes are the EC2 types that Security Hub doesn't name like the rest.
