@@ -100,17 +100,41 @@ func fromSDKInstance(i types.Instance, owner string) containment.Instance {
 	return instance
 }
 
+// readInterfaces reads the instance's interfaces, and where one is a trunk those of
+// the pods behind it.
 func (o *observation) readInterfaces(ctx context.Context) (err error) {
 	o.interfaces, err = o.describeInterfaces(ctx, filter("attachment.instance-id", o.target.Instance))
 	if err != nil {
 		return fmt.Errorf("describing the network interfaces: %w", err)
 	}
+	var trunks []string
+	for _, i := range o.interfaces {
+		if i.InterfaceType == types.NetworkInterfaceTypeTrunk {
+			trunks = append(trunks, aws.ToString(i.NetworkInterfaceId))
+		}
+	}
+	if len(trunks) == 0 {
+		return nil
+	}
+	branches, err := o.describeInterfaces(ctx, filter("tag:"+trunkTag, trunks...), filter("interface-type", "branch"))
+	if err != nil {
+		return fmt.Errorf("describing the pods' network interfaces: %w", err)
+	}
+	o.interfaces = append(o.interfaces, branches...)
 	return nil
 }
 
-func (c *Client) describeInterfaces(ctx context.Context, f types.Filter) ([]types.NetworkInterface, error) {
+// trunkTag names the trunk interface of a pod's branch interface. A branch is
+// attached to nothing that EC2 shows, and has groups of its own: the node's groups
+// don't hold for it. Anybody who may tag interfaces can set the tag, but not make an
+// ordinary interface a branch.
+// https://docs.aws.amazon.com/eks/latest/userguide/security-groups-for-pods.html
+// https://github.com/aws/amazon-vpc-resource-controller-k8s
+const trunkTag = "vpcresources.k8s.aws/trunk-eni-id"
+
+func (c *Client) describeInterfaces(ctx context.Context, f ...types.Filter) ([]types.NetworkInterface, error) {
 	var all []types.NetworkInterface
-	pages := ec2.NewDescribeNetworkInterfacesPaginator(c.ec2, &ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{f}})
+	pages := ec2.NewDescribeNetworkInterfacesPaginator(c.ec2, &ec2.DescribeNetworkInterfacesInput{Filters: f})
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
