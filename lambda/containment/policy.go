@@ -84,6 +84,8 @@ func (p Policy) concerns(f guardduty.Finding) Decision {
 		return Decision{Sample, "a sample finding: the pipeline works, nothing was changed"}
 	case f.Archived:
 		return Decision{NotActionable, "the finding is archived"}
+	case len(f.Instances) == 0 && f.ResourceType == "Instance": // GuardDuty's own name it, or are malformed
+		return Decision{NotActionable, "another product than GuardDuty made the finding"}
 	case len(f.Instances) == 0:
 		on := resource(f.ResourceType)
 		if onWorkload(f) {

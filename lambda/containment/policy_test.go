@@ -63,7 +63,9 @@ func TestDecision(t *testing.T) {
 			policy: func(p *Policy) { p.ContainHosts = true }, want: Contain,
 		},
 		"a task's host, with hosts configured": {
-			change: func(f *guardduty.Finding) { f.ResourceType, f.Type = "ECSCluster", "Execution:Runtime/NewBinaryExecuted" },
+			change: func(f *guardduty.Finding) {
+				f.ResourceType, f.Type = "ECSCluster", "Execution:Runtime/NewBinaryExecuted"
+			},
 			policy: func(p *Policy) { p.ContainHosts = true }, want: NotActionable, reason: "only when configured",
 		},
 		"Fargate": {
