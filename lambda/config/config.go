@@ -30,6 +30,8 @@ const (
 	NeverDeny    = "TOURNIQUET_NEVER_DENY"
 	MaxContained = "TOURNIQUET_MAX_CONTAINED"
 	ACLQuota     = "TOURNIQUET_ACL_QUOTA"
+	CoverIPv4    = "TOURNIQUET_COVER_IPV4"
+	CoverIPv6    = "TOURNIQUET_COVER_IPV6"
 	LedgerWait   = "TOURNIQUET_LEDGER_WAIT"
 	TopicARN     = "TOURNIQUET_TOPIC_ARN"
 )
@@ -58,6 +60,11 @@ type Config struct {
 	// ACLQuota is the account's quota of rules per network ACL, direction and
 	// family, from 20 to 40.
 	ACLQuota Quota `env:"TOURNIQUET_ACL_QUOTA" envDefault:"20"`
+	// CoverIPv4 and CoverIPv6 are how short, in bits, a prefix may be that covers
+	// several peers where an ACL has no room for each: 16 to 32, and 48 to 128. As
+	// long as an address: peers are denied each by itself.
+	CoverIPv4 LengthIPv4 `env:"TOURNIQUET_COVER_IPV4" envDefault:"32"`
+	CoverIPv6 LengthIPv6 `env:"TOURNIQUET_COVER_IPV6" envDefault:"128"`
 	// LedgerWait is how long one call of the ledger may take before containment
 	// goes on without it.
 	LedgerWait Wait `env:"TOURNIQUET_LEDGER_WAIT" envDefault:"3s"`
@@ -125,7 +132,9 @@ func (c Config) Policy() containment.Policy {
 
 // Rules are the configured bounds of plans.
 func (c Config) Rules() containment.Rules {
-	return containment.Rules{NeverDeny: c.NeverDeny, ACLQuota: int(c.ACLQuota)}
+	return containment.Rules{
+		NeverDeny: c.NeverDeny, ACLQuota: int(c.ACLQuota), CoverIPv4: int(c.CoverIPv4), CoverIPv6: int(c.CoverIPv6),
+	}
 }
 
 // OperatingMode is enforce or observe.
@@ -278,6 +287,32 @@ func (q *Quota) UnmarshalText(b []byte) error {
 		return fmt.Errorf("%q is no quota of ACL rules; want a whole number from %d to 40", b, containment.DefaultACLQuota)
 	}
 	*q = Quota(n)
+	return nil
+}
+
+// LengthIPv4 is how short a covering IPv4 prefix may be.
+type LengthIPv4 int
+
+// UnmarshalText accepts 16 to 32: a shorter prefix would deny whole providers.
+func (l *LengthIPv4) UnmarshalText(b []byte) error {
+	n, err := strconv.Atoi(string(b))
+	if err != nil || n < 16 || n > 32 {
+		return fmt.Errorf("%q is no prefix length; want a whole number from 16 to 32, where 32 denies single addresses only", b)
+	}
+	*l = LengthIPv4(n)
+	return nil
+}
+
+// LengthIPv6 is how short a covering IPv6 prefix may be.
+type LengthIPv6 int
+
+// UnmarshalText accepts 48, what a site has, to 128.
+func (l *LengthIPv6) UnmarshalText(b []byte) error {
+	n, err := strconv.Atoi(string(b))
+	if err != nil || n < 48 || n > 128 {
+		return fmt.Errorf("%q is no prefix length; want a whole number from 48 to 128, where 128 denies single addresses only", b)
+	}
+	*l = LengthIPv6(n)
 	return nil
 }
 
