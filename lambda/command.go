@@ -33,10 +33,9 @@ const maxReason = 512
 // "command". What is no object is none; the findings' parser says what is wrong
 // with it.
 func isCommand(raw []byte) bool {
-	var shape map[string]json.RawMessage
+	var shape struct{ Command json.RawMessage }
 	_ = json.Unmarshal(raw, &shape)
-	_, ok := shape["command"]
-	return ok
+	return shape.Command != nil
 }
 
 // parseCommand reads a command for the function that contains. Its errors name the

@@ -84,6 +84,10 @@ func (h *Handler) findings(ctx context.Context, findings []guardduty.Finding) ([
 	var outcomes []containment.Outcome
 	why := map[string]string{}
 	for _, f := range findings {
+		if len(f.Instances) > 0 && !policy.Types.Knows(f.Type) {
+			// The stack counts these lines: message and keys are a contract.
+			h.Log.WarnContext(ctx, "unknown finding type", "type", f.Type, "finding", f.ID)
+		}
 		d := policy.Decide(f)
 		if d.Verdict != containment.Contain {
 			outcomes = append(outcomes, h.decline(ctx, f, d)...)

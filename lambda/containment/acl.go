@@ -117,7 +117,7 @@ func (a ACL) without(dir Direction, number int) ACL {
 // to be seen, so that it counts as full.
 func (a ACL) room(dir Direction, v6 bool, quota int) int {
 	for _, e := range a.Entries {
-		if e.Direction == dir && e.Prefix.Addr().Is6() == v6 {
+		if e.Direction == dir && e.Prefix.IsValid() && e.Prefix.Addr().Is6() == v6 {
 			quota--
 		}
 	}

@@ -19,9 +19,12 @@ const (
 	SharedInfrastructurePeer ExposureKind = "shared-infrastructure-peer"
 	// ExemptPeer: the configuration forbids denying the address.
 	ExemptPeer ExposureKind = "exempt-peer"
-	// UndeniablePeer: the address is unspecified, loopback, link-local,
-	// multicast or broadcast.
+	// UndeniablePeer: the address is unspecified, loopback, link-local, multicast or
+	// broadcast, the instance's own, or that of a service that no ACL filters.
 	UndeniablePeer ExposureKind = "undeniable-peer"
+	// OwnInstancePeer: an instance or interface of this account has the address. It
+	// is denied like any other peer, and may be compromised too.
+	OwnInstancePeer ExposureKind = "own-instance-peer"
 	// UnreadablePeer: the finding's remote address is no address.
 	UnreadablePeer ExposureKind = "unreadable-peer"
 	// UnknownPeers: flows that were established before, with addresses that no
@@ -53,6 +56,8 @@ const (
 	NoSlotBelowAllow ExposureKind = "no-slot-below-allow"
 	// ForeignACL: in a shared VPC only the owner's account can change the ACL.
 	ForeignACL ExposureKind = "foreign-acl"
+	// OmittedPeers: there are more peers than a record keeps.
+	OmittedPeers ExposureKind = "omitted-peers"
 	// FailedStep: EC2 refuses the step for a reason of another kind.
 	FailedStep ExposureKind = "failed-step"
 )
@@ -60,7 +65,7 @@ const (
 // partial reports whether exposure of this kind leaves a containment partial.
 func (k ExposureKind) partial() bool {
 	switch k {
-	case UnchangeableInterface, ACLFull, NoSlotBelowAllow, ForeignACL, FailedStep:
+	case UnchangeableInterface, ACLFull, NoSlotBelowAllow, ForeignACL, OmittedPeers, FailedStep:
 		return true
 	default:
 		return false

@@ -11,6 +11,7 @@ import (
 type Target struct {
 	Instance string
 	Subnets  []string     // where a finding says the interfaces are
+	VPCs     []string     // likewise
 	Peers    []netip.Addr // whose owner in this account to find
 
 	// What a record names, wherever it is by now.
@@ -21,11 +22,12 @@ type Target struct {
 // described it.
 type Network struct {
 	Instance   Instance
-	Interfaces []Interface              // sorted by id
-	Subnets    map[string]Subnet        // those of the interfaces
-	ACLs       map[string]ACL           // those of the subnets
-	Owners     map[netip.Addr]Owner     // of the peers that have one here
-	Quarantine map[string][]Quarantined // by VPC: the groups that carry our tag, sorted by id
+	Interfaces []Interface               // sorted by id
+	Ranges     map[string][]netip.Prefix // of the VPCs; the primary IPv4 one is first
+	Subnets    map[string]Subnet         // those of the interfaces
+	ACLs       map[string]ACL            // those of the subnets
+	Owners     map[netip.Addr]Owner      // of the peers that have one here
+	Quarantine map[string][]Quarantined  // by VPC: the groups that carry our tag, sorted by id
 
 	// What the target names beyond the instance, as far as it exists.
 	Detached  []Interface    // interfaces that the instance doesn't have any more
@@ -118,6 +120,11 @@ func (n Network) VPCs() []string {
 	}
 	slices.Sort(vpcs)
 	return slices.Compact(vpcs)
+}
+
+// Contains reports whether a network interface is one of the instance's.
+func (n Network) Contains(id string) bool {
+	return slices.ContainsFunc(n.Interfaces, func(i Interface) bool { return i.ID == id })
 }
 
 // ready is the quarantine group to use in a VPC: empty of rules and, among

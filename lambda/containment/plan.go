@@ -6,12 +6,18 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tourniquet/lambda/guardduty"
 )
 
 // Rules are the bounds of a plan that an operator sets.
 type Rules struct {
 	NeverDeny []netip.Prefix
 	ACLQuota  int // entries per ACL, direction and family, the "*" entry counted
+
+	// CoverIPv4 and CoverIPv6 are how short, in bits, a prefix may be that covers
+	// several peers where an ACL has no room for each; 0: each peer by itself.
+	CoverIPv4, CoverIPv6 int
 }
 
 // A Plan is a containment's record as it is to be, and what has to be changed in
@@ -31,6 +37,7 @@ func NewPlan(in Incident, seen Network, known Known, rules Rules) Plan {
 	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, known)}
 	p.quarantine()
 	p.deny()
+	p.exposeOmitted(in)
 	p.keepOthers()
 	p.giveUpUnused()
 	p.remain()
@@ -54,10 +61,32 @@ func next(in Incident, known Known) Record {
 		rec.Generation = known.Record.Generation + 1
 	}
 	rec.Findings = mergeFindings(rec.Findings, in.Findings)
-	rec.Peers = mergePeers(rec.Peers, in.Peers)
-	rec.Unreadable = mergeStrings(rec.Unreadable, in.Unreadable)
+	rec.Peers, _ = atMost(mergePeers(rec.Peers, in.Peers), maxPeers, 0)
+	rec.Unreadable, _ = atMost(mergeStrings(rec.Unreadable, in.Unreadable), maxUnreadable, 0)
 	rec.Steps, rec.Exposure = nil, nil
 	return rec
+}
+
+// exposeOmitted says that there are more peers than the record keeps. Peers that it
+// has are never given up for new ones: they may hold a denial.
+func (p *planner) exposeOmitted(in Incident) {
+	if open := p.known.open(); open != nil {
+		for _, e := range open.Exposure {
+			if e.Kind == OmittedPeers {
+				p.record.Exposure = append(p.record.Exposure, e)
+				return
+			}
+		}
+	}
+	dropped := slices.ContainsFunc(in.Peers, func(peer guardduty.Peer) bool { return !p.record.has(peer.Addr) })
+	if dropped || in.Omitted > 0 {
+		p.expose(OmittedPeers, "the findings name more peers than the %d that a record keeps: the others are neither recorded nor denied", maxPeers)
+	}
+}
+
+// has reports whether the record lists a peer.
+func (r Record) has(a netip.Addr) bool {
+	return slices.ContainsFunc(r.Peers, func(p guardduty.Peer) bool { return p.Addr == a })
 }
 
 func mergeStrings(known, more []string) []string {
@@ -165,15 +194,15 @@ func (p *planner) keepOthers() {
 // whose ACL no longer serves the instance.
 func (p *planner) keepDenial(d Denial, s StepState) {
 	acl, inForce := p.seen.ACLs[d.ACL]
-	if !inForce {
-		if s.State == Applied {
-			p.add(d, Applied, s.Note)
-		} else {
-			p.add(d, Gone, "the ACL no longer serves a subnet of the instance")
-		}
-		return
-	}
-	if e, ok := acl.at(d.Direction, d.Number); ok && e == d.Entry() && !p.leaving(d) {
+	e, there := acl.at(d.Direction, d.Number)
+	switch {
+	case s.State == Removed && p.known.open().Status != Releasing: // it expired
+		p.add(d, Removed, s.Note)
+	case !inForce && s.State == Applied:
+		p.add(d, Applied, s.Note)
+	case !inForce:
+		p.add(d, Gone, "the ACL no longer serves a subnet of the instance")
+	case there && e == d.Entry() && !p.leaving(d):
 		p.add(d, Applied, "")
 	}
 }

@@ -41,6 +41,7 @@ type Policy struct {
 	Region       string // likewise
 	MinSeverity  float64
 	Types        TypeSet
+	ContainHosts bool // contain the host of a container, an ECS task or a pod
 	ExemptTag    Tag
 	MaxContained int // how many instances events may have contained at once
 }
@@ -83,8 +84,14 @@ func (p Policy) concerns(f guardduty.Finding) Decision {
 		return Decision{Sample, "a sample finding: the pipeline works, nothing was changed"}
 	case f.Archived:
 		return Decision{NotActionable, "the finding is archived"}
+	case len(f.Instances) == 0 && f.ResourceType == "Instance": // GuardDuty's own name it, or are malformed
+		return Decision{NotActionable, "another product than GuardDuty made the finding"}
 	case len(f.Instances) == 0:
-		return Decision{NotActionable, fmt.Sprintf("the finding names no EC2 instance (resource type %q)", f.ResourceType)}
+		on := resource(f.ResourceType)
+		if onWorkload(f) {
+			on += ", which runs on Fargate or on a host that GuardDuty doesn't name"
+		}
+		return Decision{NotActionable, "the finding names no EC2 instance: it is on " + on}
 	default:
 		return Decision{Verdict: Contain}
 	}
@@ -92,12 +99,16 @@ func (p Policy) concerns(f guardduty.Finding) Decision {
 
 // refuses is why GuardDuty's finding does not suffice to contain, or empty.
 func (p Policy) refuses(f guardduty.Finding) string {
-	if !onInstance(f) && !slices.Contains(p.Types.Add, f.Type) {
-		return fmt.Sprintf("the finding is on a resource of type %q, whose host others may share; contain the instance by hand if it must be",
-			f.ResourceType)
+	if onWorkload(f) && !p.ContainHosts {
+		return fmt.Sprintf("the finding is on %s, whose host other workloads may share: contained only when hosts are configured to be",
+			resource(f.ResourceType))
 	}
 	if why := p.Types.refuses(f); why != "" {
 		return why
+	}
+	if !onInstance(f) && !onWorkload(f) && !slices.Contains(p.Types.Add, f.Type) {
+		return fmt.Sprintf("the finding is on %s, not on the instance that it names: contained only when its type is configured",
+			resource(f.ResourceType))
 	}
 	if f.Severity < p.MinSeverity {
 		return fmt.Sprintf("below the severity floor of %.1f", p.MinSeverity)
@@ -109,6 +120,42 @@ func (p Policy) refuses(f guardduty.Finding) string {
 // on something that merely ran there or used their credentials.
 func onInstance(f guardduty.Finding) bool {
 	return f.ResourceType == "" || f.ResourceType == "Instance" || f.ResourceType == "AttackSequence"
+}
+
+// onWorkload reports whether a finding is on something that runs on the instance
+// beside others.
+func onWorkload(f guardduty.Finding) bool {
+	switch f.ResourceType {
+	case "Container", "ECSCluster", "EKSCluster", "KubernetesWorkload":
+		return true
+	default:
+		return false
+	}
+}
+
+// resource says what a finding is on. GuardDuty leaves the list of types open.
+// https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Resource.html
+func resource(kind string) string {
+	name := map[string]string{
+		"AccessKey":          "credentials",
+		"Container":          "a container",
+		"EBSSnapshot":        "an EBS snapshot",
+		"EBSVolume":          "an EBS volume",
+		"EC2Image":           "a machine image",
+		"ECSCluster":         "an ECS task",
+		"EKSCluster":         "an EKS cluster or pod",
+		"Instance":           "an instance",
+		"KubernetesWorkload": "a Kubernetes workload",
+		"Lambda":             "a Lambda function",
+		"RDSDBInstance":      "an RDS database",
+		"RDSLimitlessDB":     "an RDS database",
+		"S3Bucket":           "an S3 bucket",
+		"S3Object":           "an S3 object",
+	}[kind]
+	if name == "" {
+		name = "something else"
+	}
+	return fmt.Sprintf("%s (resource type %q)", name, kind)
 }
 
 // Admit judges an incident by the instance as observed and the ledger as read.
@@ -153,11 +200,17 @@ func stale(in Incident, known Known) bool {
 
 // A TypeSet is the finding types that are contained automatically: those that the
 // table of package guardduty says to, changed by what an operator adds or removes.
-// Exact types only. A wildcard would sooner or later take in findings about our
-// own hardening, which GuardDuty's custom detection rules raise.
+// Both lists hold exact types. What is removed stays out, whatever is added.
 type TypeSet struct {
 	Add    []string
 	Remove []string
+}
+
+// Knows reports whether a finding type is in the table, or was added or removed by
+// name. What it doesn't know, nobody has decided on.
+func (s TypeSet) Knows(name string) bool {
+	_, known := guardduty.LookUp(name)
+	return known || slices.Contains(s.Add, name) || slices.Contains(s.Remove, name)
 }
 
 // refuses is why a finding of this type and role is not contained, or empty.

@@ -237,6 +237,7 @@ func (c *run) look(ctx context.Context) error {
 	target, vpcs := c.in.Target(c.peers()), c.in.VPCs
 	if c.rounds > 0 { // the last look knows better than the finding
 		vpcs = c.seen.VPCs()
+		target.VPCs = vpcs
 		target.Subnets = slices.Sorted(maps.Keys(c.seen.Subnets))
 	}
 	for {

@@ -71,7 +71,9 @@ func fromPeer(p guardduty.Peer) (peerItem, error) {
 	if !p.Addr.IsValid() {
 		return peerItem{}, errors.New("a peer without an address")
 	}
-	return peerItem{p.Addr.String(), p.Direction.String(), p.Protocol, p.LocalPort, p.RemotePort, p.Interface}, nil
+	return peerItem{
+		p.Addr.String(), p.Direction.String(), p.Protocol, p.LocalPort, p.RemotePort, p.Interface, p.Severity, stamp(p.Seen),
+	}, nil
 }
 
 func (i peerItem) peer() (guardduty.Peer, error) {
@@ -81,6 +83,7 @@ func (i peerItem) peer() (guardduty.Peer, error) {
 	}
 	p := guardduty.Peer{
 		Addr: addr, Protocol: i.Protocol, LocalPort: i.LocalPort, RemotePort: i.RemotePort, Interface: i.Interface,
+		Severity: i.Severity, Seen: moment(i.Seen),
 	}
 	for _, d := range []guardduty.Direction{guardduty.Inbound, guardduty.Outbound} {
 		if d.String() == i.Direction {

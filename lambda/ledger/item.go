@@ -55,12 +55,14 @@ type findingItem struct {
 }
 
 type peerItem struct {
-	Address    string `dynamodbav:"address"`
-	Direction  string `dynamodbav:"direction"`
-	Protocol   string `dynamodbav:"protocol,omitempty"`
-	LocalPort  int    `dynamodbav:"localPort,omitempty"`
-	RemotePort int    `dynamodbav:"remotePort,omitempty"`
-	Interface  string `dynamodbav:"interface,omitempty"`
+	Address    string     `dynamodbav:"address"`
+	Direction  string     `dynamodbav:"direction"`
+	Protocol   string     `dynamodbav:"protocol,omitempty"`
+	LocalPort  int        `dynamodbav:"localPort,omitempty"`
+	RemotePort int        `dynamodbav:"remotePort,omitempty"`
+	Interface  string     `dynamodbav:"interface,omitempty"`
+	Severity   float64    `dynamodbav:"severity,omitempty"`
+	Seen       *time.Time `dynamodbav:"seen,omitempty"`
 }
 
 type stepItem struct {

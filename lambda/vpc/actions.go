@@ -9,7 +9,6 @@ var ContainActions = []string{
 	"ec2:DescribeNetworkInterfaces",
 	"ec2:DescribeSecurityGroups",
 	"ec2:DescribeSubnets",
-	// making quarantine groups ahead of time
 	"ec2:DescribeVpcs",
 	// quarantining
 	"ec2:ModifyNetworkInterfaceAttribute",
@@ -31,6 +30,7 @@ var ReleaseActions = []string{
 	"ec2:DescribeNetworkInterfaces",
 	"ec2:DescribeSecurityGroups",
 	"ec2:DescribeSubnets",
+	"ec2:DescribeVpcs",
 	"ec2:ModifyNetworkInterfaceAttribute",
 	"ec2:DeleteNetworkAclEntry",
 	"ec2:DeleteTags",

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/containment"
@@ -45,17 +45,18 @@ func (c *Client) Quarantined(ctx context.Context) ([]string, error) {
 // Provision makes the quarantine groups of all VPCs, and empties those that have
 // rules; see containment.Fleet.
 func (c *Client) Provision(ctx context.Context) error {
-	var vpcs []string
+	var vpcs []types.Vpc
 	groups := map[string][]containment.Quarantined{}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { vpcs, err = c.vpcs(gctx); return err })
+	g.Go(func() (err error) { vpcs, err = c.describeVPCs(gctx); return err })
 	g.Go(func() (err error) { groups, err = c.quarantineGroups(gctx); return err })
 	if err := g.Wait(); err != nil {
 		return err
 	}
 	work, wctx := errgroup.WithContext(ctx)
 	work.SetLimit(provisionAtOnce)
-	for _, vpc := range vpcs {
+	for _, v := range vpcs {
+		vpc := aws.ToString(v.VpcId)
 		ready := !slices.ContainsFunc(groups[vpc], func(q containment.Quarantined) bool { return !q.Empty })
 		if len(groups[vpc]) > 0 && ready {
 			continue
@@ -70,19 +71,3 @@ func (c *Client) Provision(ctx context.Context) error {
 
 // provisionAtOnce bounds the VPCs whose groups are made at once: nobody waits for them.
 const provisionAtOnce = 4
-
-func (c *Client) vpcs(ctx context.Context) ([]string, error) {
-	var ids []string
-	pages := ec2.NewDescribeVpcsPaginator(c.ec2, &ec2.DescribeVpcsInput{})
-	for pages.HasMorePages() {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("describing the VPCs: %w", err)
-		}
-		for _, v := range out.Vpcs {
-			ids = append(ids, aws.ToString(v.VpcId))
-		}
-	}
-	slices.Sort(ids)
-	return ids, nil
-}
