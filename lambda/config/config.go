@@ -25,11 +25,15 @@ const (
 	Mode         = "TOURNIQUET_MODE"
 	MinSeverity  = "TOURNIQUET_MIN_SEVERITY"
 	FindingTypes = "TOURNIQUET_FINDING_TYPES"
+	ContainHosts = "TOURNIQUET_CONTAIN_HOSTS"
 	ExemptTag    = "TOURNIQUET_EXEMPT_TAG"
 	NeverDeny    = "TOURNIQUET_NEVER_DENY"
 	MaxContained = "TOURNIQUET_MAX_CONTAINED"
 	ACLQuota     = "TOURNIQUET_ACL_QUOTA"
+	CoverIPv4    = "TOURNIQUET_COVER_IPV4"
+	CoverIPv6    = "TOURNIQUET_COVER_IPV6"
 	LedgerWait   = "TOURNIQUET_LEDGER_WAIT"
+	DenialTTL    = "TOURNIQUET_DENIAL_TTL"
 	TopicARN     = "TOURNIQUET_TOPIC_ARN"
 )
 
@@ -42,8 +46,12 @@ type Config struct {
 	// MinSeverity is the least GuardDuty severity to act on, from 1 to 10.
 	MinSeverity Severity `env:"TOURNIQUET_MIN_SEVERITY" envDefault:"7.0"`
 	// FindingTypes changes the types that are contained: "Type" or "+Type" adds
-	// one, "-Type" takes one out. Exact types only.
+	// one, "-Type" takes one out. A family of known types ends with "*", as in
+	// "Trojan:EC2/*". What is taken out stays out.
 	FindingTypes Types `env:"TOURNIQUET_FINDING_TYPES"`
+	// ContainHosts is whether the host of a container, an ECS task or a pod is
+	// contained on a finding about these; other workloads may share it.
+	ContainHosts Switch `env:"TOURNIQUET_CONTAIN_HOSTS" envDefault:"false"`
 	// ExemptTag is the tag of instances that are never contained: key, or key=value.
 	ExemptTag Tag `env:"TOURNIQUET_EXEMPT_TAG" envDefault:"tourniquet:exempt"`
 	// NeverDeny are prefixes whose addresses are never denied.
@@ -53,9 +61,17 @@ type Config struct {
 	// ACLQuota is the account's quota of rules per network ACL, direction and
 	// family, from 20 to 40.
 	ACLQuota Quota `env:"TOURNIQUET_ACL_QUOTA" envDefault:"20"`
+	// CoverIPv4 and CoverIPv6 are how short, in bits, a prefix may be that covers
+	// several peers where an ACL has no room for each: 16 to 32, and 48 to 128. As
+	// long as an address: peers are denied each by itself.
+	CoverIPv4 LengthIPv4 `env:"TOURNIQUET_COVER_IPV4" envDefault:"32"`
+	CoverIPv6 LengthIPv6 `env:"TOURNIQUET_COVER_IPV6" envDefault:"128"`
 	// LedgerWait is how long one call of the ledger may take before containment
 	// goes on without it.
 	LedgerWait Wait `env:"TOURNIQUET_LEDGER_WAIT" envDefault:"3s"`
+	// DenialTTL is the age at which a denial of a contained instance expires, once
+	// no flow that it is there for can be tracked any more; zero: none expires.
+	DenialTTL Wait `env:"TOURNIQUET_DENIAL_TTL"`
 	// TopicARN is the SNS topic for notifications; empty: none are sent.
 	TopicARN Topic `env:"TOURNIQUET_TOPIC_ARN"`
 }
@@ -114,13 +130,15 @@ func variable(field string) string {
 func (c Config) Policy() containment.Policy {
 	return containment.Policy{
 		MinSeverity: float64(c.MinSeverity), Types: containment.TypeSet(c.FindingTypes),
-		ExemptTag: containment.Tag(c.ExemptTag), MaxContained: int(c.MaxContained),
+		ContainHosts: bool(c.ContainHosts), ExemptTag: containment.Tag(c.ExemptTag), MaxContained: int(c.MaxContained),
 	}
 }
 
 // Rules are the configured bounds of plans.
 func (c Config) Rules() containment.Rules {
-	return containment.Rules{NeverDeny: c.NeverDeny, ACLQuota: int(c.ACLQuota)}
+	return containment.Rules{
+		NeverDeny: c.NeverDeny, ACLQuota: int(c.ACLQuota), CoverIPv4: int(c.CoverIPv4), CoverIPv6: int(c.CoverIPv6),
+	}
 }
 
 // OperatingMode is enforce or observe.
@@ -157,28 +175,65 @@ func (s *Severity) UnmarshalText(b []byte) error {
 // Types are finding types to add to those contained, and to take out.
 type Types containment.TypeSet
 
-// UnmarshalText accepts exact types, separated by commas; one that begins with "-"
-// is taken out.
+// UnmarshalText accepts exact types and families of known ones, separated by
+// commas; what begins with "-" is taken out.
 func (t *Types) UnmarshalText(b []byte) error {
 	for _, s := range split(b) {
 		name, remove := strings.CutPrefix(s, "-")
 		name = strings.TrimPrefix(name, "+")
-		if strings.ContainsAny(name, "*?") {
-			return fmt.Errorf("%q has a wildcard; it would take in findings about hardening calls such as our own: name each type", s)
-		}
-		if !strings.Contains(name, ":") || !strings.Contains(name, "/") {
-			return fmt.Errorf("%q is no finding type; want one such as Trojan:EC2/DropPoint", s)
-		}
-		if known, ok := guardduty.LookUp(name); ok && !remove && known.Response == guardduty.Never {
-			return fmt.Errorf("%q is never contained on an event: %s", name, known.Why)
-		}
-		if remove {
-			t.Remove = append(t.Remove, name)
-		} else {
-			t.Add = append(t.Add, name)
+		names, err := typeNames(name, remove)
+		switch {
+		case err != nil:
+			return err
+		case remove:
+			t.Remove = append(t.Remove, names...)
+		default:
+			t.Add = append(t.Add, names...)
 		}
 	}
 	return nil
+}
+
+// typeNames are the types that one item stands for. A type that is never contained
+// can't be added by name, and a family leaves it out.
+func typeNames(name string, remove bool) ([]string, error) {
+	if !strings.ContainsAny(name, "*?") {
+		if !strings.Contains(name, ":") || !strings.Contains(name, "/") {
+			return nil, fmt.Errorf("%q is no finding type; want one such as Trojan:EC2/DropPoint", name)
+		}
+		if known, ok := guardduty.LookUp(name); ok && !remove && known.Response == guardduty.Never {
+			return nil, fmt.Errorf("%q is never contained on an event: %s", name, known.Why)
+		}
+		return []string{name}, nil
+	}
+	family, err := guardduty.Family(name)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no family of finding types: %w", name, err)
+	}
+	var names []string
+	for _, known := range family {
+		if remove || known.Response != guardduty.Never {
+			names = append(names, known.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%q has only types that are never contained on an event: %s", name, family[0].Why)
+	}
+	return names, nil
+}
+
+// Switch turns something on or off.
+type Switch bool
+
+// UnmarshalText accepts true and false, and nothing else.
+func (s *Switch) UnmarshalText(b []byte) error {
+	switch string(b) {
+	case "true", "false":
+		*s = string(b) == "true"
+		return nil
+	default:
+		return fmt.Errorf("%q is neither true nor false", b)
+	}
 }
 
 // Tag is key or key=value.
@@ -236,6 +291,32 @@ func (q *Quota) UnmarshalText(b []byte) error {
 		return fmt.Errorf("%q is no quota of ACL rules; want a whole number from %d to 40", b, containment.DefaultACLQuota)
 	}
 	*q = Quota(n)
+	return nil
+}
+
+// LengthIPv4 is how short a covering IPv4 prefix may be.
+type LengthIPv4 int
+
+// UnmarshalText accepts 16 to 32: a shorter prefix would deny whole providers.
+func (l *LengthIPv4) UnmarshalText(b []byte) error {
+	n, err := strconv.Atoi(string(b))
+	if err != nil || n < 16 || n > 32 {
+		return fmt.Errorf("%q is no prefix length; want a whole number from 16 to 32, where 32 denies single addresses only", b)
+	}
+	*l = LengthIPv4(n)
+	return nil
+}
+
+// LengthIPv6 is how short a covering IPv6 prefix may be.
+type LengthIPv6 int
+
+// UnmarshalText accepts 48, what a site has, to 128.
+func (l *LengthIPv6) UnmarshalText(b []byte) error {
+	n, err := strconv.Atoi(string(b))
+	if err != nil || n < 48 || n > 128 {
+		return fmt.Errorf("%q is no prefix length; want a whole number from 48 to 128, where 128 denies single addresses only", b)
+	}
+	*l = LengthIPv6(n)
 	return nil
 }
 

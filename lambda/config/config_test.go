@@ -18,7 +18,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Config{
 		Table: "ledger", Mode: Enforce, MinSeverity: 7, ExemptTag: Tag{Key: "tourniquet:exempt"},
-		MaxContained: 25, ACLQuota: 20, LedgerWait: Wait(3 * time.Second),
+		MaxContained: 25, ACLQuota: 20, CoverIPv4: 32, CoverIPv6: 128, LedgerWait: Wait(3 * time.Second),
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("defaults (-want +got):\n%s", d)
@@ -28,7 +28,7 @@ func TestDefaults(t *testing.T) {
 func TestEverySetting(t *testing.T) {
 	t.Parallel()
 	got, err := Parse(map[string]string{
-		Table: "ledger", Mode: "observe", MinSeverity: "4.5", ExemptTag: "env=prod", MaxContained: "3", ACLQuota: "40",
+		Table: "ledger", Mode: "observe", MinSeverity: "4.5", ExemptTag: "env=prod", MaxContained: "3", ACLQuota: "40", ContainHosts: "true", CoverIPv4: "28", CoverIPv6: "64",
 		FindingTypes: "Trojan:EC2/DropPoint, -UnauthorizedAccess:EC2/TorClient,+Backdoor:EC2/Spambot",
 		NeverDeny:    "203.0.113.0/24, 2001:db8::/32", LedgerWait: "500ms",
 		TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
@@ -37,7 +37,7 @@ func TestEverySetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		Table: "ledger", Mode: Observe, MinSeverity: 4.5, ExemptTag: Tag{Key: "env", Value: "prod"}, MaxContained: 3, ACLQuota: 40,
+		Table: "ledger", Mode: Observe, MinSeverity: 4.5, ContainHosts: true, ExemptTag: Tag{Key: "env", Value: "prod"}, MaxContained: 3, ACLQuota: 40, CoverIPv4: 28, CoverIPv6: 64,
 		FindingTypes: Types{
 			Add:    []string{"Trojan:EC2/DropPoint", "Backdoor:EC2/Spambot"},
 			Remove: []string{"UnauthorizedAccess:EC2/TorClient"},
@@ -54,12 +54,12 @@ func TestProblemsAreReportedTogetherByName(t *testing.T) {
 	t.Parallel()
 	_, err := Parse(map[string]string{
 		Mode: "on", MinSeverity: "11", FindingTypes: "*:EC2/*", ExemptTag: "=x", NeverDeny: "10.0.0.1/8",
-		MaxContained: "0", ACLQuota: "50", LedgerWait: "soon", TopicARN: "tourniquet",
+		MaxContained: "0", ACLQuota: "50", CoverIPv4: "8", CoverIPv6: "0", ContainHosts: "1", LedgerWait: "soon", TopicARN: "tourniquet",
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, name := range []string{Table, Mode, MinSeverity, FindingTypes, ExemptTag, NeverDeny, MaxContained, ACLQuota, LedgerWait, TopicARN} {
+	for _, name := range []string{Table, Mode, MinSeverity, FindingTypes, ExemptTag, NeverDeny, MaxContained, ACLQuota, CoverIPv4, CoverIPv6, ContainHosts, LedgerWait, TopicARN} {
 		if !strings.Contains(err.Error(), name+": ") {
 			t.Errorf("the error doesn't name %s: %v", name, err)
 		}
@@ -72,6 +72,19 @@ func TestRefusedValues(t *testing.T) {
 		{MinSeverity, "NaN", "from 1 to 10"},
 		{MinSeverity, "high", "from 1 to 10"},
 		{FindingTypes, "EC2", "no finding type"},
+		{FindingTypes, "*", "hardening calls"},
+		{FindingTypes, "*:EC2/*", "hardening calls"},
+		{FindingTypes, "Trojan:*", "hardening calls"},
+		{FindingTypes, "Trojan:EC2/*!DNS", "hardening calls"},
+		{FindingTypes, "Trojan:EC2/Drop?oint", "hardening calls"},
+		{FindingTypes, "Trojan:EC3/*", "no known finding type"},
+		{FindingTypes, "Recon:EC2/PortProbe*", "anyone"},
+		{FindingTypes, "DefenseImpairment:EC2/*", "never contained"},
+		{CoverIPv4, "15", "from 16 to 32"},
+		{CoverIPv4, "/24", "from 16 to 32"},
+		{CoverIPv6, "32", "from 48 to 128"},
+		{CoverIPv6, "129", "from 48 to 128"},
+		{ContainHosts, "yes", "neither true nor false"},
 		{FindingTypes, "Recon:EC2/PortProbeUnprotectedPort", "anyone"},
 		{NeverDeny, "10.0.0.1", "no CIDR"},
 		{NeverDeny, "10.0.0.1/8", "did you mean 10.0.0.0/8"},
@@ -83,6 +96,31 @@ func TestRefusedValues(t *testing.T) {
 		_, err := Parse(map[string]string{Table: "ledger", tc.name: tc.value})
 		if err == nil || !strings.Contains(err.Error(), tc.reason) {
 			t.Errorf("%s=%s: got %v, want …%s…", tc.name, tc.value, err, tc.reason)
+		}
+	}
+}
+
+// A family takes in the known types, without those that are never contained.
+func TestFamiliesOfFindingTypes(t *testing.T) {
+	t.Parallel()
+	tests := map[string]Types{
+		"Recon:EC2/*": {Add: []string{"Recon:EC2/Portscan"}},
+		"Trojan:EC2/DropPoint*,-Trojan:EC2/Blackhole*": {
+			Add:    []string{"Trojan:EC2/DropPoint", "Trojan:EC2/DropPoint!DNS"},
+			Remove: []string{"Trojan:EC2/BlackholeTraffic", "Trojan:EC2/BlackholeTraffic!DNS"},
+		},
+		"-Recon:EC2/*": {Remove: []string{
+			"Recon:EC2/PortProbeEMRUnprotectedPort", "Recon:EC2/PortProbeUnprotectedPort", "Recon:EC2/Portscan",
+		}},
+	}
+	for value, want := range tests {
+		got, err := Parse(map[string]string{Table: "ledger", FindingTypes: value})
+		if err != nil {
+			t.Errorf("%s: %v", value, err)
+			continue
+		}
+		if d := cmp.Diff(want, got.FindingTypes); d != "" {
+			t.Errorf("%s (-want +got):\n%s", value, d)
 		}
 	}
 }

@@ -36,6 +36,7 @@ type StepAnswer struct {
 	Prefix    string    `json:"prefix,omitempty"`
 	State     State     `json:"state"`
 	Note      string    `json:"note,omitempty"`
+	Until     string    `json:"until,omitempty"` // RFC 3339
 	Before    []string  `json:"before,omitempty"`
 	After     []string  `json:"after,omitempty"`
 }
@@ -54,7 +55,7 @@ const (
 
 // precedence orders the verdicts of several incidents: what was done comes before
 // why something was not done.
-var precedence = []Verdict{Contain, ObservedOnly, Held, Exempt, Sample, NotActionable, OtherAccount}
+var precedence = []Verdict{Contain, Release, Reconcile, Expire, ObservedOnly, Held, Exempt, Sample, NotActionable, OtherAccount}
 
 // NewAnswer joins the outcomes of one event. Its verdict is that of the incident
 // that matters most.
@@ -89,6 +90,9 @@ func (o Outcome) answer() IncidentAnswer {
 
 func (s StepState) answer() StepAnswer {
 	a := StepAnswer{ID: s.Step.ID(), State: s.State, Note: s.Note}
+	if !s.Until.IsZero() {
+		a.Until = clock(s.Until)
+	}
 	switch step := s.Step.(type) {
 	case Quarantine:
 		a.Kind, a.Resource, a.Before = KindQuarantine, step.Interface, step.Before

@@ -1,29 +1,36 @@
 package containment
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"go4.org/netipx"
+
+	"tourniquet/lambda/guardduty"
 )
 
 // deny plans the denials: each peer, in each ACL that stands between the peer and
 // an interface, in both directions. ACLs are independent of each other; each is
 // planned once, however many subnets and interfaces share it.
 func (p *planner) deny() {
-	peers, left := deniable(p.record.Peers, p.seen, p.rules)
+	peers, left := deniable(byImportance(p.record.Peers), p.seen, p.rules)
 	p.record.Exposure = append(p.record.Exposure, left...)
 	for _, peer := range peers {
 		p.exposeNeighbour(peer)
+		p.exposeOwn(peer)
 	}
+	never := p.uncoverable()
 	for _, id := range slices.Sorted(maps.Keys(p.seen.ACLs)) {
 		acl := p.seen.ACLs[id]
-		beyond := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return !p.separates(acl, a) })
+		beyond := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return !p.separates(acl, a) || p.expired(acl, a) })
 		if acl.Account != p.seen.Instance.Account {
 			p.exposeForeign(acl, beyond)
 			continue
 		}
-		p.denyIn(acl, beyond)
+		p.denyIn(acl, beyond, never)
 	}
 }
 
@@ -48,136 +55,241 @@ func (p *planner) exposeNeighbour(peer netip.Addr) {
 }
 
 func (p *planner) exposeForeign(acl ACL, peers []netip.Addr) {
-	for _, peer := range peers {
-		if !acl.Shuts(In, host(peer)) || !acl.Shuts(Out, host(peer)) {
-			p.expose(ForeignACL, "%s is owned by account %s, which alone can deny %s in it", acl.ID, acl.Account, peer)
-		}
+	open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
+		return acl.Shuts(In, host(a)) && acl.Shuts(Out, host(a))
+	})
+	if len(open) > 0 {
+		p.expose(ForeignACL, "%s is owned by account %s, which alone can deny %s in it", acl.ID, acl.Account, list(open))
 	}
 }
 
 // denyIn plans one ACL. Every peer first gets a denial in one direction, since one
 // already breaks an established connection, and then, as far as there is room,
-// in the other.
-func (p *planner) denyIn(acl ACL, peers []netip.Addr) {
-	d := denier{planner: p, acl: acl, view: p.withReservations(acl), peers: map[netip.Addr]*fate{}}
-	for _, peer := range peers {
-		d.peers[peer] = &fate{}
-		if first := d.roomier(peer); !d.ensure(peer, first) {
-			d.ensure(peer, first.Opposite())
-		}
+// in the other. It goes on until nothing more finds a place: a later plan, which
+// sees what this one makes, then has nothing to add.
+func (p *planner) denyIn(acl ACL, peers []netip.Addr, never *netipx.IPSet) {
+	d := denier{planner: p, acl: acl, view: p.withReservations(acl), never: never, why: map[side]ExposureKind{}}
+	for d.round(peers) {
 	}
 	for _, peer := range peers {
-		for _, dir := range Directions {
-			if !slices.Contains(d.peers[peer].tried, dir) {
-				d.ensure(peer, dir)
-			}
-		}
-		d.exposeOpen(peer)
-		p.addOnce(d.peers[peer].steps)
+		d.report(peer, peers)
 	}
-}
-
-// addOnce adds the denials of one peer, the incoming one first, without those
-// that an earlier peer shares.
-func (p *planner) addOnce(steps []StepState) {
-	slices.SortFunc(steps, func(a, b StepState) int {
-		return strings.Compare(a.Step.ID(), b.Step.ID())
-	})
-	for _, s := range steps {
-		if _, there := p.record.step(s.Step.ID()); !there {
-			p.record.Steps = append(p.record.Steps, s)
-		}
-	}
+	d.exposeOpen(peers)
 }
 
 // withReservations is the ACL with the entries that are reserved in the ledger
-// and not in the ACL yet, as another invocation will have made them.
+// and not in the ACL yet, as another invocation will have made them. Of one that EC2
+// refuses to make, and of one that a release is about to remove, the number alone is
+// taken.
 func (p *planner) withReservations(acl ACL) ACL {
 	for _, s := range p.known.Slots {
 		if s.ACL != acl.ID {
 			continue
 		}
-		if _, taken := acl.at(s.Direction, s.Number); !taken {
-			acl = acl.with(s.entry())
+		e := s.entry()
+		_, taken := acl.at(s.Direction, s.Number)
+		switch {
+		case s.State == SlotRemoving:
+			e.AllTraffic = false // settles nothing, and counts until it is gone
+			acl = acl.without(s.Direction, s.Number)
+		case taken:
+			continue
+		case p.seen.Refused[s.denial().ID()].Reason != "":
+			e.Prefix = netip.Prefix{}
 		}
+		acl = acl.with(e)
 	}
 	return acl
+}
+
+// expired reports whether a peer's denials in an ACL have expired, and it can do
+// without: no finding has named it since, and no interface lets anything through.
+func (p *planner) expired(acl ACL, peer netip.Addr) bool {
+	open := p.known.open()
+	named := slices.ContainsFunc(p.in.Peers, func(n guardduty.Peer) bool { return n.Addr == peer })
+	loose := slices.ContainsFunc(p.seen.Interfaces, func(i Interface) bool { return !p.seen.quarantined(i) })
+	if open == nil || open.Status == Releasing || named || loose {
+		return false
+	}
+	found := false
+	for _, s := range open.Steps {
+		if d, ok := s.Step.(Denial); ok && d.ACL == acl.ID && d.Prefix.Contains(peer) {
+			if s.State != Removed {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
+}
+
+// denial is the step that fills the slot.
+func (s Slot) denial() Denial {
+	return Denial{VPC: s.VPC, ACL: s.ACL, Direction: s.Direction, Number: s.Number, Prefix: s.Prefix}
 }
 
 // A denier plans the denials of one ACL.
 type denier struct {
 	*planner
-	acl   ACL // as observed
-	view  ACL // as it will be
-	peers map[netip.Addr]*fate
+	acl   ACL           // as observed
+	view  ACL           // as it will be
+	never *netipx.IPSet // what no covering prefix may contain
+	taken []Slot        // reserved by this plan
+	why   map[side]ExposureKind
 }
 
-// A fate is what becomes of one peer in one ACL.
-type fate struct {
-	tried []Direction
-	shut  []Direction
-	steps []StepState
-	open  ExposureKind // why a direction stays open
+// A side is one direction of one peer's traffic.
+type side struct {
+	peer netip.Addr
+	dir  Direction
 }
 
-// roomier is the direction to deny a peer in first: one that shuts it out
-// already, else the one with more room.
-func (d *denier) roomier(peer netip.Addr) Direction {
-	for _, dir := range Directions {
-		if d.view.Shuts(dir, host(peer)) {
-			return dir
+// round reserves places for what is still open, and reports whether it found any.
+func (d *denier) round(peers []netip.Addr) bool {
+	before := len(d.taken)
+	for _, t := range d.targets(peers) {
+		d.place(t)
+	}
+	for _, peer := range peers {
+		for _, dir := range Directions {
+			if !d.shuts(dir, peer) && d.shuts(dir.Opposite(), peer) {
+				d.reserve(d.mirror(peer, dir, peers), dir)
+			}
 		}
 	}
-	if d.view.room(Out, peer.Is6(), d.rules.ACLQuota) > d.view.room(In, peer.Is6(), d.rules.ACLQuota) {
-		return Out
-	}
-	return In
+	return len(d.taken) > before
 }
 
-// ensure plans what it takes for the ACL to shut a peer out in a direction, and
-// reports whether it will.
-func (d *denier) ensure(peer netip.Addr, dir Direction) bool {
-	f := d.peers[peer]
-	f.tried = append(f.tried, dir)
-	denial := Denial{VPC: d.acl.VPC, ACL: d.acl.ID, Direction: dir, Prefix: host(peer)}
-	decided := d.view.decide(dir, denial.Prefix)
-	slot, ours := d.slotAt(dir, decided.entry)
-	_, present := d.acl.at(dir, decided.entry.Number)
-	if r := d.seen.Refused[denial.ID()]; r.Reason != "" && (!decided.shut || !present) {
-		return d.fail(f, denial, r)
+func (d *denier) shuts(dir Direction, peer netip.Addr) bool { return d.view.Shuts(dir, host(peer)) }
+
+// targets are what has to be denied of the peers that pass in both directions:
+// each by itself, as long as the two directions together have a place for each.
+func (d *denier) targets(peers []netip.Addr) []target {
+	var all []target
+	for _, v6 := range []bool{false, true} {
+		open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
+			return a.Is6() != v6 || d.shuts(In, a) || d.shuts(Out, a)
+		})
+		places := d.room(In, v6) + d.room(Out, v6)
+		all = append(all, cover(open, places, d.mayCover)...)
 	}
+	for i := range all {
+		all[i].rank = slices.Index(peers, all[i].peers[0])
+	}
+	byRank(all)
+	return all
+}
+
+func (d *denier) room(dir Direction, v6 bool) int { return d.view.room(dir, v6, d.rules.ACLQuota) }
+
+// place denies a target in the direction that has more room, else in the other. If
+// neither takes a covering prefix, its peers are denied one by one as far as possible.
+func (d *denier) place(t target) {
+	first, v6 := In, t.prefix.Addr().Is6()
+	if d.room(Out, v6) > d.room(In, v6) {
+		first = Out
+	}
+	if d.reserve(t, first) || d.reserve(t, first.Opposite()) || !t.covers() {
+		return
+	}
+	for _, peer := range t.peers {
+		d.place(target{prefix: host(peer), peers: []netip.Addr{peer}})
+	}
+}
+
+// mirror is the target for the second direction of a peer that is denied in one:
+// the same covering prefix, where it is denied by one.
+func (d *denier) mirror(peer netip.Addr, dir Direction, peers []netip.Addr) target {
+	t := target{prefix: host(peer), peers: []netip.Addr{peer}}
+	opposite := d.view.decide(dir.Opposite(), t.prefix).entry
+	if _, ours := d.slotAt(opposite); !ours || opposite.Prefix == t.prefix || !d.mayCover(opposite.Prefix) {
+		return t
+	}
+	t.prefix, t.peers = opposite.Prefix, slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
+		return !opposite.Prefix.Contains(a) || d.shuts(dir, a)
+	})
+	return t
+}
+
+// reserve takes a new slot for a target below the entries that let its peers
+// through, and reports whether there was one.
+func (d *denier) reserve(t target, dir Direction) bool {
+	denial := Denial{VPC: d.acl.VPC, ACL: d.acl.ID, Direction: dir, Prefix: t.prefix}
+	below := MaxRuleNumber + 1
+	for _, peer := range t.peers {
+		below = min(below, d.view.decide(dir, host(peer)).entry.Number)
+	}
+	n, free := d.view.free(dir, below)
+	refusal := d.seen.Refused[denial.ID()]
 	switch {
-	case decided.shut && ours:
-		d.share(f, denial, slot, present)
-	case decided.shut: // somebody else's entry, or the ACL's own "*", does it
-	default:
-		if !d.reserve(f, denial, decided.entry.Number) {
-			return false
-		}
+	case refusal.Full:
+		d.blocked(t, dir, ACLFull)
+		return false
+	case refusal.Reason != "":
+		d.blocked(t, dir, FailedStep)
+		return false
+	case !free:
+		d.blocked(t, dir, NoSlotBelowAllow)
+		return false
+	case d.room(dir, t.prefix.Addr().Is6()) == 0:
+		d.blocked(t, dir, ACLFull)
+		return false
 	}
-	f.shut = append(f.shut, dir)
+	denial.Number = n
+	slot := Slot{SlotKey: denial.Slot(), Prefix: denial.Prefix, Holders: []string{d.record.Holder()}, State: SlotReserved}
+	d.view = d.view.with(denial.Entry())
+	d.taken = append(d.taken, slot)
+	d.slots = append(d.slots, SlotChange{slot, Reserve})
 	return true
 }
 
-// slotAt is the ledger's slot of an entry, if the entry is ours.
-func (d *denier) slotAt(dir Direction, e Entry) (Slot, bool) {
-	i := slices.IndexFunc(d.known.Slots, func(s Slot) bool {
-		return s.ACL == d.acl.ID && s.Direction == dir && s.entry() == e
-	})
-	if i < 0 {
-		return Slot{}, false
+func (d *denier) blocked(t target, dir Direction, why ExposureKind) {
+	for _, peer := range t.peers {
+		d.why[side{peer, dir}] = why
 	}
-	return d.known.Slots[i], true
 }
 
-// share makes the containment a holder of a denial that is there, or that is
-// reserved and may still have to be made.
-func (d *denier) share(f *fate, denial Denial, slot Slot, present bool) {
-	denial.Number, denial.Prefix = slot.Number, slot.Prefix
+// report adds the steps that shut a peer out, the incoming one first, and those
+// that EC2 refuses for good.
+func (d *denier) report(peer netip.Addr, peers []netip.Addr) {
+	for _, dir := range Directions {
+		exact := Denial{VPC: d.acl.VPC, ACL: d.acl.ID, Direction: dir, Prefix: host(peer)}
+		decided := d.view.decide(dir, exact.Prefix)
+		slot, ours := d.slotAt(decided.entry)
+		refusal := d.seen.Refused[exact.ID()]
+		switch {
+		case decided.shut && ours:
+			d.hold(slot, peers)
+		case decided.shut: // somebody else's entry, or the ACL's own "*", does it
+			d.relies = d.relies || decided.entry.Number > 0
+		case refusal.Reason != "":
+			if s, ok := d.recorded(exact.ID()); ok {
+				exact.Number = s.Step.(Denial).Number
+			}
+			d.addOnce(exact, Failed, refusal.Reason)
+		}
+	}
+}
+
+// slotAt is the slot of an entry, if the entry is ours.
+func (d *denier) slotAt(e Entry) (Slot, bool) {
+	for _, all := range [][]Slot{d.taken, d.known.Slots} {
+		i := slices.IndexFunc(all, func(s Slot) bool { return s.ACL == d.acl.ID && s.entry() == e })
+		if i >= 0 {
+			return all[i], true
+		}
+	}
+	return Slot{}, false
+}
+
+// hold makes the containment a holder of a denial that is there, or that is
+// reserved and still has to be made.
+func (d *denier) hold(slot Slot, peers []netip.Addr) {
 	state, want := Pending, slot.State
-	if present {
+	if e, ok := d.acl.at(slot.Direction, slot.Number); ok && e == slot.entry() {
 		state, want = Applied, SlotApplied
 	}
+	d.addOnce(slot.denial(), state, covering(slot.Prefix, peers))
 	op := Settle
 	if holder := d.record.Holder(); !slot.heldBy(holder) {
 		op = Hold
@@ -189,56 +301,76 @@ func (d *denier) share(f *fate, denial Denial, slot Slot, present bool) {
 		slot.State = want
 		d.slots = append(d.slots, SlotChange{slot, op})
 	}
-	f.steps = append(f.steps, StepState{Step: denial, State: state})
 }
 
-// reserve takes a new slot below the entry that lets the peer through.
-func (d *denier) reserve(f *fate, denial Denial, below int) bool {
-	v6 := denial.Prefix.Addr().Is6()
-	if d.view.room(denial.Direction, v6, d.rules.ACLQuota) == 0 {
-		f.open = ACLFull
-		return false
+// covering is what to know of a denial that reaches beyond one peer.
+func covering(prefix netip.Prefix, peers []netip.Addr) string {
+	if prefix == host(prefix.Addr()) {
+		return ""
 	}
-	n, ok := d.view.free(denial.Direction, below)
-	if !ok {
-		f.open = NoSlotBelowAllow
-		return false
-	}
-	denial.Number = n
-	d.view = d.view.with(denial.Entry())
-	d.slots = append(d.slots, SlotChange{Slot{
-		SlotKey: denial.Slot(), Prefix: denial.Prefix, Holders: []string{d.record.Holder()}, State: SlotReserved,
-	}, Reserve})
-	f.steps = append(f.steps, StepState{Step: denial, State: Pending})
-	return true
+	within := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return !prefix.Contains(a) })
+	return fmt.Sprintf("a covering prefix, for %d peers", len(within))
 }
 
-// fail records a denial that EC2 refuses for good.
-func (d *denier) fail(f *fate, denial Denial, r Refusal) bool {
-	if s, ok := d.recorded(denial.ID()); ok {
-		denial.Number = s.Step.(Denial).Number
+// addOnce adds a step, unless an earlier peer shares it.
+func (p *planner) addOnce(s Step, state State, note string) {
+	if _, there := p.record.step(s.ID()); !there {
+		p.add(s, state, note)
 	}
-	f.steps = append(f.steps, StepState{Step: denial, State: Failed, Note: r.Reason})
-	f.open = FailedStep
-	if r.Full {
-		f.open = ACLFull
-	}
-	return false
 }
 
-// exposeOpen says in which directions the ACL goes on to let a peer through.
-func (d *denier) exposeOpen(peer netip.Addr) {
-	f := d.peers[peer]
-	switch {
-	case len(f.shut) == len(Directions):
-	case len(f.shut) == 1:
-		d.expose(OneDirection, "%s denies %s only %s (%s): connections with it break, packets %s still pass",
-			d.acl.ID, peer, f.shut[0], f.open, f.shut[0].Opposite())
-	case f.open == NoSlotBelowAllow:
-		d.expose(f.open, "%s has no free rule number below the entry that allows %s", d.acl.ID, peer)
-	case f.open == ACLFull:
-		d.expose(f.open, "%s has no room for another entry: %s is not denied", d.acl.ID, peer)
-	default:
-		d.expose(f.open, "%s does not deny %s: EC2 refused the entry", d.acl.ID, peer)
+// exposeOpen says in which directions the ACL goes on to let peers through.
+func (d *denier) exposeOpen(peers []netip.Addr) {
+	for _, dir := range Directions {
+		for _, why := range []ExposureKind{ACLFull, NoSlotBelowAllow, FailedStep} {
+			some := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
+				return !d.shuts(dir, a) || d.shuts(dir.Opposite(), a) || d.why[side{a, dir.Opposite()}] != why
+			})
+			if len(some) > 0 {
+				d.expose(OneDirection, "%s denies %s only %s (%s): connections with %s break, packets %s still pass",
+					d.acl.ID, list(some), dir, why, them(some), dir.Opposite())
+			}
+		}
 	}
+	open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return d.shuts(In, a) || d.shuts(Out, a) })
+	for _, e := range []struct{ kind, format string }{
+		{string(NoSlotBelowAllow), "%s has no free rule number below the entry that allows %s"},
+		{string(ACLFull), "%s has no room for another entry: %s not denied"},
+		{string(FailedStep), "%s does not deny %s: EC2 refused the entry"},
+	} {
+		kind := ExposureKind(e.kind)
+		some := slices.DeleteFunc(slices.Clone(open), func(a netip.Addr) bool { return d.whyOpen(a) != kind })
+		if len(some) > 0 {
+			who := list(some)
+			if kind == ACLFull {
+				who += map[bool]string{true: " is", false: " are"}[len(some) == 1]
+			}
+			d.expose(kind, e.format, d.acl.ID, who)
+		}
+	}
+}
+
+// whyOpen is why a peer that passes in both directions has no denial in any: in
+// the direction that had a place left, if one had.
+func (d *denier) whyOpen(peer netip.Addr) ExposureKind {
+	in, out := d.why[side{peer, In}], d.why[side{peer, Out}]
+	if in == ACLFull {
+		return out
+	}
+	return in
+}
+
+func list(peers []netip.Addr) string {
+	var texts []string
+	for _, a := range peers {
+		texts = append(texts, a.String())
+	}
+	return strings.Join(texts, ", ")
+}
+
+func them(peers []netip.Addr) string {
+	if len(peers) == 1 {
+		return "it"
+	}
+	return "them"
 }

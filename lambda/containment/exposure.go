@@ -19,9 +19,12 @@ const (
 	SharedInfrastructurePeer ExposureKind = "shared-infrastructure-peer"
 	// ExemptPeer: the configuration forbids denying the address.
 	ExemptPeer ExposureKind = "exempt-peer"
-	// UndeniablePeer: the address is unspecified, loopback, link-local,
-	// multicast or broadcast.
+	// UndeniablePeer: the address is unspecified, loopback, link-local, multicast or
+	// broadcast, the instance's own, or that of a service that no ACL filters.
 	UndeniablePeer ExposureKind = "undeniable-peer"
+	// OwnInstancePeer: an instance or interface of this account has the address. It
+	// is denied like any other peer, and may be compromised too.
+	OwnInstancePeer ExposureKind = "own-instance-peer"
 	// UnreadablePeer: the finding's remote address is no address.
 	UnreadablePeer ExposureKind = "unreadable-peer"
 	// UnknownPeers: flows that were established before, with addresses that no
@@ -30,6 +33,10 @@ const (
 	// OneDirection: only one direction of the ACL had room. An established
 	// connection is cut; datagrams that need no answer pass the other way.
 	OneDirection ExposureKind = "one-direction"
+	// MayRevive: a denial was removed by force while a connection may still be tracked.
+	MayRevive ExposureKind = "may-revive"
+	// UnclaimedDenial: an entry denies a peer, and only tags say that it may be ours.
+	UnclaimedDenial ExposureKind = "unclaimed-denial"
 	// ResolverDNS: neither groups nor ACLs filter the VPC's resolver, so that
 	// a DNS tunnel goes on.
 	// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
@@ -49,6 +56,8 @@ const (
 	NoSlotBelowAllow ExposureKind = "no-slot-below-allow"
 	// ForeignACL: in a shared VPC only the owner's account can change the ACL.
 	ForeignACL ExposureKind = "foreign-acl"
+	// OmittedPeers: there are more peers than a record keeps.
+	OmittedPeers ExposureKind = "omitted-peers"
 	// FailedStep: EC2 refuses the step for a reason of another kind.
 	FailedStep ExposureKind = "failed-step"
 )
@@ -56,7 +65,7 @@ const (
 // partial reports whether exposure of this kind leaves a containment partial.
 func (k ExposureKind) partial() bool {
 	switch k {
-	case UnchangeableInterface, ACLFull, NoSlotBelowAllow, ForeignACL, FailedStep:
+	case UnchangeableInterface, ACLFull, NoSlotBelowAllow, ForeignACL, OmittedPeers, FailedStep:
 		return true
 	default:
 		return false

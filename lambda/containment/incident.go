@@ -16,14 +16,21 @@ type Incident struct {
 	// Unreadable are peers that a finding gives in a form that is no address,
 	// cleaned for display.
 	Unreadable []string
+	Omitted    int      // how many more peers there are than are listed
 	Subnets    []string // where the findings say that the interfaces are
 	VPCs       []string // likewise
 
-	// ByPerson: somebody asked for it by command. Then neither the finding's
-	// type and severity nor the blast-radius guard has a say.
+	// ByPerson: somebody asked for it, by command or through Security Hub. Then
+	// neither the finding's type and severity nor the blast-radius guard has a say.
 	ByPerson bool
-	Reason   string // why it is contained, for people
-	Request  string // the invocation's request id
+	Asked    time.Time // when the person asked
+	Reason   string    // why it is contained, for people
+	Request  string    // the invocation's request id
+
+	// Repair: an open containment is gone on with, and none is opened.
+	Repair bool
+	// Adopt: the instance was contained without the ledger, and is to be recorded.
+	Adopt bool
 }
 
 // A FindingRef is a finding as the record keeps it.
@@ -48,7 +55,30 @@ func NewIncidents(findings []guardduty.Finding) []Incident {
 			incidents[at] = incidents[at].with(f, i)
 		}
 	}
+	for n := range incidents {
+		incidents[n] = incidents[n].bounded()
+	}
 	return incidents
+}
+
+// maxUnreadable is how many unreadable peers an incident lists.
+const maxUnreadable = 100
+
+// bounded is the incident with its most important peers first, and no more of them
+// than a record keeps.
+func (in Incident) bounded() Incident {
+	in.Peers = byImportance(in.Peers)
+	in.Peers, in.Omitted = atMost(in.Peers, maxPeers, in.Omitted)
+	in.Unreadable, in.Omitted = atMost(in.Unreadable, maxUnreadable, in.Omitted)
+	return in
+}
+
+// atMost cuts a list, and adds what it cuts off to a count.
+func atMost[T any](all []T, most, omitted int) ([]T, int) {
+	if len(all) <= most {
+		return all, omitted
+	}
+	return all[:most], omitted + len(all) - most
 }
 
 // with adds to the incident what a finding says of its instance.
@@ -56,6 +86,8 @@ func (in Incident) with(f guardduty.Finding, i guardduty.Instance) Incident {
 	in.Findings = mergeFindings(in.Findings, []FindingRef{{ID: f.ID, Type: f.Type, Severity: f.Severity, Seen: f.Seen()}})
 	in.Peers = mergePeers(in.Peers, i.Peers)
 	in.Unreadable = mergeStrings(in.Unreadable, i.UnreadablePeers)
+	in.Omitted += i.OmittedPeers
+	in.ByPerson = in.ByPerson || f.Origin == guardduty.SecurityHub
 	for _, eni := range i.Interfaces {
 		if eni.Subnet != "" {
 			in.Subnets = mergeStrings(in.Subnets, []string{eni.Subnet})
@@ -84,18 +116,7 @@ func (in Incident) Target(recorded []guardduty.Peer) Target {
 	for _, p := range mergePeers(recorded, in.Peers) {
 		addrs = append(addrs, p.Addr)
 	}
-	return Target{Instance: in.Instance, Subnets: in.Subnets, Peers: addrs}
-}
-
-// mergePeers adds to the peers known so far those with a new address.
-func mergePeers(known, more []guardduty.Peer) []guardduty.Peer {
-	merged := slices.Clone(known)
-	for _, p := range more {
-		if !slices.ContainsFunc(merged, func(k guardduty.Peer) bool { return k.Addr == p.Addr }) {
-			merged = append(merged, p)
-		}
-	}
-	return merged
+	return Target{Instance: in.Instance, Subnets: in.Subnets, VPCs: in.VPCs, Peers: addrs}
 }
 
 // mergeFindings adds to the findings known so far those with a new id. A repeat

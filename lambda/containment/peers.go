@@ -1,6 +1,7 @@
 package containment
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -8,12 +9,121 @@ import (
 	"tourniquet/lambda/guardduty"
 )
 
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+// maxPeers is how many peers a record keeps: several times what network ACLs take,
+// and far from DynamoDB's limit of 400 KB for an item.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+const maxPeers = 500
+
+// mergePeers adds to the peers known so far those with a new address. A finding of
+// higher severity on a known address lends it its severity.
+func mergePeers(known, more []guardduty.Peer) []guardduty.Peer {
+	merged := slices.Clone(known)
+	place := make(map[netip.Addr]int, len(merged))
+	for i, p := range merged {
+		place[p.Addr] = i
+	}
+	for _, p := range more {
+		i, there := place[p.Addr]
+		if !there {
+			place[p.Addr] = len(merged)
+			merged = append(merged, p)
+			continue
+		}
+		merged[i].Severity = max(merged[i].Severity, p.Severity)
+	}
+	return merged
+}
+
+// byImportance orders peers for the places in an ACL: first those of the most severe
+// findings, then those that the instance called before those that called it, then
+// those seen last. Peers that weigh the same keep their order. Documentation
+// addresses belong to nobody and are last: they take no place from a real peer.
+func byImportance(peers []guardduty.Peer) []guardduty.Peer {
+	ordered := slices.Clone(peers)
+	slices.SortStableFunc(ordered, func(a, b guardduty.Peer) int {
+		return cmp.Or(
+			compareBools(documentation(a.Addr), documentation(b.Addr)),
+			cmp.Compare(b.Severity, a.Severity),
+			cmp.Compare(urgency(a.Direction), urgency(b.Direction)),
+			b.Seen.Compare(a.Seen),
+		)
+	})
+	return ordered
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	default:
+		return -1
+	}
+}
+
+// urgency orders directions: a connection that the instance opened is the attacker's
+// work; one that it was sent may have come to nothing.
+func urgency(d guardduty.Direction) int {
+	switch d {
+	case guardduty.Outbound:
+		return 0
+	case guardduty.Inbound:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// The prefixes that documents use for addresses. GuardDuty's sample findings have
+// such peers; they are told by their mark, and change nothing. A denial of such an
+// address harms nobody, so that one in another finding is a peer like any other.
+// https://www.rfc-editor.org/rfc/rfc5737 https://www.rfc-editor.org/rfc/rfc3849
+var documentationPrefixes = prefixes("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+
+func documentation(a netip.Addr) bool { return inAny(documentationPrefixes, a) }
+
+func prefixes(texts ...string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, s := range texts {
+		all = append(all, netip.MustParsePrefix(s))
+	}
+	return all
+}
+
+func inAny(all []netip.Prefix, a netip.Addr) bool {
+	return slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// services are addresses behind which AWS serves each instance. Neither groups nor
+// ACLs filter them.
+// https://docs.aws.amazon.com/vpc/latest/userguide/nacl-basics.html
+// https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
+var services = map[netip.Addr]string{
+	netip.MustParseAddr("169.254.169.253"): "the VPC's DNS resolver",
+	netip.MustParseAddr("fd00:ec2::253"):   "the VPC's DNS resolver",
+	netip.MustParseAddr("169.254.169.254"): "the instance metadata service",
+	netip.MustParseAddr("fd00:ec2::254"):   "the instance metadata service",
+	netip.MustParseAddr("169.254.169.123"): "Amazon's time service",
+	netip.MustParseAddr("fd00:ec2::123"):   "Amazon's time service",
+	netip.MustParseAddr("169.254.170.2"):   "the metadata service of ECS tasks",
+	netip.MustParseAddr("169.254.170.23"):  "the credential service of EKS pods",
+	netip.MustParseAddr("fd00:ec2::23"):    "the credential service of EKS pods",
+	netip.MustParseAddr("169.254.169.250"): "Windows activation",
+	netip.MustParseAddr("169.254.169.251"): "Windows activation",
+}
+
+var (
+	broadcast  = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	awsPrivate = netip.MustParsePrefix("fd00:ec2::/32") // the IPv6 side of 169.254.0.0/16
+)
 
 // undeniable is why no ACL may ever deny an address, or empty. None of them is
 // the address of somebody on the other side of the subnet's boundary.
 func undeniable(a netip.Addr) string {
-	switch {
+	switch service := services[a]; {
+	case service != "":
+		return service
 	case a.IsUnspecified():
 		return "unspecified"
 	case a.IsLoopback():
@@ -24,9 +134,24 @@ func undeniable(a netip.Addr) string {
 		return "multicast"
 	case a == broadcast:
 		return "broadcast"
+	case awsPrivate.Contains(a):
+		return "one of Amazon's own services"
 	default:
 		return ""
 	}
+}
+
+// resolvers are the addresses of the VPCs' DNS resolvers: the base of each VPC's
+// primary IPv4 range plus two.
+// https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
+func (n Network) resolvers() []netip.Addr {
+	var all []netip.Addr
+	for _, ranges := range n.Ranges {
+		if len(ranges) > 0 && ranges[0].Addr().Is4() {
+			all = append(all, ranges[0].Masked().Addr().Next().Next())
+		}
+	}
+	return all
 }
 
 // deniable sorts the peers into those to deny and the exposure that each of the
@@ -50,13 +175,37 @@ func refuse(a netip.Addr, seen Network, rules Rules) (Exposure, bool) {
 	if why := undeniable(a); why != "" {
 		return Exposure{UndeniablePeer, fmt.Sprintf("%s is %s: no network ACL denies it", a, why)}, true
 	}
-	exempt := func(p netip.Prefix) bool { return p.Contains(a) }
-	if i := slices.IndexFunc(rules.NeverDeny, exempt); i >= 0 {
+	if slices.Contains(seen.resolvers(), a) {
+		return Exposure{UndeniablePeer, fmt.Sprintf("%s is the VPC's DNS resolver: no network ACL denies it", a)}, true
+	}
+	if i := slices.IndexFunc(rules.NeverDeny, func(p netip.Prefix) bool { return p.Contains(a) }); i >= 0 {
 		return Exposure{ExemptPeer, fmt.Sprintf("%s is in %s, which is never denied", a, rules.NeverDeny[i])}, true
 	}
-	if o, ok := seen.Owners[a]; ok && o.Service != "" {
+	o, ours := seen.Owners[a]
+	switch {
+	case seen.has(a) || ours && o.Instance == seen.Instance.ID:
+		return Exposure{UndeniablePeer, fmt.Sprintf("%s is the instance's own address: it is not denied", a)}, true
+	case o.Service != "":
 		return Exposure{SharedInfrastructurePeer, fmt.Sprintf(
 			"%s belongs to %s (%s), which the whole subnet uses: it is not denied", a, o.Interface, o.Service)}, true
 	}
 	return Exposure{}, false
+}
+
+// has reports whether one of the instance's interfaces has an address.
+func (n Network) has(a netip.Addr) bool {
+	return slices.ContainsFunc(n.Interfaces, func(i Interface) bool { return slices.Contains(i.Addresses, a) })
+}
+
+// exposeOwn names a peer that is ours: whoever talks with a compromised host may be
+// compromised too. It is denied like any other.
+func (p *planner) exposeOwn(peer netip.Addr) {
+	o, ours := p.seen.Owners[peer]
+	switch {
+	case !ours:
+	case o.Instance != "":
+		p.expose(OwnInstancePeer, "%s is %s (%s) of this account, which may be compromised too", peer, o.Instance, o.Interface)
+	default:
+		p.expose(OwnInstancePeer, "%s is %s of this account, whose user may be compromised too", peer, o.Interface)
+	}
 }

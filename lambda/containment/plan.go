@@ -6,12 +6,18 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tourniquet/lambda/guardduty"
 )
 
 // Rules are the bounds of a plan that an operator sets.
 type Rules struct {
 	NeverDeny []netip.Prefix
 	ACLQuota  int // entries per ACL, direction and family, the "*" entry counted
+
+	// CoverIPv4 and CoverIPv6 are how short, in bits, a prefix may be that covers
+	// several peers where an ACL has no room for each; 0: each peer by itself.
+	CoverIPv4, CoverIPv6 int
 }
 
 // A Plan is a containment's record as it is to be, and what has to be changed in
@@ -20,6 +26,7 @@ type Plan struct {
 	Record  Record
 	Slots   []SlotChange
 	Changed bool // the ledger does not say so yet
+	Relies  bool // on an entry that the ledger does not know
 }
 
 // NewPlan works out the containment of an incident from the network as observed
@@ -27,21 +34,25 @@ type Plan struct {
 // alone: a second plan, made after the first one's steps were applied, shows
 // them as applied and has nothing left to do.
 func NewPlan(in Incident, seen Network, known Known, rules Rules) Plan {
-	p := &planner{seen: seen, known: known, rules: rules, record: next(in, known)}
+	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, known)}
 	p.quarantine()
 	p.deny()
+	p.exposeOmitted(in)
 	p.keepOthers()
 	p.giveUpUnused()
 	p.remain()
+	if p.record.Adopted {
+		p.claimNothing()
+	}
 	p.record.Status = p.status()
 	changed := known.open() == nil || !p.record.says(*known.open()) || len(p.slots) > 0
-	return Plan{Record: p.record, Slots: p.slots, Changed: changed}
+	return Plan{Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies}
 }
 
 // next is the record that an incident opens or continues, without its steps.
 func next(in Incident, known Known) Record {
 	rec := Record{
-		Instance: in.Instance, Generation: 1, ByPerson: in.ByPerson, Reason: in.Reason,
+		Instance: in.Instance, Generation: 1, ByPerson: in.ByPerson, Adopted: in.Adopt, Reason: in.Reason,
 	}
 	switch open := known.open(); {
 	case open != nil:
@@ -50,10 +61,32 @@ func next(in Incident, known Known) Record {
 		rec.Generation = known.Record.Generation + 1
 	}
 	rec.Findings = mergeFindings(rec.Findings, in.Findings)
-	rec.Peers = mergePeers(rec.Peers, in.Peers)
-	rec.Unreadable = mergeStrings(rec.Unreadable, in.Unreadable)
+	rec.Peers, _ = atMost(mergePeers(rec.Peers, in.Peers), maxPeers, 0)
+	rec.Unreadable, _ = atMost(mergeStrings(rec.Unreadable, in.Unreadable), maxUnreadable, 0)
 	rec.Steps, rec.Exposure = nil, nil
 	return rec
+}
+
+// exposeOmitted says that there are more peers than the record keeps. Peers that it
+// has are never given up for new ones: they may hold a denial.
+func (p *planner) exposeOmitted(in Incident) {
+	if open := p.known.open(); open != nil {
+		for _, e := range open.Exposure {
+			if e.Kind == OmittedPeers {
+				p.record.Exposure = append(p.record.Exposure, e)
+				return
+			}
+		}
+	}
+	dropped := slices.ContainsFunc(in.Peers, func(peer guardduty.Peer) bool { return !p.record.has(peer.Addr) })
+	if dropped || in.Omitted > 0 {
+		p.expose(OmittedPeers, "the findings name more peers than the %d that a record keeps: the others are neither recorded nor denied", maxPeers)
+	}
+}
+
+// has reports whether the record lists a peer.
+func (r Record) has(a netip.Addr) bool {
+	return slices.ContainsFunc(r.Peers, func(p guardduty.Peer) bool { return p.Addr == a })
 }
 
 func mergeStrings(known, more []string) []string {
@@ -67,11 +100,13 @@ func mergeStrings(known, more []string) []string {
 }
 
 type planner struct {
+	in     Incident
 	seen   Network
 	known  Known
 	rules  Rules
 	record Record // as it comes to be
 	slots  []SlotChange
+	relies bool
 }
 
 func (p *planner) add(s Step, state State, note string) {
@@ -131,7 +166,8 @@ func (p *planner) originals(i Interface) []string {
 }
 
 // keepOthers carries over the recorded steps that the network no longer asks
-// for: a release has to undo them all the same.
+// for: a release has to undo them all the same. A slot that a release was about to
+// free stays with it.
 func (p *planner) keepOthers() {
 	open := p.known.open()
 	if open == nil {
@@ -158,17 +194,22 @@ func (p *planner) keepOthers() {
 // whose ACL no longer serves the instance.
 func (p *planner) keepDenial(d Denial, s StepState) {
 	acl, inForce := p.seen.ACLs[d.ACL]
-	if !inForce {
-		if s.State == Applied {
-			p.add(d, Applied, s.Note)
-		} else {
-			p.add(d, Gone, "the ACL no longer serves a subnet of the instance")
-		}
-		return
-	}
-	if e, ok := acl.at(d.Direction, d.Number); ok && e == d.Entry() {
+	e, there := acl.at(d.Direction, d.Number)
+	switch {
+	case s.State == Removed && p.known.open().Status != Releasing: // it expired
+		p.add(d, Removed, s.Note)
+	case !inForce && s.State == Applied:
+		p.add(d, Applied, s.Note)
+	case !inForce:
+		p.add(d, Gone, "the ACL no longer serves a subnet of the instance")
+	case there && e == d.Entry() && !p.leaving(d):
 		p.add(d, Applied, "")
 	}
+}
+
+// leaving reports whether a release is about to remove a denial.
+func (p *planner) leaving(d Denial) bool {
+	return slices.ContainsFunc(p.known.Slots, func(s Slot) bool { return s.SlotKey == d.Slot() && s.State == SlotRemoving })
 }
 
 // giveUpUnused frees the slots that a lost race left reserved: held by this
@@ -176,7 +217,7 @@ func (p *planner) keepDenial(d Denial, s StepState) {
 func (p *planner) giveUpUnused() {
 	for _, s := range p.known.Slots {
 		acl, inForce := p.seen.ACLs[s.ACL]
-		if !inForce || !s.heldBy(p.record.Holder()) || p.uses(s) {
+		if !inForce || !s.heldBy(p.record.Holder()) || p.uses(s) || s.State == SlotRemoving {
 			continue
 		}
 		if e, ok := acl.at(s.Direction, s.Number); ok && e == s.entry() {
@@ -210,6 +251,22 @@ func (p *planner) remain() {
 	if p.seen.Instance.Profile != "" {
 		p.expose(IMDSCredentials, "the instance can still fetch credentials of %s from its metadata service, and credentials it has stay valid elsewhere",
 			p.seen.Instance.Profile)
+	}
+}
+
+// claimNothing names the entries that only tags say may be ours: a release leaves
+// them.
+func (p *planner) claimNothing() {
+	var addrs []netip.Addr
+	for _, peer := range p.record.Peers {
+		addrs = append(addrs, peer.Addr)
+	}
+	for _, e := range unclaimed(p.seen, addrs) {
+		if !slices.ContainsFunc(p.known.Slots, func(s Slot) bool {
+			return e.Detail == unclaimedDetail(s.ACL, s.entry())
+		}) {
+			p.expose(e.Kind, "%s", e.Detail)
+		}
 	}
 }
 

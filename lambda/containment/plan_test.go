@@ -178,8 +178,8 @@ left: acl-full: acl-1 has no room for another entry: 198.51.100.7 is not denied
 pending quarantine/eni-1: sg-ssh sg-web -> sg-q
 pending denial/acl-1/in/198.51.100.7/32 at 2
 pending denial/acl-1/out/198.51.100.7/32 at 1
-hold acl-1 out 1 198.51.100.7/32 for i-0aaaaaaaaaaaaaaa1#1 i-2#1
 reserve acl-1 in 2 198.51.100.7/32 for i-0aaaaaaaaaaaaaaa1#1
+hold acl-1 out 1 198.51.100.7/32 for i-0aaaaaaaaaaaaaaa1#1 i-2#1
 `,
 		},
 		"another's denial is shared": {
@@ -216,7 +216,7 @@ give-up acl-1 in 1 198.51.100.7/32 for i-0aaaaaaaaaaaaaaa1#1
 pending quarantine/eni-1: sg-ssh sg-web -> sg-q
 left: undeniable-peer: 0.0.0.0 is unspecified: no network ACL denies it
 left: undeniable-peer: 127.0.0.1 is loopback: no network ACL denies it
-left: undeniable-peer: 169.254.169.254 is link-local: no network ACL denies it
+left: undeniable-peer: 169.254.169.254 is the instance metadata service: no network ACL denies it
 left: undeniable-peer: 224.0.0.1 is multicast: no network ACL denies it
 left: undeniable-peer: 255.255.255.255 is broadcast: no network ACL denies it
 left: undeniable-peer: ::1 is loopback: no network ACL denies it

@@ -41,6 +41,7 @@ type Policy struct {
 	Region       string // likewise
 	MinSeverity  float64
 	Types        TypeSet
+	ContainHosts bool // contain the host of a container, an ECS task or a pod
 	ExemptTag    Tag
 	MaxContained int // how many instances events may have contained at once
 }
@@ -83,8 +84,14 @@ func (p Policy) concerns(f guardduty.Finding) Decision {
 		return Decision{Sample, "a sample finding: the pipeline works, nothing was changed"}
 	case f.Archived:
 		return Decision{NotActionable, "the finding is archived"}
+	case len(f.Instances) == 0 && f.ResourceType == "Instance": // GuardDuty's own name it, or are malformed
+		return Decision{NotActionable, "another product than GuardDuty made the finding"}
 	case len(f.Instances) == 0:
-		return Decision{NotActionable, fmt.Sprintf("the finding names no EC2 instance (resource type %q)", f.ResourceType)}
+		on := resource(f.ResourceType)
+		if onWorkload(f) {
+			on += ", which runs on Fargate or on a host that GuardDuty doesn't name"
+		}
+		return Decision{NotActionable, "the finding names no EC2 instance: it is on " + on}
 	default:
 		return Decision{Verdict: Contain}
 	}
@@ -92,12 +99,16 @@ func (p Policy) concerns(f guardduty.Finding) Decision {
 
 // refuses is why GuardDuty's finding does not suffice to contain, or empty.
 func (p Policy) refuses(f guardduty.Finding) string {
-	if !onInstance(f) && !slices.Contains(p.Types.Add, f.Type) {
-		return fmt.Sprintf("the finding is on a resource of type %q, whose host others may share; contain the instance by hand if it must be",
-			f.ResourceType)
+	if onWorkload(f) && !p.ContainHosts {
+		return fmt.Sprintf("the finding is on %s, whose host other workloads may share: contained only when hosts are configured to be",
+			resource(f.ResourceType))
 	}
 	if why := p.Types.refuses(f); why != "" {
 		return why
+	}
+	if !onInstance(f) && !onWorkload(f) && !slices.Contains(p.Types.Add, f.Type) {
+		return fmt.Sprintf("the finding is on %s, not on the instance that it names: contained only when its type is configured",
+			resource(f.ResourceType))
 	}
 	if f.Severity < p.MinSeverity {
 		return fmt.Sprintf("below the severity floor of %.1f", p.MinSeverity)
@@ -111,17 +122,62 @@ func onInstance(f guardduty.Finding) bool {
 	return f.ResourceType == "" || f.ResourceType == "Instance" || f.ResourceType == "AttackSequence"
 }
 
+// onWorkload reports whether a finding is on something that runs on the instance
+// beside others.
+func onWorkload(f guardduty.Finding) bool {
+	switch f.ResourceType {
+	case "Container", "ECSCluster", "EKSCluster", "KubernetesWorkload":
+		return true
+	default:
+		return false
+	}
+}
+
+// resource says what a finding is on. GuardDuty leaves the list of types open.
+// https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Resource.html
+func resource(kind string) string {
+	name := map[string]string{
+		"AccessKey":          "credentials",
+		"Container":          "a container",
+		"EBSSnapshot":        "an EBS snapshot",
+		"EBSVolume":          "an EBS volume",
+		"EC2Image":           "a machine image",
+		"ECSCluster":         "an ECS task",
+		"EKSCluster":         "an EKS cluster or pod",
+		"Instance":           "an instance",
+		"KubernetesWorkload": "a Kubernetes workload",
+		"Lambda":             "a Lambda function",
+		"RDSDBInstance":      "an RDS database",
+		"RDSLimitlessDB":     "an RDS database",
+		"S3Bucket":           "an S3 bucket",
+		"S3Object":           "an S3 object",
+	}[kind]
+	if name == "" {
+		name = "something else"
+	}
+	return fmt.Sprintf("%s (resource type %q)", name, kind)
+}
+
 // Admit judges an incident by the instance as observed and the ledger as read.
 func (p Policy) Admit(in Incident, seen Network, known Known) Decision {
 	i := seen.Instance
 	switch {
 	case !seen.Exists():
 		return Decision{NotActionable, fmt.Sprintf("%s does not exist in this account and Region", in.Instance)}
-	case i.State == "terminated" || len(seen.Interfaces) == 0:
+	case seen.Gone():
 		return Decision{NotActionable, fmt.Sprintf("%s is %s and has no network interface", i.ID, i.State)}
-	case p.ExemptTag.Key != "" && p.ExemptTag.matches(i.Tags):
+	case p.ExemptTag.Key != "" && p.ExemptTag.matches(i.Tags) && !in.Adopt:
 		return Decision{Exempt, fmt.Sprintf("%s carries the exempt tag %s", i.ID, p.ExemptTag.Key)}
-	case !in.ByPerson && stale(in, known):
+	}
+	return p.yield(in, known)
+}
+
+// yield judges, at every look, whether an incident has to give way to a release.
+func (p Policy) yield(in Incident, known Known) Decision {
+	switch {
+	case in.Repair && (known.open() == nil || known.Record.Status == Releasing):
+		return Decision{NotActionable, in.Instance + " is not contained any more, or being released"}
+	case stale(in, known):
 		return Decision{NotActionable, fmt.Sprintf("last seen %s, before the instance's release at %s",
 			in.seen().UTC().Format(time.RFC3339), known.Record.Released.UTC().Format(time.RFC3339))}
 	}
@@ -129,22 +185,32 @@ func (p Policy) Admit(in Incident, seen Network, known Known) Decision {
 }
 
 // stale reports whether all that the incident's findings saw was before the
-// instance's release, or in the same second: findings are no more precise.
+// instance's release, or in the same second: findings are no more precise. A
+// person's command is as old as the moment in which it was given.
 func stale(in Incident, known Known) bool {
 	r := known.Record
-	if r == nil || r.Status != Released || in.seen().IsZero() {
+	if r == nil || r.Status != Released && r.Status != Releasing {
 		return false
 	}
-	return !in.seen().Truncate(time.Second).After(r.Released.Truncate(time.Second))
+	if in.ByPerson {
+		return in.Asked.Before(r.Released)
+	}
+	return !in.seen().IsZero() && !in.seen().Truncate(time.Second).After(r.Released.Truncate(time.Second))
 }
 
 // A TypeSet is the finding types that are contained automatically: those that the
 // table of package guardduty says to, changed by what an operator adds or removes.
-// Exact types only. A wildcard would sooner or later take in findings about our
-// own hardening, which GuardDuty's custom detection rules raise.
+// Both lists hold exact types. What is removed stays out, whatever is added.
 type TypeSet struct {
 	Add    []string
 	Remove []string
+}
+
+// Knows reports whether a finding type is in the table, or was added or removed by
+// name. What it doesn't know, nobody has decided on.
+func (s TypeSet) Knows(name string) bool {
+	_, known := guardduty.LookUp(name)
+	return known || slices.Contains(s.Add, name) || slices.Contains(s.Remove, name)
 }
 
 // refuses is why a finding of this type and role is not contained, or empty.

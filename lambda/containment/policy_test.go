@@ -47,7 +47,49 @@ func TestDecision(t *testing.T) {
 		"too low":   {change: func(f *guardduty.Finding) { f.Severity = 6.9 }, want: NotActionable, reason: "floor of 7.0"},
 		"on a line": {change: func(f *guardduty.Finding) { f.Severity = 7 }, want: Contain},
 		"a container's host": {
-			change: func(f *guardduty.Finding) { f.ResourceType = "Container" }, want: NotActionable, reason: "others may share",
+			change: func(f *guardduty.Finding) { f.ResourceType = "Container" }, want: NotActionable, reason: "other workloads may share",
+		},
+		"a container's host, with the type configured": {
+			change: func(f *guardduty.Finding) { f.ResourceType = "Container" },
+			policy: func(p *Policy) { p.Types.Add = []string{"Backdoor:EC2/C&CActivity.B"} },
+			want:   NotActionable, reason: "other workloads may share",
+		},
+		"a container's host, with hosts configured": {
+			change: func(f *guardduty.Finding) { f.ResourceType = "Container" },
+			policy: func(p *Policy) { p.ContainHosts = true }, want: Contain,
+		},
+		"a pod's host, with hosts configured": {
+			change: func(f *guardduty.Finding) { f.ResourceType, f.Type = "EKSCluster", "Execution:Runtime/ReverseShell" },
+			policy: func(p *Policy) { p.ContainHosts = true }, want: Contain,
+		},
+		"a task's host, with hosts configured": {
+			change: func(f *guardduty.Finding) {
+				f.ResourceType, f.Type = "ECSCluster", "Execution:Runtime/NewBinaryExecuted"
+			},
+			policy: func(p *Policy) { p.ContainHosts = true }, want: NotActionable, reason: "only when configured",
+		},
+		"Fargate": {
+			change: func(f *guardduty.Finding) { f.ResourceType, f.Instances = "ECSCluster", nil },
+			policy: func(p *Policy) { p.ContainHosts = true }, want: NotActionable, reason: "Fargate",
+		},
+		"Lambda": {
+			change: func(f *guardduty.Finding) { f.ResourceType, f.Instances = "Lambda", nil }, want: NotActionable, reason: "a Lambda function",
+		},
+		"credentials": {
+			change: func(f *guardduty.Finding) {
+				f.ResourceType, f.Type = "AccessKey", "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS"
+			}, want: NotActionable, reason: "only when configured",
+		},
+		"credentials, configured": {
+			change: func(f *guardduty.Finding) {
+				f.ResourceType, f.Type = "AccessKey", "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS"
+			},
+			policy: func(p *Policy) {
+				p.Types.Add = []string{"UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS"}
+			}, want: Contain,
+		},
+		"a backdoor, on credentials": {
+			change: func(f *guardduty.Finding) { f.ResourceType = "AccessKey" }, want: NotActionable, reason: "not on the instance",
 		},
 		"anyone can probe a port": {
 			change: func(f *guardduty.Finding) { f.Type, f.Severity = "Recon:EC2/PortProbeEMRUnprotectedPort", 8 }, want: NotActionable,
@@ -125,8 +167,12 @@ func TestAdmit(t *testing.T) {
 	terminated := running
 	terminated.Instance.State, terminated.Interfaces = "terminated", nil
 	was := Known{Record: &Record{Status: Released, Released: released}}
-	byPerson := at(-time.Hour)
-	byPerson.ByPerson = true
+	releasing := Known{Record: &Record{Status: Releasing, Released: released}}
+	contained := Known{Record: &Record{Status: Contained}}
+	asked := func(d time.Duration) Incident {
+		return Incident{Instance: "i-1", ByPerson: true, Asked: released.Add(d)}
+	}
+	repair := Incident{Instance: "i-1", Repair: true}
 	tests := map[string]struct {
 		in    Incident
 		seen  Network
@@ -141,7 +187,14 @@ func TestAdmit(t *testing.T) {
 		"seen before the release":       {at(-time.Second), running, was, NotActionable},
 		"seen in the release's second":  {at(0), running, was, NotActionable},
 		"seen after the release":        {at(time.Second), running, was, Contain},
-		"a person asks after a release": {byPerson, running, was, Contain},
+		"a person asked before it":      {asked(-time.Millisecond), running, was, NotActionable},
+		"a person asks after a release": {asked(time.Millisecond), running, was, Contain},
+		"seen before, while releasing":  {at(-time.Second), running, releasing, NotActionable},
+		"seen after, while releasing":   {at(time.Second), running, releasing, Contain},
+		"repair of what is contained":   {repair, running, contained, Contain},
+		"repair of what is released":    {repair, running, was, NotActionable},
+		"repair while releasing":        {repair, running, releasing, NotActionable},
+		"repair of nothing":             {repair, running, Known{}, NotActionable},
 	}
 	for name, tc := range tests {
 		if got := policy().Admit(tc.in, tc.seen, tc.known); got.Verdict != tc.want {

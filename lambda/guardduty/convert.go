@@ -32,6 +32,7 @@ func parseFinding(at string, raw json.RawMessage) (*Finding, []error) {
 	if err != nil {
 		return nil, append(problems, err)
 	}
+	f.weigh()
 	return &f, problems
 }
 
@@ -103,10 +104,7 @@ func (w wireFinding) instances(at string) ([]Instance, []error) {
 	if !named {
 		return nil, nil
 	}
-	i := w.Resource.InstanceDetails.instance()
-	set := w.Service.Action.peers()
-	i.Peers, i.UnreadablePeers = set.peers, set.unreadable
-	return []Instance{i}, nil
+	return []Instance{w.Resource.InstanceDetails.instance().with(w.Service.Action.peers())}, nil
 }
 
 // names reports whether the finding's resource names an instance. Findings on

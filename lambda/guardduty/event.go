@@ -114,18 +114,24 @@ func (e envelope) parse() ([]Finding, error) {
 
 // parseList parses each element of a list of findings.
 func parseList(at string, raw json.RawMessage, parse func(string, json.RawMessage) (*Finding, []error)) ([]Finding, error) {
-	var elements []json.RawMessage
-	if json.Unmarshal(raw, &elements) != nil || len(elements) == 0 {
-		return nil, malformed(at, "want a list of at least one finding")
-	}
 	var findings []Finding
 	var problems []error
-	for i, element := range elements {
-		f, errs := parse(fmt.Sprintf("%s[%d]", at, i), element)
+	n, peers := 0, 0
+	for element := range elements(raw) {
+		if n++; n > maxFindings || peers > maxEventPeers {
+			problems = append(problems, malformed(fmt.Sprintf("%s[%d]", at, n-1),
+				"too much for one event, want at most %d findings and %d peers: this and the rest were not read", maxFindings, maxEventPeers))
+			break
+		}
+		f, errs := parse(fmt.Sprintf("%s[%d]", at, n-1), element)
 		if f != nil {
 			findings = append(findings, *f)
+			peers += f.peers()
 		}
 		problems = append(problems, errs...)
+	}
+	if n == 0 {
+		return nil, malformed(at, "want a list of at least one finding")
 	}
 	return findings, joined(problems)
 }

@@ -184,13 +184,13 @@ func TestParseEventPartly(t *testing.T) {
 			[]string{"detail.service.detection.sequence.resources[0].uid", "detail.service.detection.sequence.resources[2].data"},
 		},
 		{
-			"too many", sequenceEvent(`{"resourceType":"EC2_INSTANCE","uid":"i-0123abcd"}` + strings.Repeat(`,{}`, maxSequence)),
+			"too many", sequenceEvent(`{"resourceType":"EC2_INSTANCE","uid":"i-0123abcd"}` + strings.Repeat(`,{}`, maxList)),
 			[]string{"i-0123abcd"},
 			[]string{"detail.service.detection.sequence.resources"},
 		},
 		{
 			"too many from security hub",
-			asffWith("Resources", `[{"Type":"AwsEc2Instance","Id":"i-0123abcd"}`+strings.Repeat(`,{}`, maxSequence)+`]`),
+			asffWith("Resources", `[{"Type":"AwsEc2Instance","Id":"i-0123abcd"}`+strings.Repeat(`,{}`, maxList)+`]`),
 			[]string{"i-0123abcd"},
 			[]string{"detail.findings[0].Resources"},
 		},

@@ -115,6 +115,11 @@ func fixtures() map[string]expectation {
 	for name, want := range oddFixtures() {
 		all[name] = want
 	}
+	for _, want := range all {
+		for _, f := range want.findings {
+			f.weigh()
+		}
+	}
 	return all
 }
 

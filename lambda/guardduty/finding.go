@@ -44,6 +44,24 @@ func (f Finding) Seen() time.Time {
 	return f.UpdatedAt
 }
 
+// weigh gives each peer the weight of its finding.
+func (f *Finding) weigh() {
+	for _, i := range f.Instances {
+		for n := range i.Peers {
+			i.Peers[n].Severity, i.Peers[n].Seen = f.Severity, f.Seen()
+		}
+	}
+}
+
+// peers is how many peers the finding lists.
+func (f Finding) peers() int {
+	n := 0
+	for _, i := range f.Instances {
+		n += len(i.Peers) + len(i.UnreadablePeers)
+	}
+	return n
+}
+
 // An Origin is the service that delivered a finding.
 type Origin string
 
@@ -72,6 +90,9 @@ type Instance struct {
 	// UnreadablePeers holds, cleaned and shortened, what stood where a peer's
 	// address should have been. It is evidence that peers are missing.
 	UnreadablePeers []string
+
+	// OmittedPeers is how many peers the finding gives beyond those that are listed.
+	OmittedPeers int
 }
 
 // An Interface is a network interface as a finding describes it. Any field may
@@ -94,6 +115,11 @@ type Peer struct {
 	LocalPort  int    // 0 when unknown
 	RemotePort int    // 0 when unknown
 	Interface  string // the local network interface, "" when unknown
+
+	// Severity and Seen are those of the finding that names the peer: what makes
+	// one peer matter more than another.
+	Severity float64
+	Seen     time.Time
 }
 
 // A Direction says which side opened a connection.

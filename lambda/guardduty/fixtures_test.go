@@ -140,9 +140,43 @@ func TestParseEventForms(t *testing.T) {
 		})
 	}
 	for _, file := range corpus(t) {
-		if name := strings.TrimSuffix(filepath.Base(file), ".json"); !seen[name] {
+		name := strings.TrimSuffix(strings.TrimPrefix(file, "testdata/"), ".json")
+		if !seen[name] && !strings.HasPrefix(name, "families/") { // what those mean: containment/testdata/decisions.txt
 			t.Errorf("%s has no expectation", file)
 		}
+	}
+}
+
+// Each family of the known types, per place where its peers come from, has a
+// finding as GuardDuty writes it.
+func TestEveryFamilyHasAFixture(t *testing.T) {
+	t.Parallel()
+	type family struct{ name, peers string }
+	of := func(typ Type) family {
+		resource, name, _ := strings.Cut(typ.Name, "/")
+		return family{resource + "/" + name[:strings.IndexAny(name+".", ".!")], typ.Peers}
+	}
+	missing := make(map[family]bool)
+	for _, typ := range Types() {
+		missing[of(typ)] = true
+	}
+	for _, file := range corpus(t) {
+		if !strings.HasPrefix(file, "testdata/families/") {
+			continue
+		}
+		findings, err := ParseEvent(read(t, strings.TrimSuffix(strings.TrimPrefix(file, "testdata/"), ".json")))
+		if err != nil || len(findings) != 1 {
+			t.Errorf("%s: %d findings, %v", file, len(findings), err)
+			continue
+		}
+		typ, known := LookUp(findings[0].Type)
+		if !known {
+			t.Errorf("%s: %s is no known type", file, findings[0].Type)
+		}
+		delete(missing, of(typ))
+	}
+	for f := range missing {
+		t.Errorf("no fixture for %s with peers from %s", f.name, f.peers)
 	}
 }
 
@@ -155,9 +189,13 @@ func errorText(err error) string {
 
 func corpus(t testing.TB) []string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(files) < 20 {
-		t.Fatalf("testdata: %d files, %v", len(files), err)
+	var files []string
+	for _, pattern := range []string{"testdata/*.json", "testdata/families/*.json"} {
+		some, err := filepath.Glob(pattern)
+		if err != nil || len(some) < 20 {
+			t.Fatalf("%s: %d files, %v", pattern, len(some), err)
+		}
+		files = append(files, some...)
 	}
 	slices.Sort(files)
 	return files

@@ -28,14 +28,17 @@ type branch struct {
 	items   map[int]*branch
 }
 
-// unflatten rebuilds the service object.
-func unflatten(fields map[string]scalar) wireService {
+// unflatten rebuilds the service object from the product fields, of which a finding
+// has 50 at most.
+// https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_AwsSecurityFinding.html
+func unflatten(productFields json.RawMessage) wireService {
+	fields := flatFields(productFields, func(key string) bool {
+		return strings.HasPrefix(key, flatService) && strings.Count(key, "/") < flatDepth
+	})
 	root := new(branch)
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		path, ok := strings.CutPrefix(key, flatService)
-		if steps := strings.Split(path, "/"); ok && len(steps) <= flatDepth {
-			root.grow(steps).leaf = fields[key].s
-		}
+		path := strings.TrimPrefix(key, flatService)
+		root.grow(strings.Split(path, "/")).leaf = fields[key].s
 	}
 	b, err := json.Marshal(root)
 	if err != nil { // strings and containers always marshal

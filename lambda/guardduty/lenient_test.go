@@ -140,6 +140,7 @@ func TestParseEventFillsIn(t *testing.T) {
 			if want.Instances == nil {
 				want.Instances = []Instance{{ID: "i-0123456789abcdef0"}}
 			}
+			want.weigh()
 			got, err := ParseEvent([]byte(test.event))
 			if err != nil {
 				t.Fatal(err)

@@ -1,6 +1,10 @@
 package guardduty
 
-import "strings"
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
 
 // wireAction holds the actions whose remote address is a peer of the instance.
 // The remote addresses of the other actions are those of API, Kubernetes or
@@ -22,10 +26,12 @@ type wireConnection struct {
 }
 
 type wirePortProbe struct {
-	PortProbeDetails []struct {
-		LocalPortDetails wirePort `json:"localPortDetails"`
-		RemoteIPDetails  wireIP   `json:"remoteIpDetails"`
-	} `json:"portProbeDetails"`
+	PortProbeDetails json.RawMessage `json:"portProbeDetails"` // a list of wireProbe, which may be long
+}
+
+type wireProbe struct {
+	LocalPortDetails wirePort `json:"localPortDetails"`
+	RemoteIPDetails  wireIP   `json:"remoteIpDetails"`
 }
 
 type wirePort struct {
@@ -54,7 +60,14 @@ func (w wireAction) peers() *peerSet {
 			Interface:  c.LocalNetworkInterface.clean(maxWord),
 		})
 	}
-	for _, probe := range w.PortProbeAction.PortProbeDetails {
+	probes := 0
+	for raw := range elements(w.PortProbeAction.PortProbeDetails) {
+		if probes++; probes > maxProbes {
+			set.omitted++
+			continue
+		}
+		var probe wireProbe
+		unmarshal(raw, &probe)
 		for _, addr := range probe.RemoteIPDetails.addresses() {
 			set.add(addr, Peer{
 				Direction: Inbound,
@@ -65,7 +78,13 @@ func (w wireAction) peers() *peerSet {
 	return set
 }
 
-const maxPort = 1<<16 - 1
+const (
+	maxPort = 1<<16 - 1
+
+	// maxProbes is how many port probes are looked at: more than an event of 1 MiB,
+	// the most that EventBridge delivers, has room for.
+	maxProbes = 20_000
+)
 
 func direction(s scalar) Direction {
 	switch strings.ToUpper(s.s) {
@@ -78,11 +97,18 @@ func direction(s scalar) Direction {
 	}
 }
 
-// A peerSet collects peers in order, each once.
+// A peerSet collects peers in order, each once and maxPeers of them at most.
 type peerSet struct {
 	peers      []Peer
 	unreadable []string
-	seen       map[any]bool // Peer or string
+	omitted    int // what was given beyond
+	seen       map[Peer]bool
+}
+
+// with is the instance with its peers.
+func (i Instance) with(set *peerSet) Instance {
+	i.Peers, i.UnreadablePeers, i.OmittedPeers = set.peers, set.unreadable, set.omitted
+	return i
 }
 
 // add adds a peer with the given address, or what stands in the address's place.
@@ -92,29 +118,60 @@ func (s *peerSet) add(addr scalar, p Peer) {
 	}
 	var ok bool
 	if p.Addr, ok = parseAddr(addr); ok {
-		if s.first(p) {
-			s.peers = append(s.peers, p)
-		}
+		s.addPeer(p)
 		return
 	}
 	text := addr.clean(maxUnreadable)
 	if addr.wrong {
 		text = "(not a string)"
 	}
-	if s.first(text) {
+	if !slices.Contains(s.unreadable, text) && s.room() {
 		s.unreadable = append(s.unreadable, text)
 	}
 }
 
-func (s *peerSet) first(key any) bool {
-	if s.seen[key] {
-		return false
+// few peers are found faster by looking at each.
+const few = 16
+
+func (s *peerSet) addPeer(p Peer) {
+	switch {
+	case len(s.peers) < few:
+		if slices.Contains(s.peers, p) {
+			return
+		}
+	case s.seen == nil:
+		s.seen = make(map[Peer]bool)
+		for _, known := range s.peers {
+			s.seen[known] = true
+		}
+		fallthrough
+	default:
+		if s.seen[p] {
+			return
+		}
 	}
-	if s.seen == nil {
-		s.seen = make(map[any]bool)
+	if !s.room() {
+		return
 	}
-	s.seen[key] = true
-	return true
+	s.peers = append(s.peers, p)
+	if s.seen != nil {
+		s.seen[p] = true
+	}
+}
+
+// room reports whether there is room for one more; what finds none is counted.
+func (s *peerSet) room() bool {
+	if len(s.peers)+len(s.unreadable) < maxPeers {
+		return true
+	}
+	s.omitted++
+	return false
+}
+
+// join adds what another set holds and this one is known not to.
+func (s *peerSet) join(other peerSet) {
+	s.peers = append(s.peers, other.peers...)
+	s.unreadable = append(s.unreadable, other.unreadable...)
 }
 
 func (s *peerSet) empty() bool { return len(s.peers)+len(s.unreadable) == 0 }

@@ -13,24 +13,24 @@ import (
 // findings fill it.
 // https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_AwsSecurityFinding.html
 type asff struct {
-	ID              scalar            `json:"Id"`
-	ProductARN      scalar            `json:"ProductArn"`
-	AccountID       scalar            `json:"AwsAccountId"`
-	Region          scalar            `json:"Region"`
-	Types           []scalar          `json:"Types"`
-	Severity        asffSeverity      `json:"Severity"`
-	Title           scalar            `json:"Title"`
-	Description     scalar            `json:"Description"`
-	CreatedAt       scalar            `json:"CreatedAt"`
-	UpdatedAt       scalar            `json:"UpdatedAt"`
-	FirstObservedAt scalar            `json:"FirstObservedAt"`
-	LastObservedAt  scalar            `json:"LastObservedAt"`
-	RecordState     scalar            `json:"RecordState"`
-	Sample          scalar            `json:"Sample"`
-	ProductFields   map[string]scalar `json:"ProductFields"`
-	Resources       []asffResource    `json:"Resources"`
-	Action          wireAction        `json:"Action"`
-	Detection       wireDetection     `json:"Detection"`
+	ID              scalar             `json:"Id"`
+	ProductARN      scalar             `json:"ProductArn"`
+	AccountID       scalar             `json:"AwsAccountId"`
+	Region          scalar             `json:"Region"`
+	Types           list[scalar]       `json:"Types"`
+	Severity        asffSeverity       `json:"Severity"`
+	Title           scalar             `json:"Title"`
+	Description     scalar             `json:"Description"`
+	CreatedAt       scalar             `json:"CreatedAt"`
+	UpdatedAt       scalar             `json:"UpdatedAt"`
+	FirstObservedAt scalar             `json:"FirstObservedAt"`
+	LastObservedAt  scalar             `json:"LastObservedAt"`
+	RecordState     scalar             `json:"RecordState"`
+	Sample          scalar             `json:"Sample"`
+	ProductFields   json.RawMessage    `json:"ProductFields"`
+	Resources       list[asffResource] `json:"Resources"`
+	Action          wireAction         `json:"Action"`
+	Detection       wireDetection      `json:"Detection"`
 }
 
 // asffSeverity holds GuardDuty's own number as Product, in newer findings as
@@ -55,9 +55,9 @@ func (s asffSeverity) native() scalar {
 }
 
 type asffResource struct {
-	Type    scalar            `json:"Type"`
-	ID      scalar            `json:"Id"`
-	Tags    map[string]scalar `json:"Tags"`
+	Type    scalar          `json:"Type"`
+	ID      scalar          `json:"Id"`
+	Tags    json.RawMessage `json:"Tags"`
 	Details struct {
 		EC2Instance asffInstance `json:"AwsEc2Instance"`
 	} `json:"Details"`
@@ -67,22 +67,24 @@ const asffEC2Instance = "AwsEc2Instance"
 
 // https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_AwsEc2InstanceDetails.html
 type asffInstance struct {
-	Type              scalar          `json:"Type"`
-	ImageID           scalar          `json:"ImageId"`
-	IPv4Addresses     []scalar        `json:"IpV4Addresses"`
-	IPv6Addresses     []scalar        `json:"IpV6Addresses"`
-	VPCID             scalar          `json:"VpcId"`
-	SubnetID          scalar          `json:"SubnetId"`
-	NetworkInterfaces []wireInterface `json:"NetworkInterfaces"`
+	Type              scalar              `json:"Type"`
+	ImageID           scalar              `json:"ImageId"`
+	IPv4Addresses     list[scalar]        `json:"IpV4Addresses"`
+	IPv6Addresses     list[scalar]        `json:"IpV6Addresses"`
+	VPCID             scalar              `json:"VpcId"`
+	SubnetID          scalar              `json:"SubnetId"`
+	NetworkInterfaces list[wireInterface] `json:"NetworkInterfaces"`
 }
 
 // resourceTypes translates Security Hub's resource types to GuardDuty's.
 var resourceTypes = map[string]string{
-	asffEC2Instance:   "Instance",
-	"AwsIamAccessKey": "AccessKey",
-	"AwsEcsCluster":   "ECSCluster",
-	"AwsEksCluster":   "EKSCluster",
-	"AwsS3Bucket":     "S3Bucket",
+	asffEC2Instance:     "Instance",
+	"AwsIamAccessKey":   "AccessKey",
+	"AwsEcsCluster":     "ECSCluster",
+	"AwsEksCluster":     "EKSCluster",
+	"AwsLambdaFunction": "Lambda",
+	"AwsRdsDbInstance":  "RDSDBInstance",
+	"AwsS3Bucket":       "S3Bucket",
 }
 
 // irregularTypes are the EC2 types that Security Hub doesn't name like the rest.
@@ -128,6 +130,7 @@ func parseASFF(at string, raw json.RawMessage) (*Finding, []error) {
 	if err != nil {
 		return nil, append(problems, err)
 	}
+	f.weigh()
 	return &f, problems
 }
 
@@ -137,7 +140,7 @@ func (a asff) wire() wireFinding {
 		ARN:         a.ID,
 		AccountID:   a.AccountID,
 		Region:      a.Region,
-		Type:        guardDutyType(a.Types),
+		Type:        guardDutyType(a.Types.items),
 		Title:       a.Title,
 		Description: a.Description,
 		Severity:    a.Severity.native(),
@@ -158,8 +161,8 @@ func (a asff) wire() wireFinding {
 	if s.Action.ActionType.absent() {
 		s.Action.ActionType = a.Action.ActionType
 	}
-	if len(a.Resources) > 0 {
-		t := a.Resources[0].Type
+	if len(a.Resources.items) > 0 {
+		t := a.Resources.items[0].Type
 		if own := resourceTypes[t.s]; own != "" {
 			t = scalar{s: own}
 		}
@@ -209,13 +212,15 @@ func (a asff) instances(at string, flat wireAction) (instances []Instance, probl
 	if set.empty() {
 		set = a.Action.peers()
 	}
-	peers := func(Instance) ([]Peer, []string) { return set.peers, set.unreadable }
-	if a.Detection.Sequence != nil {
-		seq, tooMuch := a.Detection.Sequence.limited(within(at, "Detection.Sequence"))
-		peers, problems = seq.peersOf(), tooMuch
+	peers := func(Instance) *peerSet { return set }
+	if seq := a.Detection.Sequence; seq != nil {
+		peers, problems = seq.peersOf(), seq.tooMuch(within(at, "Detection.Sequence"))
+	}
+	if a.Resources.given > maxList {
+		problems = append(problems, malformed(within(at, "Resources"), "got %d, want at most %d", a.Resources.given, maxList))
 	}
 	seen := make(map[string]bool)
-	for n, r := range atMost(a.Resources, within(at, "Resources"), &problems) {
+	for n, r := range a.Resources.items {
 		if r.Type.s != asffEC2Instance {
 			continue
 		}
@@ -229,8 +234,7 @@ func (a asff) instances(at string, flat wireAction) (instances []Instance, probl
 			continue
 		}
 		seen[i.ID] = true
-		i.Peers, i.UnreadablePeers = peers(i)
-		instances = append(instances, i)
+		instances = append(instances, i.with(peers(i)))
 	}
 	return instances, problems
 }
@@ -244,8 +248,9 @@ func (r asffResource) instance() Instance {
 		Interfaces: d.interfaces(),
 	}
 	var tags []wireTag
-	for _, key := range slices.Sorted(maps.Keys(r.Tags)) {
-		tags = append(tags, wireTag{Key: scalar{s: key}, Value: r.Tags[key]})
+	named := flatFields(r.Tags, func(string) bool { return true })
+	for _, key := range slices.Sorted(maps.Keys(named)) {
+		tags = append(tags, wireTag{Key: scalar{s: key}, Value: named[key]})
 	}
 	i.Tags = tagMap(tags)
 	return i
@@ -258,9 +263,9 @@ func (d asffInstance) interfaces() []Interface {
 	primary := Interface{
 		Subnet: d.SubnetID.clean(maxWord),
 		VPC:    d.VPCID.clean(maxWord),
-		IPv6:   appendAddr(nil, d.IPv6Addresses...),
+		IPv6:   appendAddr(nil, d.IPv6Addresses.items...),
 	}
-	for _, s := range d.IPv4Addresses {
+	for _, s := range d.IPv4Addresses.items {
 		switch addr, ok := parseAddr(s); {
 		case ok && addr.IsPrivate():
 			primary.PrivateIPs = appendAddr(primary.PrivateIPs, s)
@@ -269,7 +274,7 @@ func (d asffInstance) interfaces() []Interface {
 		}
 	}
 	var others []Interface
-	for _, n := range d.NetworkInterfaces {
+	for _, n := range d.NetworkInterfaces.items {
 		if id := n.NetworkInterfaceID.clean(maxWord); id != "" {
 			others = append(others, Interface{ID: id})
 		}

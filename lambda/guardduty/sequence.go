@@ -2,6 +2,7 @@ package guardduty
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -9,9 +10,9 @@ import (
 // sequence is the body of an attack sequence finding, which correlates signals
 // about several resources. https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Sequence.html
 type sequence struct {
-	Endpoints []endpoint         `json:"endpoints"`
-	Signals   []signal           `json:"signals"`
-	Resources []sequenceResource `json:"resources"`
+	Endpoints list[endpoint]         `json:"endpoints"`
+	Signals   list[signal]           `json:"signals"`
+	Resources list[sequenceResource] `json:"resources"`
 }
 
 // endpoint is an address seen in the sequence. It may be an API client's: those
@@ -27,10 +28,10 @@ type endpoint struct {
 
 // signal is one observation. Security Hub names its resources "ResourceIds".
 type signal struct {
-	Type         scalar   `json:"type"`
-	ResourceUIDs []scalar `json:"resourceUids"`
-	ResourceIDs  []scalar `json:"resourceIds"`
-	EndpointIDs  []scalar `json:"endpointIds"`
+	Type         scalar       `json:"type"`
+	ResourceUIDs list[scalar] `json:"resourceUids"`
+	ResourceIDs  list[scalar] `json:"resourceIds"`
+	EndpointIDs  list[scalar] `json:"endpointIds"`
 }
 
 // aboutCalls reports whether the signal comes from logs of API calls, whose
@@ -45,11 +46,11 @@ func (s signal) aboutCalls() bool {
 }
 
 type sequenceResource struct {
-	UID          scalar       `json:"uid"`
-	Name         scalar       `json:"name"`
-	ResourceType scalar       `json:"resourceType"`
-	Tags         []wireTag    `json:"tags"`
-	Data         resourceData `json:"data"`
+	UID          scalar        `json:"uid"`
+	Name         scalar        `json:"name"`
+	ResourceType scalar        `json:"resourceType"`
+	Tags         list[wireTag] `json:"tags"`
+	Data         resourceData  `json:"data"`
 }
 
 // https://docs.aws.amazon.com/guardduty/latest/APIReference/API_ResourceData.html
@@ -68,17 +69,17 @@ type resourceData struct {
 }
 
 type sequenceInstance struct {
-	InstanceType         scalar   `json:"instanceType"`
-	AvailabilityZone     scalar   `json:"availabilityZone"`
-	InstanceState        scalar   `json:"instanceState"`
-	NetworkInterfaceUIDs []scalar `json:"ec2NetworkInterfaceUids"`
+	InstanceType         scalar       `json:"instanceType"`
+	AvailabilityZone     scalar       `json:"availabilityZone"`
+	InstanceState        scalar       `json:"instanceState"`
+	NetworkInterfaceUIDs list[scalar] `json:"ec2NetworkInterfaceUids"`
 }
 
 // instanceGroup is what several instances have in common. It lists the
 // compromised ones alone, 25 at most, not all of the group.
 // https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Ec2Vpc.html
 type instanceGroup struct {
-	InstanceUIDs []scalar `json:"ec2InstanceUids"`
+	InstanceUIDs list[scalar] `json:"ec2InstanceUids"`
 }
 
 func (d resourceData) grouped() []scalar {
@@ -86,7 +87,7 @@ func (d resourceData) grouped() []scalar {
 	for _, g := range []instanceGroup{
 		d.AutoScalingGroup, d.Stack, d.Image, d.LaunchTemplate, d.VPC, d.ECSCluster, d.EKSCluster, d.InstanceProfile,
 	} {
-		all = append(all, g.InstanceUIDs...)
+		all = append(all, g.InstanceUIDs.items...)
 	}
 	return all
 }
@@ -94,20 +95,18 @@ func (d resourceData) grouped() []scalar {
 // instances lists the instances in the sequence: first those described, then
 // those that only a group names.
 func (s sequence) instances(at string) ([]Instance, []error) {
-	s, problems := s.limited(at)
+	problems := s.tooMuch(at)
 	var instances []Instance
 	seen := make(map[string]bool)
 	interfaces := s.interfaces()
 	peers := s.peersOf()
 	add := func(i Instance) {
-		if seen[i.ID] {
-			return
+		if !seen[i.ID] && len(instances) < maxList {
+			seen[i.ID] = true
+			instances = append(instances, i.with(peers(i)))
 		}
-		seen[i.ID] = true
-		i.Peers, i.UnreadablePeers = peers(i)
-		instances = append(instances, i)
 	}
-	for n, r := range s.Resources {
+	for n, r := range s.Resources.items {
 		if !strings.EqualFold(r.ResourceType.s, "EC2_INSTANCE") {
 			continue
 		}
@@ -118,7 +117,7 @@ func (s sequence) instances(at string) ([]Instance, []error) {
 		}
 		add(i)
 	}
-	for n, r := range s.Resources {
+	for n, r := range s.Resources.items {
 		for _, uid := range r.Data.grouped() {
 			i := Instance{ID: lastPart(uid)}
 			if !validInstanceID(i.ID) {
@@ -138,12 +137,12 @@ func (r sequenceResource) instance(interfaces map[string]Interface) Instance {
 		Type:             d.InstanceType.clean(maxWord),
 		AvailabilityZone: d.AvailabilityZone.clean(maxWord),
 		State:            d.InstanceState.clean(maxWord),
-		Tags:             tagMap(r.Tags),
+		Tags:             tagMap(r.Tags.items),
 	}
 	if !validInstanceID(i.ID) {
 		i.ID = lastPart(r.Name)
 	}
-	for _, uid := range d.NetworkInterfaceUIDs {
+	for _, uid := range d.NetworkInterfaceUIDs.items {
 		n, described := interfaces[lastPart(uid)]
 		if !described {
 			n.ID = Clean(lastPart(uid), maxWord)
@@ -158,7 +157,7 @@ func (r sequenceResource) instance(interfaces map[string]Interface) Instance {
 // interfaces lists the sequence's network interfaces by id.
 func (s sequence) interfaces() map[string]Interface {
 	found := make(map[string]Interface)
-	for _, r := range s.Resources {
+	for _, r := range s.Resources.items {
 		if strings.EqualFold(r.ResourceType.s, "EC2_NETWORK_INTERFACE") {
 			n := r.Data.EC2NetworkInterface.networkInterface()
 			n.ID = Clean(lastPart(r.UID), maxWord)
@@ -170,58 +169,104 @@ func (s sequence) interfaces() map[string]Interface {
 
 // peersOf returns a function that lists an instance's peers: the endpoints of a
 // network connection that a signal ties to the instance or to its interfaces.
-func (s sequence) peersOf() func(Instance) ([]Peer, []string) {
-	endpoints := make(map[string]endpoint)
-	for _, e := range s.Endpoints {
-		endpoints[e.ID.s] = e
+func (s sequence) peersOf() func(Instance) *peerSet {
+	remotes, named := s.remotes()
+	tied := s.tied(named)
+	return func(i Instance) *peerSet {
+		of := tied[i.ID]
+		for _, n := range i.Interfaces {
+			of = of.or(tied[n.ID])
+		}
+		set := &peerSet{peers: slices.Grow([]Peer(nil), of.size())}
+		for n, r := range remotes {
+			if of.has(n) {
+				set.join(r)
+			}
+		}
+		return set
 	}
-	signals := make(map[string][]signal) // by resource
-	for _, sig := range s.Signals {
+}
+
+// remotes are the endpoints of network connections, each once, as sets of one peer;
+// and which of them an endpoint's id names.
+func (s sequence) remotes() (remotes []peerSet, named map[string]endpoints) {
+	named = make(map[string]endpoints)
+	place := make(map[string]int)
+	for _, e := range s.Endpoints.items {
+		d := direction(e.Connection.Direction)
+		var one peerSet
+		one.add(e.IP, Peer{Direction: d, RemotePort: e.Port.integer(maxPort)})
+		if d == UnknownDirection || one.empty() {
+			continue
+		}
+		what := fmt.Sprint(one.peers, one.unreadable)
+		n, known := place[what]
+		if !known {
+			n = len(remotes)
+			place[what] = n
+			remotes = append(remotes, one)
+		}
+		named[e.ID.s] = named[e.ID.s].with(n)
+	}
+	return remotes, named
+}
+
+// tied says which endpoints the signals tie to which resource.
+func (s sequence) tied(named map[string]endpoints) map[string]endpoints {
+	tied := make(map[string]endpoints)
+	for _, sig := range s.Signals.items {
 		if sig.aboutCalls() {
 			continue
 		}
-		for _, uid := range slices.Concat(sig.ResourceUIDs, sig.ResourceIDs) {
-			signals[lastPart(uid)] = append(signals[lastPart(uid)], sig)
+		var of endpoints
+		for _, id := range sig.EndpointIDs.items {
+			of = of.or(named[id.s])
+		}
+		for _, uid := range slices.Concat(sig.ResourceUIDs.items, sig.ResourceIDs.items) {
+			tied[lastPart(uid)] = tied[lastPart(uid)].or(of)
 		}
 	}
-	return func(i Instance) ([]Peer, []string) {
-		set := new(peerSet)
-		tied := signals[i.ID]
-		for _, n := range i.Interfaces {
-			tied = slices.Concat(tied, signals[n.ID])
-		}
-		for _, sig := range tied {
-			for _, id := range sig.EndpointIDs {
-				e := endpoints[id.s]
-				if d := direction(e.Connection.Direction); d != UnknownDirection {
-					set.add(e.IP, Peer{Direction: d, RemotePort: e.Port.integer(maxPort)})
-				}
-			}
-		}
-		return set.peers, set.unreadable
-	}
+	return tied
 }
 
-// maxSequence bounds each list of a sequence, since every instance may have every
-// endpoint as peer. GuardDuty gives at most 400 resources, 400 endpoints and 100
-// signals. https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Sequence.html
-const maxSequence = 1000
+// endpoints is a set of endpoints by their place in the sequence. Signals may tie
+// every endpoint to every resource, again and again.
+type endpoints [maxList/64 + 1]uint64
 
-// limited cuts off what is too much, and says so.
-func (s sequence) limited(at string) (sequence, []error) {
+func (e endpoints) with(n int) endpoints {
+	e[n/64] |= 1 << (n % 64)
+	return e
+}
+
+func (e endpoints) or(more endpoints) endpoints {
+	for i := range e {
+		e[i] |= more[i]
+	}
+	return e
+}
+
+func (e endpoints) has(n int) bool { return e[n/64]&(1<<(n%64)) != 0 }
+
+func (e endpoints) size() int {
+	n := 0
+	for _, word := range e {
+		n += bits.OnesCount64(word)
+	}
+	return n
+}
+
+// tooMuch says which of the sequence's lists were cut off.
+func (s sequence) tooMuch(at string) []error {
 	var problems []error
-	s.Endpoints = atMost(s.Endpoints, within(at, "endpoints"), &problems)
-	s.Signals = atMost(s.Signals, within(at, "signals"), &problems)
-	s.Resources = atMost(s.Resources, within(at, "resources"), &problems)
-	return s, problems
-}
-
-func atMost[T any](all []T, at string, problems *[]error) []T {
-	if len(all) <= maxSequence {
-		return all
+	for _, l := range []struct {
+		field string
+		given int
+	}{{"endpoints", s.Endpoints.given}, {"signals", s.Signals.given}, {"resources", s.Resources.given}} {
+		if l.given > maxList {
+			problems = append(problems, malformed(within(at, l.field), "got %d, want at most %d", l.given, maxList))
+		}
 	}
-	*problems = append(*problems, malformed(at, "got %d, want at most %d", len(all), maxSequence))
-	return all[:maxSequence]
+	return problems
 }
 
 // lastPart is the id of a resource that is named by its id or its ARN.

@@ -208,6 +208,8 @@ var types = [...]Type{
 	{"UnauthorizedAccess:EC2/TorRelay", Contain, false, fromConnection, whyTorRelay},
 	{"UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.InsideAWS", OnRequest, false, noneCaller, whyKeys},
 	{"UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS", OnRequest, false, noneCaller, whyKeys},
+	{"UnauthorizedAccess:IAMUser/ResourceCredentialExfiltration.InsideAWS", OnRequest, false, noneCaller, whyKeys},
+	{"UnauthorizedAccess:IAMUser/ResourceCredentialExfiltration.OutsideAWS", OnRequest, false, noneCaller, whyKeys},
 	{"UnauthorizedAccess:Runtime/MetadataDNSRebind", OnRequest, false, noneDNS, whyRebind},
 	{"UnauthorizedAccess:Runtime/TorClient", Contain, false, ifConnected, whyTor},
 	{"UnauthorizedAccess:Runtime/TorRelay", Contain, false, ifConnected, whyTorRelay},

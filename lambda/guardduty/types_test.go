@@ -99,3 +99,20 @@ func TestTranslateType(t *testing.T) {
 		}
 	}
 }
+
+// A family is a purpose and resource in full and what its types' names begin with.
+// Nothing wider: GuardDuty's custom detection rules raise types such as
+// Persistence:EC2/ExternalRemoteServices on calls like our own.
+func TestFamily(t *testing.T) {
+	t.Parallel()
+	for pattern, want := range map[string]int{
+		"Trojan:EC2/*": 9, "Backdoor:EC2/DenialOfService.*": 5, "Backdoor:EC2/DenialOfService*": 5, "Trojan:EC2/DropPoint!*": 1,
+		"*": 0, "*:EC2/*": 0, "Trojan:*": 0, "Trojan:*/DropPoint": 0, "Trojan:EC2/**": 0, "Trojan:EC2/Drop*Point": 0, "Trojan:EC2/DropPoint": 0,
+		"Trojan:EC2/Nothing*": 0, "": 0, "/*": 0, ":EC2/*": 0,
+	} {
+		got, err := Family(pattern)
+		if len(got) != want || (err == nil) != (want > 0) {
+			t.Errorf("Family(%q) has %d types, %v; want %d", pattern, len(got), err, want)
+		}
+	}
+}

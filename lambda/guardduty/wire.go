@@ -29,13 +29,13 @@ type wireResource struct {
 
 // https://docs.aws.amazon.com/guardduty/latest/APIReference/API_InstanceDetails.html
 type wireInstance struct {
-	InstanceID        scalar          `json:"instanceId"`
-	InstanceType      scalar          `json:"instanceType"`
-	ImageID           scalar          `json:"imageId"`
-	AvailabilityZone  scalar          `json:"availabilityZone"`
-	InstanceState     scalar          `json:"instanceState"`
-	Tags              []wireTag       `json:"tags"`
-	NetworkInterfaces []wireInterface `json:"networkInterfaces"`
+	InstanceID        scalar              `json:"instanceId"`
+	InstanceType      scalar              `json:"instanceType"`
+	ImageID           scalar              `json:"imageId"`
+	AvailabilityZone  scalar              `json:"availabilityZone"`
+	InstanceState     scalar              `json:"instanceState"`
+	Tags              list[wireTag]       `json:"tags"`
+	NetworkInterfaces list[wireInterface] `json:"networkInterfaces"`
 }
 
 type wireTag struct {
@@ -46,14 +46,14 @@ type wireTag struct {
 // wireInterface is an interface of InstanceDetails, and the one of an attack
 // sequence, which spells the subnet "subNetId": the keys differ only in case.
 type wireInterface struct {
-	NetworkInterfaceID scalar      `json:"networkInterfaceId"`
-	SubnetID           scalar      `json:"subnetId"`
-	VPCID              scalar      `json:"vpcId"`
-	PrivateIPAddress   scalar      `json:"privateIpAddress"`
-	PrivateIPAddresses []wirePriv  `json:"privateIpAddresses"`
-	PublicIP           scalar      `json:"publicIp"`
-	IPv6Addresses      []scalar    `json:"ipv6Addresses"`
-	SecurityGroups     []wireGroup `json:"securityGroups"`
+	NetworkInterfaceID scalar          `json:"networkInterfaceId"`
+	SubnetID           scalar          `json:"subnetId"`
+	VPCID              scalar          `json:"vpcId"`
+	PrivateIPAddress   scalar          `json:"privateIpAddress"`
+	PrivateIPAddresses list[wirePriv]  `json:"privateIpAddresses"`
+	PublicIP           scalar          `json:"publicIp"`
+	IPv6Addresses      list[scalar]    `json:"ipv6Addresses"`
+	SecurityGroups     list[wireGroup] `json:"securityGroups"`
 }
 
 type wirePriv struct {
@@ -103,9 +103,9 @@ func (w wireInstance) instance() Instance {
 		ImageID:          w.ImageID.clean(maxWord),
 		AvailabilityZone: w.AvailabilityZone.clean(maxWord),
 		State:            w.InstanceState.clean(maxWord),
-		Tags:             tagMap(w.Tags),
+		Tags:             tagMap(w.Tags.items),
 	}
-	for _, n := range w.NetworkInterfaces {
+	for _, n := range w.NetworkInterfaces.items {
 		if at := n.networkInterface(); at.ID != "" || at.Subnet != "" {
 			i.Interfaces = append(i.Interfaces, at)
 		}
@@ -133,13 +133,13 @@ func (w wireInterface) networkInterface() Interface {
 		Subnet:     w.SubnetID.clean(maxWord),
 		VPC:        w.VPCID.clean(maxWord),
 		PrivateIPs: appendAddr(nil, w.PrivateIPAddress),
-		IPv6:       appendAddr(nil, w.IPv6Addresses...),
+		IPv6:       appendAddr(nil, w.IPv6Addresses.items...),
 	}
-	for _, p := range w.PrivateIPAddresses {
+	for _, p := range w.PrivateIPAddresses.items {
 		n.PrivateIPs = appendAddr(n.PrivateIPs, p.PrivateIPAddress)
 	}
 	n.PublicIP, _ = parseAddr(w.PublicIP)
-	for _, g := range w.SecurityGroups {
+	for _, g := range w.SecurityGroups.items {
 		if g.GroupID.s != "" {
 			n.Groups = append(n.Groups, g.GroupID.clean(maxWord))
 		}

@@ -23,7 +23,7 @@ func fromStep(s containment.StepState) (stepItem, error) {
 			return stepItem{}, errNoInterface
 		}
 		i := stepItem{
-			ID: step.ID(), Kind: quarantine, Resource: step.Interface, State: string(s.State), Note: s.Note,
+			ID: step.ID(), Kind: quarantine, Resource: step.Interface, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
 			Before: texts(step.Before),
 		}
 		if step.Group != "" {
@@ -35,7 +35,7 @@ func fromStep(s containment.StepState) (stepItem, error) {
 			return stepItem{}, fmt.Errorf("step %s has no valid prefix", step.ID())
 		}
 		return stepItem{
-			ID: step.ID(), Kind: denial, Resource: step.ACL, State: string(s.State), Note: s.Note,
+			ID: step.ID(), Kind: denial, Resource: step.ACL, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
 			VPC: step.VPC, Direction: string(step.Direction), Number: step.Number, Prefix: step.Prefix.String(),
 		}, nil
 	default:
@@ -44,7 +44,7 @@ func fromStep(s containment.StepState) (stepItem, error) {
 }
 
 func (i stepItem) step() (containment.StepState, error) {
-	s := containment.StepState{State: containment.State(i.State), Note: i.Note}
+	s := containment.StepState{State: containment.State(i.State), Note: i.Note, Until: moment(i.Until)}
 	switch i.Kind {
 	case quarantine:
 		if i.Resource == "" {

@@ -76,7 +76,7 @@ type interfaceShape struct {
 
 func (w *World) interfaceShape(n *Interface) interfaceShape {
 	shape := w.sharedInterfaceShape(n)
-	managed, tags := n.RequesterID != "", n.Tags.shape()
+	managed, tags := n.managed(), n.Tags.shape()
 	shape.RequesterID, shape.RequesterManaged, shape.Tags = n.RequesterID, &managed, &tags
 	if s := w.Subnet(n.Subnet); s != nil {
 		shape.Zone = s.Zone
@@ -117,7 +117,7 @@ func (w *World) sharedInterfaceShape(n *Interface) interfaceShape {
 // status says whether something holds the interface: an instance, the service
 // that made it, or the trunk of a branch interface.
 func (n *Interface) status() string {
-	if n.Instance != "" || n.RequesterID != "" || n.Type == "branch" {
+	if n.Instance != "" || n.RequesterID != "" || n.branch() {
 		return "in-use"
 	}
 	return "available"
@@ -126,7 +126,7 @@ func (n *Interface) status() string {
 func (n *Interface) attachment() string { return hashID("eni-attach-", n.ID, n.Instance) }
 
 func (n *Interface) attachmentShape() *interfaceAttachment {
-	if n.Instance == "" && n.RequesterID == "" {
+	if n.Instance == "" && !n.managed() {
 		return nil
 	}
 	return &interfaceAttachment{
@@ -194,7 +194,10 @@ var interfaces = catalogue[*Interface]{
 			if n.Instance != "" {
 				return []string{n.Owner}
 			}
-			return given(n.RequesterID)
+			if n.managed() {
+				return given(n.RequesterID)
+			}
+			return nil
 		},
 		"attachment.attachment-id": func(_ *World, n *Interface) []string {
 			if n.attachmentShape() == nil {
@@ -219,7 +222,7 @@ var interfaces = catalogue[*Interface]{
 		"description":        func(_ *World, n *Interface) []string { return []string{n.Description} },
 		"interface-type":     func(_ *World, n *Interface) []string { return []string{n.Type} },
 		"requester-id":       func(_ *World, n *Interface) []string { return given(n.RequesterID) },
-		"requester-managed":  func(_ *World, n *Interface) []string { return []string{fmt.Sprint(n.RequesterID != "")} },
+		"requester-managed":  func(_ *World, n *Interface) []string { return []string{fmt.Sprint(n.managed())} },
 		"operator.managed":   func(_ *World, n *Interface) []string { return []string{fmt.Sprint(n.Operator != "")} },
 		"operator.principal": func(_ *World, n *Interface) []string { return given(n.Operator) },
 		"mac-address":        func(_ *World, n *Interface) []string { return []string{mac(n.ID)} },

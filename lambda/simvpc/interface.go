@@ -48,7 +48,7 @@ func (r *request) changeable(n *Interface) error {
 	switch {
 	case n.Unchangeable || n.Owner != r.w.Account:
 		return fail("AuthFailure", "You do not have permission to access the specified resource.")
-	case n.RequesterID != "":
+	case n.managed():
 		return fail("OperationNotPermitted", "You are not allowed to manage '%s' network interfaces.", n.RequesterID)
 	case n.Operator != "":
 		return fail("OperationNotPermitted", "The resource %s is managed by %s.", n.ID, n.Operator)

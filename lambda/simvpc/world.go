@@ -210,6 +210,14 @@ func (n *Interface) addresses() []netip.Addr {
 	return append(append([]netip.Addr(nil), n.Private...), n.IPv6...)
 }
 
+// branch reports whether it is the interface of a pod, behind a trunk interface
+// that its tag names. It has a requester, and is neither managed by it nor attached.
+// https://docs.aws.amazon.com/eks/latest/userguide/security-groups-for-pods.html
+func (n *Interface) branch() bool { return n.Type == "branch" }
+
+// managed reports whether the service that made it alone may change it.
+func (n *Interface) managed() bool { return n.RequesterID != "" && !n.branch() }
+
 // primary is the address the public one belongs to.
 func (n *Interface) primary() netip.Addr {
 	if len(n.Private) > 0 {

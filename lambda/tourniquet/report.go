@@ -23,6 +23,7 @@ type report struct {
 	Calls    []callReport         `json:"changes"`
 	Answer   containment.Answer   `json:"answer"`
 	Flows    []flowReport         `json:"flows"`
+	Release  releaseReport        `json:"release"`
 }
 
 type findingReport struct {
@@ -200,6 +201,7 @@ func (r *report) print(out io.Writer) error {
 			fmt.Fprintf(&b, "   %s: %s\n", e.Kind, e.Detail)
 		}
 	}
+	r.Release.print(&b)
 	b.WriteString("\n" + r.verdict() + "\n")
 	_, err := io.WriteString(out, b.String())
 	return err

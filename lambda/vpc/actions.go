@@ -9,6 +9,7 @@ var ContainActions = []string{
 	"ec2:DescribeNetworkInterfaces",
 	"ec2:DescribeSecurityGroups",
 	"ec2:DescribeSubnets",
+	"ec2:DescribeVpcs",
 	// quarantining
 	"ec2:ModifyNetworkInterfaceAttribute",
 	// denying
@@ -29,8 +30,8 @@ var ReleaseActions = []string{
 	"ec2:DescribeNetworkInterfaces",
 	"ec2:DescribeSecurityGroups",
 	"ec2:DescribeSubnets",
+	"ec2:DescribeVpcs",
 	"ec2:ModifyNetworkInterfaceAttribute",
 	"ec2:DeleteNetworkAclEntry",
-	"ec2:CreateTags",
 	"ec2:DeleteTags",
 }

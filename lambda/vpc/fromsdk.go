@@ -16,7 +16,7 @@ func fromSDKInterface(i types.NetworkInterface) containment.Interface {
 	eni := containment.Interface{
 		ID: aws.ToString(i.NetworkInterfaceId), VPC: aws.ToString(i.VpcId), Subnet: aws.ToString(i.SubnetId),
 		Addresses: addresses(i, false), Originals: containment.Originals(fromSDKTags(i.TagSet)),
-		TrackingTimeout: defaultTracking,
+		TrackingTimeout: containment.DefaultTracking,
 	}
 	for _, g := range i.Groups {
 		eni.Groups = append(eni.Groups, aws.ToString(g.GroupId))
@@ -82,12 +82,30 @@ func fromSDKSubnet(s types.Subnet) containment.Subnet {
 	for _, a := range s.Ipv6CidrBlockAssociationSet {
 		cidrs = append(cidrs, aws.ToString(a.Ipv6CidrBlock))
 	}
+	subnet.Prefixes = fromSDKPrefixes(cidrs)
+	return subnet
+}
+
+// fromSDKRanges are a VPC's prefixes, the primary IPv4 one first.
+func fromSDKRanges(v types.Vpc) []netip.Prefix {
+	cidrs := []string{aws.ToString(v.CidrBlock)}
+	for _, a := range v.CidrBlockAssociationSet {
+		cidrs = append(cidrs, aws.ToString(a.CidrBlock))
+	}
+	for _, a := range v.Ipv6CidrBlockAssociationSet {
+		cidrs = append(cidrs, aws.ToString(a.Ipv6CidrBlock))
+	}
+	return fromSDKPrefixes(cidrs)
+}
+
+func fromSDKPrefixes(cidrs []string) []netip.Prefix {
+	var prefixes []netip.Prefix
 	for _, c := range cidrs {
-		if p, err := netip.ParsePrefix(c); err == nil {
-			subnet.Prefixes = append(subnet.Prefixes, p.Masked())
+		if p, err := netip.ParsePrefix(c); err == nil && !slices.Contains(prefixes, p.Masked()) {
+			prefixes = append(prefixes, p.Masked())
 		}
 	}
-	return subnet
+	return prefixes
 }
 
 func fromSDKACL(a types.NetworkAcl) containment.ACL {

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -16,12 +15,6 @@ import (
 
 	"tourniquet/lambda/containment"
 )
-
-// defaultTracking is how long EC2 tracks an idle established TCP flow when the
-// interface has no setting of its own. Nitro v6 types keep it for 350 s only;
-// which these are changes with each launch, so the longer time is stated for all.
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html#connection-tracking-timeouts
-const defaultTracking = 432_000 * time.Second
 
 // Observe reads the instance and all that decides its traffic, side by side; see
 // containment.EC2. Interfaces in other subnets than the target says cost a second
@@ -33,22 +26,28 @@ func (c *Client) Observe(ctx context.Context, t containment.Target) (containment
 	g.Go(func() error { return o.readInterfaces(gctx) })
 	g.Go(func() error { return o.readGroups(gctx) })
 	o.readOwners(gctx, g)
-	if len(t.Subnets) > 0 {
-		g.Go(func() error { return o.readSubnets(gctx, t.Subnets) })
-		g.Go(func() error { return o.readACLs(gctx, t.Subnets) })
-	}
+	o.readPlaces(gctx, g, t.Subnets, t.VPCs)
+	o.readRecorded(gctx, g)
 	if err := g.Wait(); err != nil {
 		return containment.Network{}, err
 	}
-	if subnets := o.subnetIDs(); !o.have(subnets) {
-		g, gctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return o.readSubnets(gctx, subnets) })
-		g.Go(func() error { return o.readACLs(gctx, subnets) })
-		if err := g.Wait(); err != nil {
-			return containment.Network{}, err
-		}
+	g, gctx = errgroup.WithContext(ctx)
+	o.readPlaces(gctx, g, o.missingSubnets(), o.missingVPCs())
+	if err := g.Wait(); err != nil {
+		return containment.Network{}, err
 	}
 	return o.network()
+}
+
+// readPlaces reads subnets with their ACLs, and VPCs; nothing of what is not asked for.
+func (o *observation) readPlaces(ctx context.Context, g *errgroup.Group, subnets, vpcs []string) {
+	if len(subnets) > 0 {
+		g.Go(func() error { return o.readSubnets(ctx, subnets) })
+		g.Go(func() error { return o.readACLs(ctx, subnets) })
+	}
+	if len(vpcs) > 0 {
+		g.Go(func() error { return o.readVPCs(ctx, vpcs) })
+	}
 }
 
 // An observation collects what the calls of one Observe find. Each call has fields
@@ -59,10 +58,12 @@ type observation struct {
 
 	instance   containment.Instance
 	interfaces []types.NetworkInterface
+	vpcs       []types.Vpc
 	subnets    []types.Subnet
 	acls       []types.NetworkAcl
 	groups     map[string][]containment.Quarantined
 	owners     [][]types.NetworkInterface // one list per call
+	recorded   recorded
 }
 
 func filter(name string, values ...string) types.Filter {
@@ -100,17 +101,41 @@ func fromSDKInstance(i types.Instance, owner string) containment.Instance {
 	return instance
 }
 
+// readInterfaces reads the instance's interfaces, and where one is a trunk those of
+// the pods behind it.
 func (o *observation) readInterfaces(ctx context.Context) (err error) {
 	o.interfaces, err = o.describeInterfaces(ctx, filter("attachment.instance-id", o.target.Instance))
 	if err != nil {
 		return fmt.Errorf("describing the network interfaces: %w", err)
 	}
+	var trunks []string
+	for _, i := range o.interfaces {
+		if i.InterfaceType == types.NetworkInterfaceTypeTrunk {
+			trunks = append(trunks, aws.ToString(i.NetworkInterfaceId))
+		}
+	}
+	if len(trunks) == 0 {
+		return nil
+	}
+	branches, err := o.describeInterfaces(ctx, filter("tag:"+trunkTag, trunks...), filter("interface-type", "branch"))
+	if err != nil {
+		return fmt.Errorf("describing the pods' network interfaces: %w", err)
+	}
+	o.interfaces = append(o.interfaces, branches...)
 	return nil
 }
 
-func (c *Client) describeInterfaces(ctx context.Context, f types.Filter) ([]types.NetworkInterface, error) {
+// trunkTag names the trunk interface of a pod's branch interface. A branch is
+// attached to nothing that EC2 shows, and has groups of its own: the node's groups
+// don't hold for it. Anybody who may tag interfaces can set the tag, but not make an
+// ordinary interface a branch.
+// https://docs.aws.amazon.com/eks/latest/userguide/security-groups-for-pods.html
+// https://github.com/aws/amazon-vpc-resource-controller-k8s
+const trunkTag = "vpcresources.k8s.aws/trunk-eni-id"
+
+func (c *Client) describeInterfaces(ctx context.Context, filters ...types.Filter) ([]types.NetworkInterface, error) {
 	var all []types.NetworkInterface
-	pages := ec2.NewDescribeNetworkInterfacesPaginator(c.ec2, &ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{f}})
+	pages := ec2.NewDescribeNetworkInterfacesPaginator(c.ec2, &ec2.DescribeNetworkInterfacesInput{Filters: filters})
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
@@ -136,19 +161,40 @@ func (o *observation) readSubnets(ctx context.Context, ids []string) error {
 	return nil
 }
 
-func (o *observation) readACLs(ctx context.Context, subnets []string) error {
-	o.acls = nil
-	pages := ec2.NewDescribeNetworkAclsPaginator(o.ec2, &ec2.DescribeNetworkAclsInput{
-		Filters: []types.Filter{filter("association.subnet-id", subnets...)},
-	})
+func (o *observation) readVPCs(ctx context.Context, ids []string) (err error) {
+	o.vpcs, err = o.describeVPCs(ctx, filter("vpc-id", ids...))
+	return err
+}
+
+func (c *Client) describeVPCs(ctx context.Context, filters ...types.Filter) ([]types.Vpc, error) {
+	var all []types.Vpc
+	pages := ec2.NewDescribeVpcsPaginator(c.ec2, &ec2.DescribeVpcsInput{Filters: filters})
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
-			return fmt.Errorf("describing the network ACLs: %w", err)
+			return nil, fmt.Errorf("describing the VPCs: %w", err)
 		}
-		o.acls = append(o.acls, out.NetworkAcls...)
+		all = append(all, out.Vpcs...)
 	}
-	return nil
+	return all, nil
+}
+
+func (o *observation) readACLs(ctx context.Context, subnets []string) (err error) {
+	o.acls, err = o.describeACLs(ctx, filter("association.subnet-id", subnets...))
+	return err
+}
+
+func (c *Client) describeACLs(ctx context.Context, filters ...types.Filter) ([]types.NetworkAcl, error) {
+	var all []types.NetworkAcl
+	pages := ec2.NewDescribeNetworkAclsPaginator(c.ec2, &ec2.DescribeNetworkAclsInput{Filters: filters})
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("describing the network ACLs: %w", err)
+		}
+		all = append(all, out.NetworkAcls...)
+	}
+	return all, nil
 }
 
 // readGroups finds the quarantine groups of all VPCs by their tag: there is one a
@@ -211,20 +257,39 @@ func (o *observation) subnetIDs() []string {
 	return slices.Compact(ids)
 }
 
-// have reports whether the subnets read so far include all of these.
-func (o *observation) have(ids []string) bool {
-	for _, id := range ids {
-		if !slices.ContainsFunc(o.subnets, func(s types.Subnet) bool { return aws.ToString(s.SubnetId) == id }) {
-			return false
-		}
+// missingSubnets are all subnets of the interfaces, unless they have been read.
+func (o *observation) missingSubnets() []string {
+	var read []string
+	for _, s := range o.subnets {
+		read = append(read, aws.ToString(s.SubnetId))
 	}
-	return true
+	return unlessRead(o.subnetIDs(), read)
+}
+
+// missingVPCs are all VPCs of the interfaces, unless they have been read.
+func (o *observation) missingVPCs() []string {
+	var ids, read []string
+	for _, i := range o.interfaces {
+		ids = append(ids, aws.ToString(i.VpcId))
+	}
+	for _, v := range o.vpcs {
+		read = append(read, aws.ToString(v.VpcId))
+	}
+	slices.Sort(ids)
+	return unlessRead(slices.Compact(ids), read)
+}
+
+func unlessRead(ids, read []string) []string {
+	if slices.ContainsFunc(ids, func(id string) bool { return !slices.Contains(read, id) }) {
+		return ids
+	}
+	return nil
 }
 
 // network joins what was read.
 func (o *observation) network() (containment.Network, error) {
 	n := containment.Network{
-		Instance: o.instance, Subnets: map[string]containment.Subnet{}, ACLs: map[string]containment.ACL{},
+		Instance: o.instance, Ranges: map[string][]netip.Prefix{}, Subnets: map[string]containment.Subnet{}, ACLs: map[string]containment.ACL{},
 		Owners: map[netip.Addr]containment.Owner{}, Quarantine: o.groups,
 	}
 	for _, i := range o.interfaces {
@@ -237,9 +302,16 @@ func (o *observation) network() (containment.Network, error) {
 			n.Subnets[id] = fromSDKSubnet(s)
 		}
 	}
+	vpcs := n.VPCs()
+	for _, v := range o.vpcs {
+		if id := aws.ToString(v.VpcId); slices.Contains(vpcs, id) {
+			n.Ranges[id] = fromSDKRanges(v)
+		}
+	}
 	for _, a := range o.acls {
 		o.serve(n, a)
 	}
+	o.recorded.add(&n)
 	for _, id := range wanted {
 		if n.Subnets[id].ACL == "" {
 			return n, fmt.Errorf("describing the network ACLs: none is associated with %s", id)
@@ -271,8 +343,8 @@ func (o *observation) own(n containment.Network) {
 	for _, list := range o.owners {
 		for _, i := range list {
 			owner := fromSDKOwner(i)
-			if owner.Instance == n.Instance.ID {
-				continue
+			if n.Contains(owner.Interface) { // a pod's interface shows no instance
+				owner.Instance = n.Instance.ID
 			}
 			near := slices.Contains(vpcs, aws.ToString(i.VpcId))
 			for _, a := range addresses(i, true) {
