@@ -249,7 +249,7 @@ func describe(a *containment.Answer, err error) string {
 		b.WriteByte('\n')
 		for _, s := range i.Steps {
 			fmt.Fprintf(&b, "  %s %s", s.State, s.ID)
-			if s.Kind == containment.KindQuarantine {
+			if s.Kind != containment.KindDenial {
 				fmt.Fprintf(&b, ": %s -> %s", strings.Join(s.Before, " "), strings.Join(s.After, " "))
 			} else {
 				fmt.Fprintf(&b, " at %d", s.Number)

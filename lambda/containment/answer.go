@@ -51,6 +51,7 @@ type ExposureAnswer struct {
 const (
 	KindQuarantine = "quarantine"
 	KindDenial     = "denial"
+	KindTracking   = "tracking"
 )
 
 // precedence orders the verdicts of several incidents: what was done comes before
@@ -99,6 +100,8 @@ func (s StepState) answer() StepAnswer {
 		if step.Group != "" {
 			a.After = []string{step.Group}
 		}
+	case Tracking:
+		a.Kind, a.Resource, a.Before, a.After = KindTracking, step.Interface, step.Before.Texts(), step.After.Texts()
 	case Denial:
 		a.Kind, a.Resource, a.Direction, a.Number, a.Prefix = KindDenial, step.ACL, step.Direction, step.Number, step.Prefix.String()
 	}

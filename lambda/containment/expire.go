@@ -178,7 +178,7 @@ func NewExpiry(rec Record, seen Network, slots []Slot, terms Terms, ttl time.Dur
 			d, ok := s.Step.(Denial)
 			return ok && d.Slot() == slot.SlotKey
 		})
-		aged := i >= 0 && rec.Steps[i].State == Applied && quiet && old(slot, terms.Now, max(ttl, seen.tracking()))
+		aged := i >= 0 && rec.Steps[i].State == Applied && quiet && old(slot, terms.Now, max(ttl, p.tracking()))
 		if p.expire(slot, aged && ttl > 0) {
 			rec.Steps[i].State, rec.Steps[i].Note = Removed, fmt.Sprintf("expired: in effect since %s, and no interface lets anything through", clock(slot.Since))
 		}

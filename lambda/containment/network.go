@@ -74,8 +74,9 @@ type Interface struct {
 	ManagedBy string   // the service that alone may change it; empty for an ordinary interface
 
 	// TrackingTimeout is how long EC2 keeps an idle established TCP flow of
-	// this interface.
+	// this interface, set or not.
 	TrackingTimeout time.Duration
+	Timeouts        Timeouts // as far as they are set
 }
 
 // DefaultTracking is how long EC2 tracks an idle established TCP flow of an

@@ -36,6 +36,7 @@ type Plan struct {
 func NewPlan(in Incident, seen Network, known Known, rules Rules) Plan {
 	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, known)}
 	p.quarantine()
+	p.shorten()
 	p.deny()
 	p.exposeOmitted(in)
 	p.keepOthers()
@@ -186,6 +187,8 @@ func (p *planner) keepOthers() {
 			}
 		case Denial:
 			p.keepDenial(step, s)
+		case Tracking:
+			p.add(step, s.State, s.Note)
 		}
 	}
 }
@@ -280,9 +283,14 @@ func wait(d time.Duration) string {
 }
 
 func (p *planner) status() Status {
-	pending := slices.ContainsFunc(p.record.Steps, func(s StepState) bool { return s.State == Pending })
-	partial := slices.ContainsFunc(p.record.Exposure, func(e Exposure) bool { return e.Kind.partial() }) ||
-		slices.ContainsFunc(p.record.Steps, func(s StepState) bool { return s.State == Failed })
+	in := func(state State) bool {
+		return slices.ContainsFunc(p.record.Steps, func(s StepState) bool {
+			_, beside := s.Step.(Tracking) // the containment is complete without
+			return s.State == state && !beside
+		})
+	}
+	pending := in(Pending)
+	partial := slices.ContainsFunc(p.record.Exposure, func(e Exposure) bool { return e.Kind.partial() }) || in(Failed)
 	switch {
 	case pending:
 		return Containing

@@ -17,7 +17,8 @@ type Restorer interface {
 
 	// Revert undoes all steps side by side, and returns an error for each that EC2
 	// did not take, in the steps' order. A Quarantine is undone by setting the
-	// groups in Before, a Denial by removing its entry.
+	// groups in Before, a Denial by removing its entry, a Tracking by setting the
+	// timeouts in Before.
 	Revert(ctx context.Context, steps []Step) []error
 
 	// Untag removes tags, by resource. It removes as many as it can and joins the errors.
@@ -214,6 +215,8 @@ func (r Record) target() Target {
 	t := Target{Instance: r.Instance}
 	for _, s := range r.Steps {
 		switch step := s.Step.(type) {
+		case Tracking:
+			t.Interfaces = append(t.Interfaces, step.Interface)
 		case Quarantine:
 			t.Interfaces = append(t.Interfaces, step.Interface)
 			t.Groups = append(t.Groups, step.Before...)

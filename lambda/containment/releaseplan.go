@@ -73,6 +73,8 @@ func (p *releaser) undo(s StepState, slots []Slot) {
 	switch step := s.Step.(type) {
 	case Quarantine:
 		p.restore(s, step)
+	case Tracking:
+		p.lengthen(s, step)
 	case Denial:
 		i := slices.IndexFunc(slots, func(o Slot) bool { return o.SlotKey == step.Slot() && o.heldBy(p.was.Holder()) })
 		if i < 0 {
@@ -167,7 +169,7 @@ func (p *releaser) remove(s StepState, slot Slot) {
 	acl, known := p.seen.acl(slot.ACL)
 	entry, there := acl.at(slot.Direction, slot.Number)
 	ours := there && entry == slot.entry()
-	until := slot.Since.Add(p.seen.tracking())
+	until := slot.Since.Add(p.tracking())
 	if s.State == Lingering && !s.Until.IsZero() {
 		until = s.Until
 	}

@@ -378,7 +378,10 @@ func (c *run) apply(ctx context.Context) {
 		switch {
 		case err == nil:
 			c.acked[attempt(todo[i])] = 1
-			c.contained, c.applied = c.Now(), append(c.applied, id)
+			c.applied = append(c.applied, id)
+			if _, beside := todo[i].(Tracking); !beside {
+				c.contained = c.Now()
+			}
 			c.Log.InfoContext(ctx, "step applied", "instance", c.in.Instance, "step", id)
 		case refused:
 			c.refused[id] = refusal

@@ -114,7 +114,10 @@ func (r releaseReport) print(b *strings.Builder) {
 // undone is what a release has made of a step.
 func undone(s containment.StepAnswer) string {
 	what := fmt.Sprintf("%s %s: groups %s", s.State, s.Resource, strings.Join(s.Before, " "))
-	if s.Kind == containment.KindDenial {
+	switch s.Kind {
+	case containment.KindTracking:
+		what = fmt.Sprintf("%s the tracking timeouts of %s", s.State, s.Resource)
+	case containment.KindDenial:
 		what = fmt.Sprintf("%s the denial of %s in %s, %s rule %d", s.State, s.Prefix, s.Resource, s.Direction, s.Number)
 	}
 	if s.Until != "" {

@@ -235,8 +235,11 @@ func (r *report) verdict() string {
 }
 
 func planned(s containment.StepAnswer) string {
-	if s.Kind == containment.KindQuarantine {
+	switch s.Kind {
+	case containment.KindQuarantine:
 		return fmt.Sprintf("quarantine %s: %s -> %s", s.Resource, strings.Join(s.Before, " "), orNone(s.After))
+	case containment.KindTracking:
+		return fmt.Sprintf("track idle connections of %s for less time: %s", s.Resource, strings.Join(s.After, " "))
 	}
 	return fmt.Sprintf("deny %s in %s, %s rule %d", s.Prefix, s.Resource, s.Direction, s.Number)
 }

@@ -45,6 +45,8 @@ func (r *Reverter) revert(ctx context.Context, s containment.Step) error {
 		return r.restore(ctx, s)
 	case containment.Denial:
 		return r.removeEntry(ctx, s)
+	case containment.Tracking:
+		return r.track(ctx, s.Interface, s.Before)
 	default:
 		return fmt.Errorf("no such kind of step: %T", s)
 	}
