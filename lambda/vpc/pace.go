@@ -66,6 +66,9 @@ func (r *retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
 func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error) {
 	p := r.pace(awsmiddleware.GetOperationName(ctx))
 	if wait := p.turn(time.Now()); wait > 0 {
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
+			return nil, errNoTurn
+		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -77,6 +80,8 @@ func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error
 		return nil
 	}, nil
 }
+
+var errNoTurn = fmt.Errorf("EC2 throttles, and there is no time left to wait: %w", context.DeadlineExceeded)
 
 func (r *retryer) pace(operation string) *pace {
 	r.mu.Lock()
@@ -105,7 +110,7 @@ type pace struct {
 
 const (
 	leastGap = 100 * time.Millisecond
-	mostGap  = 4 * time.Second
+	mostGap  = 2 * time.Second
 	forget   = 15 * time.Second // without a throttled call, by when any bucket has refilled somewhat
 )
 
