@@ -27,6 +27,7 @@ type call struct {
 	op       string
 	mutating bool
 	ledger   bool
+	params   string
 }
 
 // A gate decides about every call of a process: it may wait, and its answer says
@@ -67,7 +68,7 @@ func (p *process) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	op := form.Get("Action")
-	f := p.gate(r.Context(), call{op: op, mutating: !strings.HasPrefix(op, "Describe")})
+	f := p.gate(r.Context(), call{op: op, mutating: !strings.HasPrefix(op, "Describe"), params: form.Encode()})
 	if f == neverMade {
 		return nil, errNeverMade
 	}
@@ -97,37 +98,37 @@ func through[T any](ctx context.Context, p *process, c call, do func() (T, error
 }
 
 func (p *process) Load(ctx context.Context, instance string, vpcs []string) (containment.Known, error) {
-	return through(ctx, p, call{"Load", false, true}, func() (containment.Known, error) {
+	return through(ctx, p, call{op: "Load", mutating: false, ledger: true}, func() (containment.Known, error) {
 		return p.book.Load(context.WithoutCancel(ctx), instance, vpcs)
 	})
 }
 
 func (p *process) Commit(ctx context.Context, c containment.Change) error {
-	_, err := through(ctx, p, call{"Commit", true, true}, func() (struct{}, error) {
+	_, err := through(ctx, p, call{op: "Commit", mutating: true, ledger: true}, func() (struct{}, error) {
 		return struct{}{}, p.book.Commit(context.WithoutCancel(ctx), c)
 	})
 	return err
 }
 
 func (p *process) Note(ctx context.Context, e containment.Event) error {
-	_, err := through(ctx, p, call{"Note", true, true}, func() (struct{}, error) {
+	_, err := through(ctx, p, call{op: "Note", mutating: true, ledger: true}, func() (struct{}, error) {
 		return struct{}{}, p.book.Note(context.WithoutCancel(ctx), e)
 	})
 	return err
 }
 
 func (p *process) Open(ctx context.Context) ([]string, error) {
-	return through(ctx, p, call{"Open", false, true}, func() ([]string, error) { return p.book.Open(context.WithoutCancel(ctx)) })
+	return through(ctx, p, call{op: "Open", mutating: false, ledger: true}, func() ([]string, error) { return p.book.Open(context.WithoutCancel(ctx)) })
 }
 
 func (p *process) Slots(ctx context.Context, vpcs []string) ([]containment.Slot, error) {
-	return through(ctx, p, call{"Slots", false, true}, func() ([]containment.Slot, error) {
+	return through(ctx, p, call{op: "Slots", mutating: false, ledger: true}, func() ([]containment.Slot, error) {
 		return p.book.Slots(context.WithoutCancel(ctx), vpcs)
 	})
 }
 
 func (p *process) Containment(ctx context.Context, instance string, generation int) (*containment.Record, error) {
-	return through(ctx, p, call{"Containment", false, true}, func() (*containment.Record, error) {
+	return through(ctx, p, call{op: "Containment", mutating: false, ledger: true}, func() (*containment.Record, error) {
 		return p.book.Containment(context.WithoutCancel(ctx), instance, generation)
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"time"
@@ -461,14 +460,15 @@ func (c *run) pause(ctx context.Context) error {
 	return backOff(ctx, c.rounds)
 }
 
-// backOff waits before a round, longer each time, at random.
+// backOff waits before a round, longer each time, and nobody for quite as long as
+// the next: what spreads them is the clock's last digits.
 func backOff(ctx context.Context, round int) error {
 	const least, most = 20 * time.Millisecond, 2 * time.Second
 	d := min(least<<min(round, 10), most)
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(d/2 + rand.N(d)): //nolint:gosec // spreads load, guards nothing
+	case <-time.After(d/2 + time.Duration(time.Now().UnixNano()*7919%int64(d))):
 		return nil
 	}
 }

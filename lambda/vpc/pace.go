@@ -58,7 +58,7 @@ func (r *retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
 		return 0, fmt.Errorf("giving up after %d attempts: %w", attempt, err)
 	default:
 		d := min(first<<min(attempt, 10), most)
-		return d/2 + rand.N(d/2), nil //nolint:gosec // spreads load, guards nothing
+		return d/2 + time.Duration(time.Now().UnixNano()*7919%int64(d/2)), nil // the clock spreads them
 	}
 }
 
