@@ -142,14 +142,23 @@ func (d *denier) targets(peers []netip.Addr) []target {
 		open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
 			return a.Is6() != v6 || d.shuts(In, a) || d.shuts(Out, a)
 		})
-		places := d.room(In, v6) + d.room(Out, v6)
-		all = append(all, cover(open, places, d.mayCover)...)
+		all = append(all, cover(open, d.places(In, v6, open)+d.places(Out, v6, open), d.mayCover)...)
 	}
 	for i := range all {
 		all[i].rank = slices.Index(peers, all[i].peers[0])
 	}
 	byRank(all)
 	return all
+}
+
+// places is how many more denials a direction takes that come before an entry which
+// lets one of the peers through.
+func (d *denier) places(dir Direction, v6 bool, peers []netip.Addr) int {
+	below := 0
+	for _, peer := range peers {
+		below = max(below, d.view.decide(dir, host(peer)).entry.Number)
+	}
+	return len(d.view.freeNumbers(dir, below, d.room(dir, v6)))
 }
 
 func (d *denier) room(dir Direction, v6 bool) int { return d.view.room(dir, v6, d.rules.ACLQuota) }
