@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -10,7 +11,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
+
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
@@ -295,6 +299,52 @@ func TestSeveralHundredPeers(t *testing.T) {
 		if _, err := h.Contain(lambdaContext(t.Context(), world), crowd(t, peers)); err != nil || len(server.Mutations()) != 0 {
 			t.Errorf("/%s: the second time %d changes, %v", cover, len(server.Mutations()), err)
 		}
+	}
+}
+
+// Of the instances of an attack sequence, one whose change EC2 keeps failing leaves
+// the event to be tried again; the others are contained all the same.
+func TestSequenceIsPartlyContained(t *testing.T) {
+	t.Parallel()
+	a, err := txtar.ParseFile("testdata/scenarios/attack-sequence.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	world, err := simvpc.ParseWorld(section(a, "world"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := simvpc.Start(t, world, simvpc.Options{})
+	server.Before(func(c simvpc.Call) simvpc.Fault {
+		if c.Params.Get("NetworkInterfaceId") == "eni-2" {
+			return simvpc.Fault{Kind: simvpc.Internal}
+		}
+		return simvpc.Fault{}
+	})
+	h := newTestHandler(t, server, map[string]string{})
+	ctx, cancel := context.WithTimeout(lambdaContext(t.Context(), world), 3*time.Second)
+	defer cancel()
+	_, err = h.Contain(ctx, json.RawMessage(section(a, "finding.json")))
+	partial, ok := err.(*containment.PartialError) //nolint:errorlint // Lambda reports the type of the error itself
+	if !ok || !slices.Contains(partial.Missing, "quarantine/eni-2") {
+		t.Fatalf("got %T: %v", err, err)
+	}
+	after := server.World()
+	if g := after.Interface("eni-1").Groups; !slices.Equal(g, []string{"sg-q"}) {
+		t.Errorf("the other instance's interface has %v", g)
+	}
+	for _, peer := range []string{"198.51.100.7", "203.0.113.9"} {
+		if n := strings.Count(after.String(), "deny  all "+peer+"/32"); n != 2 {
+			t.Errorf("%d denials of %s, want 2", n, peer)
+		}
+	}
+	server.Heal()
+	answer, err := h.Contain(lambdaContext(t.Context(), world), json.RawMessage(section(a, "finding.json")))
+	if err != nil || len(answer.Incidents) != 4 {
+		t.Fatalf("after the retry: %+v, %v", answer, err)
+	}
+	if g := server.World().Interface("eni-2").Groups; !slices.Equal(g, []string{"sg-q"}) {
+		t.Errorf("after the retry eni-2 has %v", g)
 	}
 }
 
