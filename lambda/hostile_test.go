@@ -235,7 +235,7 @@ interface eni-1 i-0aaaaaaaaaaaaaaa1 subnet-1 10.0.1.10 groups sg-web
 // crowdFlow is an established connection of the instance with one of the crowd.
 func crowdFlow(n int) simvpc.Flow {
 	return simvpc.Flow{
-		Protocol: simvpc.TCP, From: netip.AddrPortFrom(netip.MustParseAddr("10.0.1.10"), uint16(40000+n)), //nolint:gosec // few
+		Protocol: simvpc.TCP, From: netip.AddrPortFrom(netip.MustParseAddr("10.0.1.10"), uint16(40000+n)),
 		To: netip.AddrPortFrom(crowdAddr(n), 443),
 	}
 }

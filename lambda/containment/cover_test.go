@@ -29,7 +29,7 @@ func drawPeers(t *rapid.T) []guardduty.Peer {
 	for _, a := range addrs {
 		peers = append(peers, guardduty.Peer{
 			Addr: a, Severity: float64(rapid.IntRange(7, 9).Draw(t, "severity")),
-			Direction: guardduty.Direction(rapid.IntRange(0, 2).Draw(t, "direction")), //nolint:gosec // 0 to 2
+			Direction: guardduty.Direction(rapid.IntRange(0, 2).Draw(t, "direction")),
 		})
 	}
 	return peers

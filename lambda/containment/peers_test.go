@@ -124,7 +124,7 @@ func TestIncidentsAreBounded(t *testing.T) {
 		f.Instances[0].OmittedPeers = 7
 		for n := range maxPeers + 3 {
 			f.Instances[0].Peers = append(f.Instances[0].Peers, guardduty.Peer{
-				Addr: netip.AddrFrom4([4]byte{45, 148, byte(n / 250), byte(n % 250)}), Severity: float64(n) / 100, //nolint:gosec // few
+				Addr: netip.AddrFrom4([4]byte{45, 148, byte(n / 250), byte(n % 250)}), Severity: float64(n) / 100,
 			})
 		}
 		for n := range maxUnreadable + 2 {
