@@ -1,13 +1,14 @@
 # Everything that CI runs, by name. Go alone suffices for test and drill.
 GOLANGCI_VERSION := v2.15.0
 TOOLS := $(CURDIR)/.tools
+BINARY := bootstrap
 
 .PHONY: build test race lint fuzz drill bench emulators integration ci
 
 build: bootstrap ## the Lambda binary for this machine
 
 bootstrap: FORCE
-	CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags "-s -w" -o bootstrap ./lambda
+	CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags "-s -w" -o $(BINARY) ./lambda
 
 test:
 	go test ./...
@@ -31,8 +32,8 @@ fuzz:
 drill:
 	go run ./lambda/tourniquet drill
 
-bench:
-	go test ./lambda/... -run '^$$' -bench . -benchmem
+bench: emulators
+	go test -tags integration -p 1 ./lambda/... -run '^$$' -bench . -benchmem
 
 emulators: ## MiniStack and moto, in a Python virtual environment
 	.ci/emulators

@@ -1,24 +1,25 @@
 package main
 
 import (
-	"net/http"
+	"context"
 	"sync/atomic"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go/middleware"
 )
 
-// A countingClient counts the requests that go to AWS, retries included. Lambda
-// gives a process one invocation at a time, so that a difference of counts is what
-// an invocation cost.
-type countingClient struct {
-	next aws.HTTPClient
-	n    atomic.Int64
-}
+// A counter counts the requests that go to AWS, retries included. Lambda gives a
+// process one invocation at a time, so that a difference of counts is what an
+// invocation cost.
+type counter struct{ n atomic.Int64 }
 
-// Do sends a request.
-func (c *countingClient) Do(r *http.Request) (*http.Response, error) {
-	c.n.Add(1)
-	return c.next.Do(r)
-}
+func (c *counter) count() int64 { return c.n.Load() }
 
-func (c *countingClient) count() int64 { return c.n.Load() }
+// add puts the counter behind the SDK's retries. It is no HTTP client of our own,
+// since the SDK has to be able to set its client up, with AWS_CA_BUNDLE for one.
+func (c *counter) add(stack *middleware.Stack) error {
+	return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("TourniquetCountCalls",
+		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+			c.n.Add(1)
+			return next.HandleFinalize(ctx, in)
+		}), middleware.After)
+}

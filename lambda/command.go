@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"time"
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 )
 
-// A command is what a person, or a schedule, asks of the function.
+// A command is what a person, or a schedule, asks of the function that contains.
 type command struct {
 	Command    string   `json:"command"`
 	InstanceID string   `json:"instanceId"`
@@ -28,44 +29,64 @@ var instanceID = regexp.MustCompile(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`)
 // maxReason bounds, in runes, the reason that is recorded.
 const maxReason = 512
 
-// parseCommand reads a command, and reports whether the event is one: an object
-// with the key "command". Its errors name the field.
-func parseCommand(raw []byte) (cmd command, ok bool, err error) {
+// isCommand reports whether an event is a command: an object with the key
+// "command". What is no object is none; the findings' parser says what is wrong
+// with it.
+func isCommand(raw []byte) bool {
 	var shape struct{ Command json.RawMessage }
-	_ = json.Unmarshal(raw, &shape) // what is no object is no command; the findings' parser says what is wrong with it
-	if shape.Command == nil {
-		return cmd, false, nil
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&cmd); err != nil {
-		return cmd, true, commandError(err)
-	}
-	return cmd, true, cmd.check()
+	_ = json.Unmarshal(raw, &shape)
+	return shape.Command != nil
 }
 
-func commandError(err error) error {
+// parseCommand reads a command for the function that contains. Its errors name the
+// field.
+func parseCommand(raw []byte) (cmd command, err error) {
+	if err := decodeCommand(raw, &cmd, "command, instanceId, peers, reason, dryRun"); err != nil {
+		return cmd, err
+	}
+	return cmd, cmd.check()
+}
+
+func decodeCommand(raw []byte, into any, fields string) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(into)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return &guardduty.EventError{Field: wrong.Field, Err: fmt.Errorf("got a JSON %s, want a %s", wrong.Value, wrong.Type)}
 	}
-	return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
-		"%w; want the fields command, instanceId, peers, reason, dryRun", err)}
+	if err != nil {
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("%w; want the fields %s", err, fields)}
+	}
+	return nil
 }
 
 func (c command) check() error {
 	switch {
-	case c.Command == "reconcile":
-		return &guardduty.EventError{Field: "command", Err: errors.New("this version can't reconcile yet")}
+	case c.Command == reconcile && (c.InstanceID != "" || len(c.Peers) > 0 || c.DryRun):
+		return &guardduty.EventError{Field: "command", Err: errors.New("reconcile is for all instances, and takes no other field than reason")}
+	case c.Command == reconcile:
+		return nil
 	case c.Command == "release" || c.Command == "expire":
-		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("%q is not for the function that contains", c.Command)}
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
+			"%q is not for the function that contains; invoke the one that releases", c.Command)}
 	case c.Command != "contain":
-		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("%q is no command; want contain", guardduty.Clean(c.Command, 64))}
-	case !instanceID.MatchString(c.InstanceID):
-		return &guardduty.EventError{Field: "instanceId", Err: fmt.Errorf(
-			"%q is no instance id; want one such as i-0123456789abcdef0", guardduty.Clean(c.InstanceID, 64))}
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("%q is no command; want contain or reconcile", guardduty.Clean(c.Command, 64))}
+	}
+	if err := checkInstance(c.InstanceID); err != nil {
+		return err
 	}
 	_, err := c.peers()
 	return err
+}
+
+const reconcile = "reconcile"
+
+func checkInstance(id string) error {
+	if instanceID.MatchString(id) {
+		return nil
+	}
+	return &guardduty.EventError{Field: "instanceId", Err: fmt.Errorf(
+		"%q is no instance id; want one such as i-0123456789abcdef0", guardduty.Clean(id, 64))}
 }
 
 // peers are the addresses to deny. A prefix is refused: a person who means a whole
@@ -84,7 +105,7 @@ func (c command) peers() ([]guardduty.Peer, error) {
 }
 
 // incident is what the command asks to contain.
-func (c command) incident(request string) (containment.Incident, error) {
+func (c command) incident(request string, now time.Time) (containment.Incident, error) {
 	peers, err := c.peers()
 	if err != nil {
 		return containment.Incident{}, err
@@ -94,6 +115,6 @@ func (c command) incident(request string) (containment.Incident, error) {
 		reason += ": " + guardduty.Clean(c.Reason, maxReason)
 	}
 	return containment.Incident{
-		Instance: c.InstanceID, Peers: peers, ByPerson: true, Reason: reason, Request: request,
+		Instance: c.InstanceID, Peers: peers, ByPerson: true, Asked: now, Reason: reason, Request: request,
 	}, nil
 }

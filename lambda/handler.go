@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"golang.org/x/sync/errgroup"
@@ -20,57 +17,64 @@ import (
 // Handler answers the events of the contain function.
 type Handler struct {
 	Responder *containment.Responder
+	Fleet     containment.Fleet
+	Book      containment.Book
 	Mode      config.OperatingMode
-	Notifier  *Notifier    // nil: nobody is notified
-	Calls     func() int64 // how many AWS requests have been made so far
-	Log       *slog.Logger
+	Front
 }
 
-const (
-	// reportTime is kept back from Lambda's deadline, to log and return what is missing.
-	reportTime = time.Second
-
-	// maxIncidents bounds the instances of one event that are contained at once.
-	maxIncidents = 8
-)
+// maxIncidents bounds the instances of one event that are contained at once.
+const maxIncidents = 8
 
 // Contain handles one event: findings in any accepted form, or a command. Its
 // error is a *guardduty.EventError when the event is malformed, and a
 // *containment.PartialError when steps are missing that a retry may apply.
 func (h *Handler) Contain(ctx context.Context, raw json.RawMessage) (*containment.Answer, error) {
-	start, calls := time.Now(), h.Calls()
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reportTime))
-		defer cancel()
-	}
-	outcomes, err := h.handle(ctx, raw)
-	answer := containment.NewAnswer(outcomes)
-	answer.Calls = h.Calls() - calls
-	answer.ContainedMillis = containedMillis(outcomes, start)
-	h.notify(ctx, outcomes, &answer)
-	h.report(ctx, answer, err)
-	if err != nil {
-		return nil, err
-	}
-	return &answer, nil
+	return h.answer(ctx, func(ctx context.Context) (work, error) {
+		if isCommand(raw) {
+			return h.command(ctx, raw)
+		}
+		findings, malformed := guardduty.ParseEvent(raw)
+		outcomes, err := h.findings(ctx, findings)
+		return work{outcomes: outcomes}, oneError(err, malformed)
+	})
 }
 
-func (h *Handler) handle(ctx context.Context, raw json.RawMessage) ([]containment.Outcome, error) {
-	cmd, ok, err := parseCommand(raw)
-	switch {
-	case err != nil:
-		return nil, err
-	case ok:
-		in, err := cmd.incident(requestID(ctx))
-		if err != nil {
-			return nil, err
-		}
-		return h.containAll(ctx, []containment.Incident{in}, cmd.DryRun)
+func (h *Handler) command(ctx context.Context, raw json.RawMessage) (work, error) {
+	cmd, err := parseCommand(raw)
+	if err != nil {
+		return work{}, err
 	}
-	findings, malformed := guardduty.ParseEvent(raw)
-	outcomes, err := h.findings(ctx, findings)
-	return outcomes, oneError(err, malformed)
+	if cmd.Command == reconcile {
+		return h.reconcile(ctx)
+	}
+	in, err := cmd.incident(requestID(ctx), h.Responder.Now())
+	if err != nil {
+		return work{}, err
+	}
+	outcomes, err := h.containAll(ctx, []containment.Incident{in}, cmd.DryRun)
+	return work{outcomes: outcomes}, err
+}
+
+// reconcile compares all open containments with the world. In observe mode nothing
+// is changed, so there is nothing to keep up.
+func (h *Handler) reconcile(ctx context.Context) (work, error) {
+	if h.Mode == config.Observe {
+		return work{overall: containment.Decision{Verdict: containment.ObservedOnly, Reason: "in observe mode nothing is reconciled"}}, nil
+	}
+	r := &containment.Reconciler{Responder: h.Responder, Fleet: h.Fleet, Book: h.Book}
+	outcomes, err := r.Reconcile(ctx, requestID(ctx))
+	changed := 0
+	for _, o := range outcomes {
+		if len(o.Applied) > 0 || o.Record.Status == containment.Closed {
+			changed++
+		}
+	}
+	w := work{outcomes: outcomes, overall: containment.Decision{
+		Verdict: containment.Reconcile, Reason: fmt.Sprintf("containments compared with the world: %d, brought up to date: %d", len(outcomes), changed),
+	}}
+	h.Log.InfoContext(ctx, "account reconciled", "open", len(outcomes), "changed", changed)
+	return w, unfinished("reconciling", err)
 }
 
 // findings decides on each finding, and contains what is to be contained.
@@ -162,72 +166,4 @@ func (h *Handler) containAll(ctx context.Context, incidents []containment.Incide
 	}
 	_ = g.Wait()
 	return outcomes, oneError(errs...)
-}
-
-// oneError makes of several errors the one to return: Lambda reports the type of
-// the value itself, so it must be one of ours and not a wrapper. Missing steps
-// come before malformed findings, since a retry can help the former.
-func oneError(errs ...error) error {
-	all := errors.Join(errs...)
-	if all == nil {
-		return nil
-	}
-	if first, ok := errors.AsType[*containment.PartialError](all); ok {
-		if all.Error() == first.Error() {
-			return first
-		}
-		return &containment.PartialError{Instance: first.Instance, Missing: first.Missing, Causes: []error{all}}
-	}
-	if first, ok := errors.AsType[*guardduty.EventError](all); ok {
-		if all.Error() == first.Error() {
-			return first
-		}
-		return &guardduty.EventError{Field: "event", Err: all}
-	}
-	return all
-}
-
-// containedMillis is the time from the event's arrival to the last change made.
-func containedMillis(outcomes []containment.Outcome, start time.Time) int64 {
-	var last time.Time
-	for _, o := range outcomes {
-		if o.Contained.After(last) {
-			last = o.Contained
-		}
-	}
-	if last.IsZero() {
-		return 0
-	}
-	return last.Sub(start).Milliseconds()
-}
-
-func (h *Handler) notify(ctx context.Context, outcomes []containment.Outcome, answer *containment.Answer) {
-	if h.Notifier == nil {
-		return
-	}
-	for i, o := range outcomes {
-		if !worthTelling(o) {
-			continue
-		}
-		if err := h.Notifier.Notify(ctx, o); err != nil {
-			// What is contained stays contained, whether people hear of it or not.
-			err = fmt.Errorf("notifying: %w", err)
-			h.Log.ErrorContext(ctx, "notification failed", "instance", o.Instance, "err", err)
-			answer.Warn(outcomes[i].Instance, err.Error())
-		}
-	}
-}
-
-// report is the one line of an invocation that an operator searches for.
-func (h *Handler) report(ctx context.Context, a containment.Answer, err error) {
-	for _, i := range a.Incidents {
-		h.Log.InfoContext(ctx, "incident handled", "instance", i.Instance, "verdict", i.Verdict, "reason", i.Reason,
-			"status", i.Status, "generation", i.Generation, "steps", len(i.Steps), "exposures", len(i.Exposure), "unrecorded", i.Unrecorded)
-	}
-	attrs := []any{"verdict", a.Verdict, "reason", a.Reason, "incidents", len(a.Incidents), "calls", a.Calls, "containedMillis", a.ContainedMillis}
-	if err != nil {
-		h.Log.ErrorContext(ctx, "invocation failed", append(attrs, "err", err)...)
-		return
-	}
-	h.Log.InfoContext(ctx, "invocation done", attrs...)
 }

@@ -4,27 +4,36 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/smithy-go/middleware"
 
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
-	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/vpc"
 )
 
+// gcPercent lets the heap grow to five times what is in use before garbage is
+// collected. A containment allocates some megabytes and is over, and with a heap as
+// small as this function's the collector would run in the middle of it, on the
+// processor that the calls need.
+const gcPercent = 400
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	log := lambdacontext.NewLogger()
 	handler, err := newHandler(context.Background(), log)
 	if err != nil {
@@ -44,44 +53,70 @@ func newHandler(ctx context.Context, log *slog.Logger) (any, error) {
 		}
 		return h.Contain, nil
 	case "release":
-		return notYet, nil
+		h, err := newReleaser(ctx, log)
+		if err != nil {
+			return nil, err
+		}
+		return h.Release, nil
 	default:
 		return nil, fmt.Errorf("_HANDLER: %q is no handler; want contain or release", name)
 	}
 }
 
-// notYet answers for the release function until releasing is there.
-func notYet(context.Context, json.RawMessage) (*containment.Answer, error) {
-	return nil, &guardduty.EventError{Field: "command", Err: errors.New("this version can't release yet; nothing was changed")}
-}
-
 // newContainer builds the handler that contains, from the environment.
 func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
-	cfg, err := config.Load()
+	s, err := newSetup(ctx, log)
 	if err != nil {
 		return nil, err
 	}
-	calls := &countingClient{next: vpc.HTTPClient()}
-	aws, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID("tourniquet"), awsconfig.WithHTTPClient(calls))
-	if err != nil {
-		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
-	}
-	h := &Handler{
+	ec2 := vpc.New(s.aws)
+	return &Handler{
 		Responder: &containment.Responder{
-			EC2:        vpc.New(aws),
-			Ledger:     &ledger.Table{Client: dynamodb.NewFromConfig(aws), Name: cfg.Table},
-			Policy:     cfg.Policy(),
-			Rules:      cfg.Rules(),
-			Log:        log,
-			Now:        time.Now,
-			LedgerWait: time.Duration(cfg.LedgerWait),
+			EC2: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
+			Log: log, Now: time.Now, LedgerWait: time.Duration(s.cfg.LedgerWait),
 		},
-		Mode:  cfg.Mode,
-		Calls: calls.count,
-		Log:   log,
+		Fleet: ec2, Book: s.table, Mode: s.cfg.Mode, Front: s.front,
+	}, nil
+}
+
+// newReleaser builds the handler that releases, from the environment.
+func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error) {
+	s, err := newSetup(ctx, log)
+	if err != nil {
+		return nil, err
 	}
+	return &ReleaseHandler{
+		Releaser: &containment.Releaser{
+			EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Log: log, Now: time.Now,
+			DenialTTL: time.Duration(s.cfg.DenialTTL), LedgerWait: time.Duration(s.cfg.LedgerWait),
+		},
+		Front: s.front,
+	}, nil
+}
+
+// A setup is what both functions begin with.
+type setup struct {
+	cfg   config.Config
+	aws   aws.Config
+	table *ledger.Table
+	front Front
+}
+
+func newSetup(ctx context.Context, log *slog.Logger) (setup, error) {
+	cfg, err := config.Load()
+	if err != nil {
+		return setup{}, err
+	}
+	calls := &counter{}
+	sdk, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID("tourniquet"), awsconfig.WithHTTPClient(vpc.HTTPClient()),
+		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{calls.add}))
+	if err != nil {
+		return setup{}, fmt.Errorf("loading the AWS configuration: %w", err)
+	}
+	s := setup{cfg: cfg, aws: sdk, table: &ledger.Table{Client: dynamodb.NewFromConfig(sdk), Name: cfg.Table}}
+	s.front = Front{Calls: calls.count, Log: log}
 	if cfg.TopicARN != "" {
-		h.Notifier = &Notifier{Client: sns.NewFromConfig(aws), Topic: string(cfg.TopicARN)}
+		s.front.Notifier = &Notifier{Client: sns.NewFromConfig(sdk), Topic: string(cfg.TopicARN)}
 	}
-	return h, nil
+	return s, nil
 }

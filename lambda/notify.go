@@ -23,9 +23,9 @@ type Notifier struct {
 // changed, or they have to do something, or they asked whether this works.
 func worthTelling(o containment.Outcome) bool {
 	switch o.Verdict {
-	case containment.Contain:
-		return !o.Contained.IsZero() || o.Unrecorded
-	case containment.Held, containment.Exempt, containment.Sample:
+	case containment.Contain, containment.Reconcile:
+		return len(o.Applied) > 0 || o.Unrecorded || o.Record.Status == containment.Closed
+	case containment.Release, containment.Held, containment.Exempt, containment.Sample:
 		return true
 	default:
 		return false

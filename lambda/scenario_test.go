@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
@@ -38,7 +40,8 @@ var update = flag.Bool("update", false, "rewrite the want sections of the scenar
 //	world          before, as package simvpc reads it
 //	config         settings, NAME=value (optional)
 //	faults         what EC2 does wrong: OPERATION KIND [nth N] [count N] [code C] (optional)
-//	*.json         events, handled one after the other
+//	*.json         events, handled one after the other; release and expire go to the
+//	               function that releases. "120h.json" comes 120 hours after the one before
 //	want/answer    what each event's answer says
 //	want/world     after
 //	want/mutations how often each changing call was made
@@ -89,17 +92,51 @@ func runScenario(t *testing.T, a *txtar.Archive) map[string]string {
 	server := simvpc.Start(t, world, simvpc.Options{})
 	server.Inject(parseFaults(t, section(a, "faults"))...)
 	h := newTestHandler(t, server, settings(section(a, "config")))
+	clock := noon
+	h.Responder.Now = func() time.Time { return clock }
+	r := newTestReleaser(h, server, settings(section(a, "config")))
 	var answers strings.Builder
 	for _, f := range a.Files {
-		if strings.HasSuffix(f.Name, ".json") {
-			answer, err := h.Contain(lambdaContext(t.Context(), world), f.Data)
-			fmt.Fprintf(&answers, "%s: %s", f.Name, describe(answer, err))
+		name, isEvent := strings.CutSuffix(f.Name, ".json")
+		if !isEvent {
+			continue
 		}
+		if d, err := time.ParseDuration(name); err == nil {
+			clock = clock.Add(d)
+		}
+		handle := h.Contain
+		if forRelease(f.Data) {
+			handle = r.Release
+		}
+		answer, err := handle(lambdaContext(t.Context(), world), f.Data)
+		fmt.Fprintf(&answers, "%s: %s", f.Name, describe(answer, err))
 	}
 	return map[string]string{
 		"want/answer":    answers.String(),
 		"want/world":     server.World().String(),
 		"want/mutations": mutations(server),
+	}
+}
+
+// noon is when a scenario begins: after the findings' activity.
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func forRelease(event []byte) bool {
+	var cmd struct{ Command string }
+	_ = json.Unmarshal(event, &cmd)
+	return cmd.Command == release || cmd.Command == expire
+}
+
+// newTestReleaser is the other function's handler, on the same EC2 and ledger.
+func newTestReleaser(h *Handler, server *simvpc.Server, vars map[string]string) *ReleaseHandler {
+	ttl, _ := time.ParseDuration(vars[config.DenialTTL])
+	return &ReleaseHandler{
+		Releaser: &containment.Releaser{
+			EC2:    &vpc.Reverter{Client: vpc.New(awsConfig(server.URL))},
+			Ledger: h.Responder.Ledger, Book: h.Book, Log: h.Log, Now: h.Responder.Now,
+			DenialTTL: ttl, LedgerWait: h.Responder.LedgerWait,
+		},
+		Front: h.Front,
 	}
 }
 
@@ -116,24 +153,26 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
-	calls := &countingClient{next: vpc.HTTPClient()}
+	calls := &counter{}
+	ec2, book := vpc.New(awsConfig(server.URL, calls.add)), &ledger.Memory{}
 	return &Handler{
+		Fleet: ec2, Book: book,
 		Responder: &containment.Responder{
-			EC2:        vpc.New(awsConfig(server.URL, calls)),
-			Ledger:     &ledger.Memory{},
+			EC2:        ec2,
+			Ledger:     book,
 			Policy:     cfg.Policy(),
 			Rules:      cfg.Rules(),
 			Log:        log,
 			Now:        time.Now,
 			LedgerWait: time.Duration(cfg.LedgerWait),
 		},
-		Mode: cfg.Mode, Calls: calls.count, Log: log,
+		Mode: cfg.Mode, Front: Front{Calls: calls.count, Log: log},
 	}
 }
 
-func awsConfig(url string, client aws.HTTPClient) aws.Config {
+func awsConfig(url string, options ...func(*middleware.Stack) error) aws.Config {
 	return aws.Config{
-		Region: "eu-central-1", BaseEndpoint: aws.String(url), HTTPClient: client,
+		Region: "eu-central-1", BaseEndpoint: aws.String(url), HTTPClient: vpc.HTTPClient(), APIOptions: options,
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
 	}
 }
@@ -195,7 +234,7 @@ func parseFaults(t *testing.T, text string) []simvpc.Fault {
 // describe is an answer as a reviewer reads it.
 func describe(a *containment.Answer, err error) string {
 	if err != nil {
-		return fmt.Sprintf("%s: %v\n", reflect.TypeOf(err).Elem().Name(), err)
+		return fmt.Sprintf("%s: %s\n", reflect.TypeOf(err).Elem().Name(), requestIDs.ReplaceAllString(err.Error(), "RequestID: …"))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s)\n", a.Verdict, a.Reason)
@@ -210,10 +249,13 @@ func describe(a *containment.Answer, err error) string {
 		b.WriteByte('\n')
 		for _, s := range i.Steps {
 			fmt.Fprintf(&b, "  %s %s", s.State, s.ID)
-			if s.Kind == containment.KindQuarantine {
+			if s.Kind != containment.KindDenial {
 				fmt.Fprintf(&b, ": %s -> %s", strings.Join(s.Before, " "), strings.Join(s.After, " "))
 			} else {
 				fmt.Fprintf(&b, " at %d", s.Number)
+			}
+			if s.Until != "" {
+				fmt.Fprintf(&b, " until %s", s.Until)
 			}
 			if s.Note != "" {
 				fmt.Fprintf(&b, " (%s)", s.Note)

@@ -5,7 +5,9 @@
 package emulator
 
 import (
+	"bytes"
 	"cmp"
+	"context"
 	_ "embed"
 	"fmt"
 	"net"
@@ -46,6 +48,27 @@ func Moto(tb testing.TB, env ...string) string {
 	tb.Helper()
 	port := freePort(tb)
 	return start(tb, port, "/moto-api/data.json", env, "moto_server", "-H", "127.0.0.1", "-p", port)
+}
+
+// Python runs a script in the virtual environment, where boto3 is, and returns what
+// it prints.
+func Python(tb testing.TB, script string, args ...string) string {
+	tb.Helper()
+	python := filepath.Join(venv(tb), "bin", "python")
+	if _, err := os.Stat(python); err != nil {
+		tb.Fatalf("the emulators are not installed (%v): run make emulators", err)
+	}
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, python, append([]string{script}, args...)...) //nolint:gosec // a script of this repository
+	cmd.Env = environment(tb.TempDir())
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		tb.Fatalf("running %s: %v\n%s%s", script, err, out, errs.String())
+	}
+	return string(out)
 }
 
 // start runs a program of the virtual environment and waits until it answers.

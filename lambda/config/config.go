@@ -33,6 +33,7 @@ const (
 	CoverIPv4    = "TOURNIQUET_COVER_IPV4"
 	CoverIPv6    = "TOURNIQUET_COVER_IPV6"
 	LedgerWait   = "TOURNIQUET_LEDGER_WAIT"
+	DenialTTL    = "TOURNIQUET_DENIAL_TTL"
 	TopicARN     = "TOURNIQUET_TOPIC_ARN"
 )
 
@@ -68,6 +69,9 @@ type Config struct {
 	// LedgerWait is how long one call of the ledger may take before containment
 	// goes on without it.
 	LedgerWait Wait `env:"TOURNIQUET_LEDGER_WAIT" envDefault:"3s"`
+	// DenialTTL is the age at which a denial of a contained instance expires, once
+	// no flow that it is there for can be tracked any more; zero: none expires.
+	DenialTTL Wait `env:"TOURNIQUET_DENIAL_TTL"`
 	// TopicARN is the SNS topic for notifications; empty: none are sent.
 	TopicARN Topic `env:"TOURNIQUET_TOPIC_ARN"`
 }

@@ -106,6 +106,12 @@ func (a ACL) with(e Entry) ACL {
 	return a
 }
 
+// without is the ACL without the entry of a number in a direction.
+func (a ACL) without(dir Direction, number int) ACL {
+	a.Entries = slices.DeleteFunc(slices.Clone(a.Entries), func(e Entry) bool { return e.Direction == dir && e.Number == number })
+	return a
+}
+
 // room is how many more entries a direction takes for an address family. An ACL
 // that holds more entries than the quota has had its quota raised; how far is not
 // to be seen, so that it counts as full.

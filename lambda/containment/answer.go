@@ -36,6 +36,7 @@ type StepAnswer struct {
 	Prefix    string    `json:"prefix,omitempty"`
 	State     State     `json:"state"`
 	Note      string    `json:"note,omitempty"`
+	Until     string    `json:"until,omitempty"` // RFC 3339
 	Before    []string  `json:"before,omitempty"`
 	After     []string  `json:"after,omitempty"`
 }
@@ -50,11 +51,12 @@ type ExposureAnswer struct {
 const (
 	KindQuarantine = "quarantine"
 	KindDenial     = "denial"
+	KindTracking   = "tracking"
 )
 
 // precedence orders the verdicts of several incidents: what was done comes before
 // why something was not done.
-var precedence = []Verdict{Contain, ObservedOnly, Held, Exempt, Sample, NotActionable, OtherAccount}
+var precedence = []Verdict{Contain, Release, Reconcile, Expire, ObservedOnly, Held, Exempt, Sample, NotActionable, OtherAccount}
 
 // NewAnswer joins the outcomes of one event. Its verdict is that of the incident
 // that matters most.
@@ -89,12 +91,17 @@ func (o Outcome) answer() IncidentAnswer {
 
 func (s StepState) answer() StepAnswer {
 	a := StepAnswer{ID: s.Step.ID(), State: s.State, Note: s.Note}
+	if !s.Until.IsZero() {
+		a.Until = clock(s.Until)
+	}
 	switch step := s.Step.(type) {
 	case Quarantine:
 		a.Kind, a.Resource, a.Before = KindQuarantine, step.Interface, step.Before
 		if step.Group != "" {
 			a.After = []string{step.Group}
 		}
+	case Tracking:
+		a.Kind, a.Resource, a.Before, a.After = KindTracking, step.Interface, step.Before.Texts(), step.After.Texts()
 	case Denial:
 		a.Kind, a.Resource, a.Direction, a.Number, a.Prefix = KindDenial, step.ACL, step.Direction, step.Number, step.Prefix.String()
 	}

@@ -2,6 +2,8 @@ package containment
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 )
 
@@ -22,6 +24,9 @@ func (c *run) change(plan Plan) Change {
 	}
 	if rec.Version == 0 && rec.Status.Open() && !rec.ByPerson {
 		change.Count, change.Limit = 1, c.Policy.MaxContained
+		if c.in.Adopt { // contained already
+			change.Limit = math.MaxInt32
+		}
 	}
 	return change
 }
@@ -34,26 +39,27 @@ func (c *run) event(plan Plan) Event {
 		Instance: rec.Instance, Time: c.Now().UTC(), ID: fmt.Sprintf("g%d-v%d", rec.Generation, rec.Version+1),
 		Verdict: Contain, Reason: c.in.Reason, Request: c.in.Request,
 	}
-	if rec.Status == Observed {
+	switch {
+	case rec.Status == Observed:
 		e.Verdict = ObservedOnly
+	case c.in.Repair || c.in.Adopt:
+		e.Verdict = Reconcile
 	}
 	if len(c.in.Findings) > 0 {
 		e.Finding = c.in.Findings[0].ID
 	}
-	for _, s := range rec.Steps {
-		if c.known.Record != nil {
-			if old, ok := c.known.Record.step(s.Step.ID()); ok && old.equal(s) {
-				continue
-			}
-		}
-		e.Changes = append(e.Changes, s.Step.ID()+" "+string(s.State))
+	var was Record
+	if c.known.Record != nil {
+		was = *c.known.Record
 	}
+	e.Changes = changes(was, rec)
 	return e
 }
 
 // tags are the second copy of the originals, on the interfaces, before their
-// groups change, and in the end the status on the instance.
-func (p Plan) tags(seen Network) map[string]map[string]string {
+// groups change, and in the end the status on the instance. Without the ledger the
+// instance's also say who the peers are.
+func (p Plan) tags(seen Network, unrecorded bool) map[string]map[string]string {
 	tags := map[string]map[string]string{}
 	if p.Record.Status == Observed {
 		return tags
@@ -69,8 +75,16 @@ func (p Plan) tags(seen Network) map[string]map[string]string {
 			}
 		}
 	}
-	if s := string(p.Record.Status); p.Record.Status != Containing && seen.Instance.Tags[StatusTag] != s {
-		tags[seen.Instance.ID] = map[string]string{StatusTag: s}
+	mine := map[string]string{}
+	if unrecorded {
+		mine = peersTags(p.Record.Peers)
+	}
+	if p.Record.Status != Containing {
+		mine[StatusTag] = string(p.Record.Status)
+	}
+	maps.DeleteFunc(mine, func(key, value string) bool { is, set := seen.Instance.Tags[key]; return set && is == value })
+	if len(mine) > 0 {
+		tags[seen.Instance.ID] = mine
 	}
 	return tags
 }

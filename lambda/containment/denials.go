@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go4.org/netipx"
+
+	"tourniquet/lambda/guardduty"
 )
 
 // deny plans the denials: each peer, in each ACL that stands between the peer and
@@ -23,7 +25,7 @@ func (p *planner) deny() {
 	never := p.uncoverable()
 	for _, id := range slices.Sorted(maps.Keys(p.seen.ACLs)) {
 		acl := p.seen.ACLs[id]
-		beyond := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return !p.separates(acl, a) })
+		beyond := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return !p.separates(acl, a) || p.expired(acl, a) })
 		if acl.Account != p.seen.Instance.Account {
 			p.exposeForeign(acl, beyond)
 			continue
@@ -77,22 +79,48 @@ func (p *planner) denyIn(acl ACL, peers []netip.Addr, never *netipx.IPSet) {
 
 // withReservations is the ACL with the entries that are reserved in the ledger
 // and not in the ACL yet, as another invocation will have made them. Of one that EC2
-// refuses to make, the number alone is taken.
+// refuses to make, and of one that a release is about to remove, the number alone is
+// taken.
 func (p *planner) withReservations(acl ACL) ACL {
 	for _, s := range p.known.Slots {
 		if s.ACL != acl.ID {
 			continue
 		}
-		if _, taken := acl.at(s.Direction, s.Number); taken {
-			continue
-		}
 		e := s.entry()
-		if p.seen.Refused[s.denial().ID()].Reason != "" {
+		_, taken := acl.at(s.Direction, s.Number)
+		switch {
+		case s.State == SlotRemoving:
+			e.AllTraffic = false // settles nothing, and counts until it is gone
+			acl = acl.without(s.Direction, s.Number)
+		case taken:
+			continue
+		case p.seen.Refused[s.denial().ID()].Reason != "":
 			e.Prefix = netip.Prefix{}
 		}
 		acl = acl.with(e)
 	}
 	return acl
+}
+
+// expired reports whether a peer's denials in an ACL have expired, and it can do
+// without: no finding has named it since, and no interface lets anything through.
+func (p *planner) expired(acl ACL, peer netip.Addr) bool {
+	open := p.known.open()
+	named := slices.ContainsFunc(p.in.Peers, func(n guardduty.Peer) bool { return n.Addr == peer })
+	loose := slices.ContainsFunc(p.seen.Interfaces, func(i Interface) bool { return !p.seen.quarantined(i) })
+	if open == nil || open.Status == Releasing || named || loose {
+		return false
+	}
+	found := false
+	for _, s := range open.Steps {
+		if d, ok := s.Step.(Denial); ok && d.ACL == acl.ID && d.Prefix.Contains(peer) {
+			if s.State != Removed {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
 }
 
 // denial is the step that fills the slot.
@@ -243,6 +271,7 @@ func (d *denier) report(peer netip.Addr, peers []netip.Addr) {
 		case decided.shut && ours:
 			d.hold(slot, peers)
 		case decided.shut: // somebody else's entry, or the ACL's own "*", does it
+			d.relies = d.relies || decided.entry.Number > 0
 		case refusal.Reason != "":
 			if s, ok := d.recorded(exact.ID()); ok {
 				exact.Number = s.Step.(Denial).Number

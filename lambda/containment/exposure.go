@@ -33,6 +33,10 @@ const (
 	// OneDirection: only one direction of the ACL had room. An established
 	// connection is cut; datagrams that need no answer pass the other way.
 	OneDirection ExposureKind = "one-direction"
+	// MayRevive: a denial was removed by force while a connection may still be tracked.
+	MayRevive ExposureKind = "may-revive"
+	// UnclaimedDenial: an entry denies a peer, and only tags say that it may be ours.
+	UnclaimedDenial ExposureKind = "unclaimed-denial"
 	// ResolverDNS: neither groups nor ACLs filter the VPC's resolver, so that
 	// a DNS tunnel goes on.
 	// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html

@@ -203,7 +203,7 @@ func checkTogether(t *testing.T, after *simvpc.World, book *ledger.Memory) {
 	if len(denials) != 2 || denials["198.51.100.1/32"] != 2 || denials["203.0.113.9/32"] != 2 {
 		t.Errorf("denials by prefix: %v, want two of each peer", denials)
 	}
-	for _, s := range book.Slots() {
+	for _, s := range book.AllSlots() {
 		if want := map[string]int{"198.51.100.1/32": 2, "203.0.113.9/32": 1}[s.Prefix.String()]; len(s.Holders) != want {
 			t.Errorf("slot of %s is held by %v, want %d holders", s.Prefix, s.Holders, want)
 		}
@@ -255,7 +255,12 @@ func TestLedgerDown(t *testing.T) {
 			if !out.Unrecorded {
 				t.Error("the answer doesn't say unrecorded")
 			}
-			if d := simvpc.Diff(want, server.World()); d != "" {
+			got := server.World()
+			if tag := got.Instance(victim).Tags[containment.PeersTag]; tag != "198.51.100.1 198.51.100.2" {
+				t.Errorf("the instance's tag holds the peers %q", tag)
+			}
+			delete(got.Instance(victim).Tags, containment.PeersTag)
+			if d := simvpc.Diff(want, got); d != "" {
 				t.Errorf("the world differs from the undisturbed one:\n%s", d)
 			}
 			checkBefore(t, out, "sg-web")

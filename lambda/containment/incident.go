@@ -23,8 +23,14 @@ type Incident struct {
 	// ByPerson: somebody asked for it, by command or through Security Hub. Then
 	// neither the finding's type and severity nor the blast-radius guard has a say.
 	ByPerson bool
-	Reason   string // why it is contained, for people
-	Request  string // the invocation's request id
+	Asked    time.Time // when the person asked
+	Reason   string    // why it is contained, for people
+	Request  string    // the invocation's request id
+
+	// Repair: an open containment is gone on with, and none is opened.
+	Repair bool
+	// Adopt: the instance was contained without the ledger, and is to be recorded.
+	Adopt bool
 }
 
 // A FindingRef is a finding as the record keeps it.

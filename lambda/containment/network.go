@@ -13,6 +13,9 @@ type Target struct {
 	Subnets  []string     // where a finding says the interfaces are
 	VPCs     []string     // likewise
 	Peers    []netip.Addr // whose owner in this account to find
+
+	// What a record names, wherever it is by now.
+	Interfaces, ACLs, Groups []string
 }
 
 // Network is the instance and everything that decides its traffic, as EC2
@@ -25,6 +28,11 @@ type Network struct {
 	ACLs       map[string]ACL            // those of the subnets
 	Owners     map[netip.Addr]Owner      // of the peers that have one here
 	Quarantine map[string][]Quarantined  // by VPC: the groups that carry our tag, sorted by id
+
+	// What the target names beyond the instance, as far as it exists.
+	Detached  []Interface    // interfaces that the instance doesn't have any more
+	Elsewhere map[string]ACL // ACLs that serve none of the subnets
+	Groups    []string       // sorted
 
 	// Refused are the steps, by id, that EC2 has refused in this invocation for a
 	// reason that repeating them doesn't mend.
@@ -66,9 +74,16 @@ type Interface struct {
 	ManagedBy string   // the service that alone may change it; empty for an ordinary interface
 
 	// TrackingTimeout is how long EC2 keeps an idle established TCP flow of
-	// this interface.
+	// this interface, set or not.
 	TrackingTimeout time.Duration
+	Timeouts        Timeouts // as far as they are set
 }
+
+// DefaultTracking is how long EC2 tracks an idle established TCP flow of an
+// interface without a setting of its own. Nitro v6 types keep it for 350 s only;
+// which these are changes with each launch, so the longer time stands for all.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html#connection-tracking-timeouts
+const DefaultTracking = 432_000 * time.Second
 
 // A Subnet is a subnet of one of the interfaces.
 type Subnet struct {
@@ -92,6 +107,11 @@ type Owner struct {
 
 // Exists reports whether EC2 knows the instance.
 func (n Network) Exists() bool { return n.Instance.Account != "" }
+
+// Gone reports whether there is no instance to contain any more.
+func (n Network) Gone() bool {
+	return !n.Exists() || n.Instance.State == "terminated" || len(n.Interfaces) == 0
+}
 
 // VPCs are the VPCs of the interfaces, sorted.
 func (n Network) VPCs() []string {
@@ -128,4 +148,44 @@ func (n Network) allEmpty(vpc string) bool {
 // quarantine group without rules.
 func (n Network) quarantined(i Interface) bool {
 	return len(i.Groups) == 1 && slices.Contains(n.Quarantine[i.VPC], Quarantined{Group: i.Groups[0], Empty: true})
+}
+
+// held reports whether an interface has one group, and that is a quarantine group,
+// with rules or without.
+func (n Network) held(i Interface) bool {
+	return len(i.Groups) == 1 && slices.ContainsFunc(n.Quarantine[i.VPC], func(q Quarantined) bool { return q.Group == i.Groups[0] })
+}
+
+// find is an interface by its id, attached to the instance or not.
+func (n Network) find(id string) (Interface, bool) {
+	for _, list := range [][]Interface{n.Interfaces, n.Detached} {
+		for _, i := range list {
+			if i.ID == id {
+				return i, true
+			}
+		}
+	}
+	return Interface{}, false
+}
+
+// acl is an ACL by its id, wherever it serves.
+func (n Network) acl(id string) (ACL, bool) {
+	if acl, ok := n.ACLs[id]; ok {
+		return acl, true
+	}
+	acl, ok := n.Elsewhere[id]
+	return acl, ok
+}
+
+// tracking is how long EC2 may go on to track an idle flow of the instance. An
+// interface that is gone may have had any timeout.
+func (n Network) tracking() time.Duration {
+	if len(n.Interfaces) == 0 {
+		return DefaultTracking
+	}
+	var longest time.Duration
+	for _, i := range n.Interfaces {
+		longest = max(longest, i.TrackingTimeout)
+	}
+	return longest
 }

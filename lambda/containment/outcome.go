@@ -13,22 +13,24 @@ type Outcome struct {
 	Reason     string
 	Record     Record    // zero when the verdict is not to act
 	Unrecorded bool      // the ledger did not take it: tags hold the originals
+	Applied    []string  // the steps that this invocation applied, in their order
 	Contained  time.Time // when the last change was made; zero when there was none
 	Warnings   []string  // what failed beside the containment and doesn't lessen it
 }
 
-// A PartialError says that steps of a containment are missing which a retry may
-// still apply. Everything else of the containment stands.
+// A PartialError says that steps of a containment, or of its release, are missing
+// which a retry may still carry out. Everything else of it stands.
 type PartialError struct {
+	Doing    string // "containing" or "releasing"
 	Instance string
 	Missing  []string // the steps' ids
 	Causes   []error
 }
 
 func (e *PartialError) Error() string {
-	msg := fmt.Sprintf("containing %s: stopped before anything was planned", e.Instance)
+	msg := fmt.Sprintf("%s %s: stopped with no step pending", e.Doing, e.Instance)
 	if len(e.Missing) > 0 {
-		msg = fmt.Sprintf("containing %s: %d steps still missing: %s", e.Instance, len(e.Missing), strings.Join(e.Missing, ", "))
+		msg = fmt.Sprintf("%s %s: %d steps still missing: %s", e.Doing, e.Instance, len(e.Missing), strings.Join(e.Missing, ", "))
 	}
 	for _, c := range e.Causes {
 		msg += "; " + c.Error()
@@ -36,5 +38,5 @@ func (e *PartialError) Error() string {
 	return msg
 }
 
-// Unwrap gives what kept the steps from being applied.
+// Unwrap gives what kept the steps from being carried out.
 func (e *PartialError) Unwrap() []error { return e.Causes }

@@ -26,6 +26,7 @@ type Plan struct {
 	Record  Record
 	Slots   []SlotChange
 	Changed bool // the ledger does not say so yet
+	Relies  bool // on an entry that the ledger does not know
 }
 
 // NewPlan works out the containment of an incident from the network as observed
@@ -33,22 +34,26 @@ type Plan struct {
 // alone: a second plan, made after the first one's steps were applied, shows
 // them as applied and has nothing left to do.
 func NewPlan(in Incident, seen Network, known Known, rules Rules) Plan {
-	p := &planner{seen: seen, known: known, rules: rules, record: next(in, known)}
+	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, known)}
 	p.quarantine()
+	p.shorten()
 	p.deny()
 	p.exposeOmitted(in)
 	p.keepOthers()
 	p.giveUpUnused()
 	p.remain()
+	if p.record.Adopted {
+		p.claimNothing()
+	}
 	p.record.Status = p.status()
 	changed := known.open() == nil || !p.record.says(*known.open()) || len(p.slots) > 0
-	return Plan{Record: p.record, Slots: p.slots, Changed: changed}
+	return Plan{Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies}
 }
 
 // next is the record that an incident opens or continues, without its steps.
 func next(in Incident, known Known) Record {
 	rec := Record{
-		Instance: in.Instance, Generation: 1, ByPerson: in.ByPerson, Reason: in.Reason,
+		Instance: in.Instance, Generation: 1, ByPerson: in.ByPerson, Adopted: in.Adopt, Reason: in.Reason,
 	}
 	switch open := known.open(); {
 	case open != nil:
@@ -96,11 +101,13 @@ func mergeStrings(known, more []string) []string {
 }
 
 type planner struct {
+	in     Incident
 	seen   Network
 	known  Known
 	rules  Rules
 	record Record // as it comes to be
 	slots  []SlotChange
+	relies bool
 }
 
 func (p *planner) add(s Step, state State, note string) {
@@ -160,7 +167,8 @@ func (p *planner) originals(i Interface) []string {
 }
 
 // keepOthers carries over the recorded steps that the network no longer asks
-// for: a release has to undo them all the same.
+// for: a release has to undo them all the same. A slot that a release was about to
+// free stays with it.
 func (p *planner) keepOthers() {
 	open := p.known.open()
 	if open == nil {
@@ -179,6 +187,8 @@ func (p *planner) keepOthers() {
 			}
 		case Denial:
 			p.keepDenial(step, s)
+		case Tracking:
+			p.add(step, s.State, s.Note)
 		}
 	}
 }
@@ -187,17 +197,22 @@ func (p *planner) keepOthers() {
 // whose ACL no longer serves the instance.
 func (p *planner) keepDenial(d Denial, s StepState) {
 	acl, inForce := p.seen.ACLs[d.ACL]
-	if !inForce {
-		if s.State == Applied {
-			p.add(d, Applied, s.Note)
-		} else {
-			p.add(d, Gone, "the ACL no longer serves a subnet of the instance")
-		}
-		return
-	}
-	if e, ok := acl.at(d.Direction, d.Number); ok && e == d.Entry() {
+	e, there := acl.at(d.Direction, d.Number)
+	switch {
+	case s.State == Removed && p.known.open().Status != Releasing: // it expired
+		p.add(d, Removed, s.Note)
+	case !inForce && s.State == Applied:
+		p.add(d, Applied, s.Note)
+	case !inForce:
+		p.add(d, Gone, "the ACL no longer serves a subnet of the instance")
+	case there && e == d.Entry() && !p.leaving(d):
 		p.add(d, Applied, "")
 	}
+}
+
+// leaving reports whether a release is about to remove a denial.
+func (p *planner) leaving(d Denial) bool {
+	return slices.ContainsFunc(p.known.Slots, func(s Slot) bool { return s.SlotKey == d.Slot() && s.State == SlotRemoving })
 }
 
 // giveUpUnused frees the slots that a lost race left reserved: held by this
@@ -205,7 +220,7 @@ func (p *planner) keepDenial(d Denial, s StepState) {
 func (p *planner) giveUpUnused() {
 	for _, s := range p.known.Slots {
 		acl, inForce := p.seen.ACLs[s.ACL]
-		if !inForce || !s.heldBy(p.record.Holder()) || p.uses(s) {
+		if !inForce || !s.heldBy(p.record.Holder()) || p.uses(s) || s.State == SlotRemoving {
 			continue
 		}
 		if e, ok := acl.at(s.Direction, s.Number); ok && e == s.entry() {
@@ -242,6 +257,22 @@ func (p *planner) remain() {
 	}
 }
 
+// claimNothing names the entries that only tags say may be ours: a release leaves
+// them.
+func (p *planner) claimNothing() {
+	var addrs []netip.Addr
+	for _, peer := range p.record.Peers {
+		addrs = append(addrs, peer.Addr)
+	}
+	for _, e := range unclaimed(p.seen, addrs) {
+		if !slices.ContainsFunc(p.known.Slots, func(s Slot) bool {
+			return e.Detail == unclaimedDetail(s.ACL, s.entry())
+		}) {
+			p.expose(e.Kind, "%s", e.Detail)
+		}
+	}
+}
+
 // wait is a duration as people say it.
 func wait(d time.Duration) string {
 	const day = 24 * time.Hour
@@ -252,9 +283,14 @@ func wait(d time.Duration) string {
 }
 
 func (p *planner) status() Status {
-	pending := slices.ContainsFunc(p.record.Steps, func(s StepState) bool { return s.State == Pending })
-	partial := slices.ContainsFunc(p.record.Exposure, func(e Exposure) bool { return e.Kind.partial() }) ||
-		slices.ContainsFunc(p.record.Steps, func(s StepState) bool { return s.State == Failed })
+	in := func(state State) bool {
+		return slices.ContainsFunc(p.record.Steps, func(s StepState) bool {
+			_, beside := s.Step.(Tracking) // the containment is complete without
+			return s.State == state && !beside
+		})
+	}
+	pending := in(Pending)
+	partial := slices.ContainsFunc(p.record.Exposure, func(e Exposure) bool { return e.Kind.partial() }) || in(Failed)
 	switch {
 	case pending:
 		return Containing

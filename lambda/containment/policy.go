@@ -170,11 +170,20 @@ func (p Policy) Admit(in Incident, seen Network, known Known) Decision {
 	switch {
 	case !seen.Exists():
 		return Decision{NotActionable, fmt.Sprintf("%s does not exist in this account and Region", in.Instance)}
-	case i.State == "terminated" || len(seen.Interfaces) == 0:
+	case seen.Gone():
 		return Decision{NotActionable, fmt.Sprintf("%s is %s and has no network interface", i.ID, i.State)}
-	case p.ExemptTag.Key != "" && p.ExemptTag.matches(i.Tags):
+	case p.ExemptTag.Key != "" && p.ExemptTag.matches(i.Tags) && !in.Adopt:
 		return Decision{Exempt, fmt.Sprintf("%s carries the exempt tag %s", i.ID, p.ExemptTag.Key)}
-	case !in.ByPerson && stale(in, known):
+	}
+	return p.yield(in, known)
+}
+
+// yield judges, at every look, whether an incident has to give way to a release.
+func (p Policy) yield(in Incident, known Known) Decision {
+	switch {
+	case in.Repair && (known.open() == nil || known.Record.Status == Releasing):
+		return Decision{NotActionable, in.Instance + " is not contained any more, or being released"}
+	case stale(in, known):
 		return Decision{NotActionable, fmt.Sprintf("last seen %s, before the instance's release at %s",
 			in.seen().UTC().Format(time.RFC3339), known.Record.Released.UTC().Format(time.RFC3339))}
 	}
@@ -182,13 +191,17 @@ func (p Policy) Admit(in Incident, seen Network, known Known) Decision {
 }
 
 // stale reports whether all that the incident's findings saw was before the
-// instance's release, or in the same second: findings are no more precise.
+// instance's release, or in the same second: findings are no more precise. A
+// person's command is as old as the moment in which it was given.
 func stale(in Incident, known Known) bool {
 	r := known.Record
-	if r == nil || r.Status != Released || in.seen().IsZero() {
+	if r == nil || r.Status != Released && r.Status != Releasing {
 		return false
 	}
-	return !in.seen().Truncate(time.Second).After(r.Released.Truncate(time.Second))
+	if in.ByPerson {
+		return in.Asked.Before(r.Released)
+	}
+	return !in.seen().IsZero() && !in.seen().Truncate(time.Second).After(r.Released.Truncate(time.Second))
 }
 
 // A TypeSet is the finding types that are contained automatically: those that the

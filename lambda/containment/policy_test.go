@@ -167,8 +167,12 @@ func TestAdmit(t *testing.T) {
 	terminated := running
 	terminated.Instance.State, terminated.Interfaces = "terminated", nil
 	was := Known{Record: &Record{Status: Released, Released: released}}
-	byPerson := at(-time.Hour)
-	byPerson.ByPerson = true
+	releasing := Known{Record: &Record{Status: Releasing, Released: released}}
+	contained := Known{Record: &Record{Status: Contained}}
+	asked := func(d time.Duration) Incident {
+		return Incident{Instance: "i-1", ByPerson: true, Asked: released.Add(d)}
+	}
+	repair := Incident{Instance: "i-1", Repair: true}
 	tests := map[string]struct {
 		in    Incident
 		seen  Network
@@ -183,7 +187,14 @@ func TestAdmit(t *testing.T) {
 		"seen before the release":       {at(-time.Second), running, was, NotActionable},
 		"seen in the release's second":  {at(0), running, was, NotActionable},
 		"seen after the release":        {at(time.Second), running, was, Contain},
-		"a person asks after a release": {byPerson, running, was, Contain},
+		"a person asked before it":      {asked(-time.Millisecond), running, was, NotActionable},
+		"a person asks after a release": {asked(time.Millisecond), running, was, Contain},
+		"seen before, while releasing":  {at(-time.Second), running, releasing, NotActionable},
+		"seen after, while releasing":   {at(time.Second), running, releasing, Contain},
+		"repair of what is contained":   {repair, running, contained, Contain},
+		"repair of what is released":    {repair, running, was, NotActionable},
+		"repair while releasing":        {repair, running, releasing, NotActionable},
+		"repair of nothing":             {repair, running, Known{}, NotActionable},
 	}
 	for name, tc := range tests {
 		if got := policy().Admit(tc.in, tc.seen, tc.known); got.Verdict != tc.want {

@@ -40,6 +40,7 @@ type Record struct {
 	Version    int // 0 until the ledger has it; each write adds one
 	Status     Status
 	ByPerson   bool // the blast-radius guard doesn't count it
+	Adopted    bool // made from tags, after a containment without the ledger
 	Reason     string
 	Findings   []FindingRef
 	Peers      []guardduty.Peer
@@ -50,7 +51,7 @@ type Record struct {
 	Opened    time.Time
 	Updated   time.Time
 	Contained time.Time // when it was first seen to be complete; zero before
-	Released  time.Time
+	Released  time.Time // when its release was asked for
 }
 
 // Holder is the name under which the containment holds slots.
@@ -109,9 +110,9 @@ type SlotState string
 
 // The states of a slot.
 const (
-	SlotReserved  SlotState = "reserved"
-	SlotApplied   SlotState = "applied"
-	SlotLingering SlotState = "lingering"
+	SlotReserved SlotState = "reserved"
+	SlotApplied  SlotState = "applied"
+	SlotRemoving SlotState = "removing" // a release is about to remove the entry: nobody can come to hold it any more
 )
 
 // heldBy reports whether a containment holds the slot.
@@ -151,6 +152,7 @@ const (
 	Reserve SlotOp = "reserve" // take a slot that nobody has
 	Hold    SlotOp = "hold"    // become one more holder of a slot with the same prefix
 	Settle  SlotOp = "settle"  // its entry has been seen in the ACL
+	Remove  SlotOp = "remove"  // its only holder is about to remove the entry
 	GiveUp  SlotOp = "give-up" // stop holding it; with no holder left, the slot is free
 )
 

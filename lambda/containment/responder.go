@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -60,6 +59,7 @@ var (
 // The tags that Tourniquet sets, and the one by which it finds its groups.
 const (
 	StatusTag    = "tourniquet:status"          // on a contained instance
+	PeersTag     = "tourniquet:peers"           // on one contained without the ledger: addresses, separated by spaces
 	OriginalsTag = "tourniquet:original-groups" // on its interfaces: group ids, separated by spaces
 	RoleTag      = "tourniquet:role"            // on quarantine groups
 	RoleValue    = "quarantine"
@@ -94,7 +94,7 @@ func (r *Responder) Contain(ctx context.Context, in Incident) (Outcome, error) {
 		if err := run.look(ctx); err != nil {
 			return run.stopped(fmt.Errorf("observing %s: %w", in.Instance, err))
 		}
-		if d := r.Policy.Admit(in, run.seen, run.known); round == 0 && d.Verdict != Contain {
+		if d := run.admit(round); d.Verdict != Contain {
 			return r.decline(ctx, in, d), nil
 		}
 		if err := run.prepare(ctx); err != nil {
@@ -107,8 +107,10 @@ func (r *Responder) Contain(ctx context.Context, in Incident) (Outcome, error) {
 			return r.decline(ctx, in, r.held(in)), nil
 		case err != nil:
 			return run.stopped(fmt.Errorf("recording the plan for %s: %w", in.Instance, err))
+		case len(run.pending) == 0 && !run.sure():
+			continue
 		case len(run.pending) == 0:
-			return run.outcome(Contain, in.Reason), nil
+			return run.settled()
 		default:
 			run.apply(ctx)
 		}
@@ -117,6 +119,39 @@ func (r *Responder) Contain(ctx context.Context, in Incident) (Outcome, error) {
 		}
 	}
 	return run.stopped(nil)
+}
+
+// admit judges the first look wholly; a later one may show that the instance has
+// been released meanwhile.
+func (c *run) admit(round int) Decision {
+	if round == 0 {
+		return c.Policy.Admit(c.in, c.seen, c.known)
+	}
+	return c.Policy.yield(c.in, c.known)
+}
+
+// sure reports whether the plan can be believed. Network and ledger are not read in
+// the same instant: an entry that seems to be somebody else's may be one of ours,
+// removed and given up in between. Two looks in a row tell.
+func (c *run) sure() bool {
+	before := c.relied
+	c.relied = c.plan.Relies
+	return !c.plan.Relies || before
+}
+
+// settled ends a run that has nothing left to do, unless a release that this
+// containment has overtaken may still be under way: its last calls could open
+// what this run has seen shut. Then a retry looks once more.
+func (c *run) settled() (Outcome, error) {
+	over := c.plan.Record.Released.Add(MaxInvocation)
+	if !c.plan.Record.Released.IsZero() && c.Now().Before(over) {
+		return c.stopped(fmt.Errorf("the release that it has overtaken may be under way until %s", clock(over)))
+	}
+	v := Contain
+	if c.in.Repair || c.in.Adopt {
+		v = Reconcile
+	}
+	return c.outcome(v, c.in.Reason), nil
 }
 
 // Preview plans the containment of an incident, records the plan as observed, and
@@ -187,9 +222,11 @@ type run struct {
 	acked      map[string]int // how often EC2 took a step that is not to be seen yet
 	refused    map[string]Refusal
 	causes     map[string]error // why a step is missing
+	relied     bool             // the last plan relied on somebody else's entry
 	rounds     int
 	unrecorded bool
 	contained  time.Time
+	applied    []string
 	warnings   []string
 }
 
@@ -241,7 +278,7 @@ func (c *run) load(ctx context.Context, vpcs []string) error {
 	switch {
 	case errors.Is(err, ErrNewerRecord):
 		return err
-	case err != nil && ctx.Err() != nil:
+	case err != nil && (ctx.Err() != nil || c.in.Repair || c.in.Adopt):
 		return err
 	case err != nil:
 		c.withoutLedger(fmt.Errorf("reading the ledger: %w", err))
@@ -279,7 +316,7 @@ func (c *run) prepare(ctx context.Context) error {
 func (c *run) record(ctx context.Context, plan Plan) error {
 	c.plan, c.pending = plan, plan.Record.Pending()
 	change := c.change(plan)
-	tags := plan.tags(c.seen)
+	tags := plan.tags(c.seen, c.unrecorded)
 	tagged := make(chan error, 1)
 	go func() { tagged <- c.EC2.Tag(ctx, tags) }()
 	err := c.commit(ctx, change, plan.Changed)
@@ -290,12 +327,15 @@ func (c *run) record(ctx context.Context, plan Plan) error {
 	switch {
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrGuard), errors.Is(err, ErrNewerRecord):
 		return err
-	case err != nil && tagErr != nil:
+	case err != nil && (tagErr != nil || c.in.Repair || c.in.Adopt):
 		return errors.Join(err, tagErr)
 	case c.unrecorded && tagErr != nil && len(c.pending) > 0:
 		return fmt.Errorf("neither the ledger nor tags hold the originals: %w", tagErr)
 	case err != nil:
 		c.withoutLedger(fmt.Errorf("writing the ledger: %w", err))
+		if err := c.EC2.Tag(ctx, plan.tags(c.seen, true)); err != nil {
+			c.warn(fmt.Errorf("tagging: %w", err))
+		}
 	}
 	if plan.Changed {
 		c.known = c.known.after(change)
@@ -337,7 +377,10 @@ func (c *run) apply(ctx context.Context) {
 		switch {
 		case err == nil:
 			c.acked[attempt(todo[i])] = 1
-			c.contained = c.Now()
+			c.applied = append(c.applied, id)
+			if _, beside := todo[i].(Tracking); !beside {
+				c.contained = c.Now()
+			}
 			c.Log.InfoContext(ctx, "step applied", "instance", c.in.Instance, "step", id)
 		case refused:
 			c.refused[id] = refusal
@@ -364,19 +407,25 @@ func (c *run) pause(ctx context.Context) error {
 	if c.rounds == 1 && len(c.causes) == 0 && c.contained != (time.Time{}) {
 		return ctx.Err()
 	}
+	return backOff(ctx, c.rounds)
+}
+
+// backOff waits before a round, longer each time, and nobody for quite as long as
+// the next: what spreads them is the clock's last digits.
+func backOff(ctx context.Context, round int) error {
 	const least, most = 20 * time.Millisecond, 2 * time.Second
-	d := min(least<<min(c.rounds, 10), most)
+	d := min(least<<min(round, 10), most)
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(d/2 + rand.N(d)): //nolint:gosec // spreads load, guards nothing
+	case <-time.After(d/2 + time.Duration(time.Now().UnixNano()*7919%int64(d))):
 		return nil
 	}
 }
 
 // stopped ends a run whose work is not complete.
 func (c *run) stopped(cause error) (Outcome, error) {
-	e := &PartialError{Instance: c.in.Instance}
+	e := &PartialError{Doing: "containing", Instance: c.in.Instance}
 	for _, s := range c.pending {
 		e.Missing = append(e.Missing, s.ID())
 		if err := c.causes[s.ID()]; err != nil {
@@ -392,6 +441,6 @@ func (c *run) stopped(cause error) (Outcome, error) {
 func (c *run) outcome(v Verdict, reason string) Outcome {
 	return Outcome{
 		Instance: c.in.Instance, Verdict: v, Reason: reason, Record: c.plan.Record,
-		Unrecorded: c.unrecorded, Contained: c.contained, Warnings: c.warnings,
+		Unrecorded: c.unrecorded, Applied: c.applied, Contained: c.contained, Warnings: c.warnings,
 	}
 }

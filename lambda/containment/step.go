@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // A Step is one reversible change to one AWS resource. Steps are data: package
@@ -71,16 +72,27 @@ const (
 	Gone             State = "gone"
 )
 
+// final reports whether a release has nothing left to do for a step of this state.
+func (s State) final() bool {
+	switch s {
+	case Restored, Removed, ChangedElsewhere, Gone:
+		return true
+	default:
+		return false
+	}
+}
+
 // A StepState is a step and how far it has come.
 type StepState struct {
 	Step  Step
 	State State
-	Note  string // why, where the state needs a reason: a refusal of EC2, for one
+	Note  string    // why, where the state needs a reason: a refusal of EC2, for one
+	Until time.Time // when a lingering step can be settled; zero where nothing lingers
 }
 
 // equal reports whether both say the same of the same step.
 func (s StepState) equal(o StepState) bool {
-	if s.State != o.State || s.Note != o.Note {
+	if s.State != o.State || s.Note != o.Note || !s.Until.Equal(o.Until) {
 		return false
 	}
 	switch a := s.Step.(type) {

@@ -2,46 +2,117 @@ package containment
 
 import (
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 	"strings"
+
+	"tourniquet/lambda/guardduty"
 )
 
 // maxTagValue is how long a tag's value can be.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions
 const maxTagValue = 256
 
+// maxPeerTags bounds the tags that peers are written in: a resource has 50 tags at
+// most, its owner's among them.
+const maxPeerTags = 8
+
 // originalsTags writes group ids into tags, as many as their length asks for: 16
 // groups, the most that an interface can have, don't fit in one value.
-func originalsTags(groups []string) map[string]string {
-	tags := map[string]string{}
-	value, n := "", 1
-	for _, g := range groups {
-		if value != "" && len(value)+1+len(g) > maxTagValue {
-			value, n = "", n+1
+func originalsTags(groups []string) map[string]string { return listTags(OriginalsTag, groups) }
+
+func originalsKeys(groups []string) []string {
+	return slices.Sorted(maps.Keys(originalsTags(groups)))
+}
+
+// peersTags writes peers into tags, the most important first and as many as fit.
+func peersTags(peers []guardduty.Peer) map[string]string {
+	var addrs []string
+	for _, p := range peers {
+		addrs = append(addrs, p.Addr.String())
+	}
+	tags := listTags(PeersTag, addrs)
+	if len(tags) == 0 {
+		tags[PeersTag] = "" // says that there was no ledger, if nothing else
+	}
+	for key := range tags {
+		if !slices.Contains(numbered(PeersTag, maxPeerTags), key) {
+			delete(tags, key)
 		}
-		value = strings.TrimSpace(value + " " + g)
-		tags[originalsKey(n)] = value
 	}
 	return tags
 }
 
-func originalsKey(n int) string {
-	if n == 1 {
-		return OriginalsTag
+// listTags writes a list into tags under a key and, where one value is too short
+// for it, the keys numbered after it.
+func listTags(key string, list []string) map[string]string {
+	tags := map[string]string{}
+	value, n := "", 1
+	for _, s := range list {
+		if value != "" && len(value)+1+len(s) > maxTagValue {
+			value, n = "", n+1
+		}
+		value = strings.TrimSpace(value + " " + s)
+		tags[numberedKey(key, n)] = value
 	}
-	return fmt.Sprintf("%s-%d", OriginalsTag, n)
+	return tags
+}
+
+func numberedKey(key string, n int) string {
+	if n == 1 {
+		return key
+	}
+	return fmt.Sprintf("%s-%d", key, n)
+}
+
+func numbered(key string, n int) []string {
+	var keys []string
+	for i := range n {
+		keys = append(keys, numberedKey(key, i+1))
+	}
+	return keys
+}
+
+// readList reads what listTags has written.
+func readList(key string, tags map[string]string) []string {
+	var list []string
+	for n := 1; ; n++ {
+		value, ok := tags[numberedKey(key, n)]
+		if !ok {
+			return list
+		}
+		list = append(list, strings.Fields(value)...)
+	}
 }
 
 // Originals reads the groups that an interface's tags say it had, sorted; none
 // when it carries no such tag.
 func Originals(tags map[string]string) []string {
-	var groups []string
-	for n := 1; ; n++ {
-		value, ok := tags[originalsKey(n)]
-		if !ok {
-			slices.Sort(groups)
-			return groups
+	groups := readList(OriginalsTag, tags)
+	slices.Sort(groups)
+	return groups
+}
+
+// PeersOf reads the peers that an instance's tags say were denied without the
+// ledger. What is no address is left out.
+func PeersOf(tags map[string]string) []netip.Addr {
+	var peers []netip.Addr
+	for _, s := range readList(PeersTag, tags) {
+		if a, err := netip.ParseAddr(s); err == nil {
+			peers = append(peers, a)
 		}
-		groups = append(groups, strings.Fields(value)...)
 	}
+	return peers
+}
+
+// ourKeys are the keys of the tags that a containment sets on an instance.
+func ourKeys(tags map[string]string) []string {
+	var keys []string
+	for _, key := range append(numbered(PeersTag, maxPeerTags), StatusTag) {
+		if _, ok := tags[key]; ok {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }

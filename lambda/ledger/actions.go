@@ -6,6 +6,7 @@ package ledger
 var Actions = []string{
 	"dynamodb:ConditionCheckItem", // leaving a pointer or the guard as it is
 	"dynamodb:DeleteItem",         // freeing a slot, closing a containment
+	"dynamodb:GetItem",            // one generation of a containment
 	"dynamodb:PutItem",            // opening a containment, noting an event
 	"dynamodb:Query",              // loading
 	"dynamodb:UpdateItem",         // going on with a containment, changing slots, counting

@@ -9,7 +9,7 @@ import (
 	"tourniquet/lambda/containment"
 )
 
-var ops = []containment.SlotOp{containment.Reserve, containment.Hold, containment.Settle, containment.GiveUp}
+var ops = []containment.SlotOp{containment.Reserve, containment.Hold, containment.Settle, containment.Remove, containment.GiveUp}
 
 // check refuses a change that makes no sense whatever the ledger holds. DynamoDB
 // would refuse most of them too, in words that name no slot and no instance.

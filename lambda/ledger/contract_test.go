@@ -27,7 +27,7 @@ type subject struct {
 
 type ledger interface {
 	containment.Ledger
-	Open(ctx context.Context) ([]string, error)
+	containment.Book
 	History(ctx context.Context, instance string) ([]containment.Event, error)
 	GuardCount(ctx context.Context) (int, error)
 }
@@ -48,6 +48,8 @@ func testLedger(t *testing.T, newLedger func(t *testing.T) subject, except ...st
 		"reserve_at_once":             testReserveAtOnce,
 		"holders":                     testHolders,
 		"settle":                      testSettle,
+		"remove":                      testRemove,
+		"generation_by_number":        testContainment,
 		"many_slots":                  testManySlots,
 		"many_slots_lost_race":        testManySlotsLostRace,
 		"events":                      testEvents,
@@ -175,7 +177,14 @@ func (l subject) load(t *testing.T, instance string) containment.Known {
 
 func (l subject) slots(t *testing.T) []containment.Slot {
 	t.Helper()
-	return l.load(t, "i-none").Slots
+	slots, err := l.Slots(t.Context(), []string{"vpc-1", "vpc-2", "vpc-1"})
+	if err != nil {
+		t.Fatalf("Slots: %v", err)
+	}
+	if diff := cmp.Diff(l.load(t, "i-none").Slots, slots, comparer); diff != "" {
+		t.Errorf("Slots is not what Load reads (-Load +Slots):\n%s", diff)
+	}
+	return slots
 }
 
 func (l subject) wantSlots(t *testing.T, want ...containment.Slot) {
@@ -480,11 +489,58 @@ func testSettle(t *testing.T, l subject) {
 	l.refuse(t, change(one, op(containment.Settle, slot(90, "i-1#1"))), containment.ErrConflict)
 	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1"))))
 	settled := slot(90, "i-1#1")
-	settled.State, settled.Since = containment.SlotLingering, noon.Add(time.Hour)
+	settled.State, settled.Since = containment.SlotApplied, noon.Add(time.Hour)
 	l.refuse(t, change(two, op(containment.Settle, settled)), containment.ErrConflict) // doesn't hold it
 	one.Version = 1
 	l.commit(t, change(one, op(containment.Settle, settled)))
 	l.wantSlots(t, settled)
+}
+
+func testRemove(t *testing.T, l subject) {
+	one, two := record("i-1"), record("i-2")
+	removing := func(holders ...string) containment.Slot {
+		s := slot(90, holders...)
+		s.State, s.Since = containment.SlotRemoving, noon.Add(time.Hour)
+		return s
+	}
+	l.refuse(t, change(one, op(containment.Remove, removing("i-1#1"))), containment.ErrConflict) // nobody has it
+	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1"))))
+	l.refuse(t, change(two, op(containment.Remove, removing("i-2#1"))), containment.ErrConflict) // doesn't hold it
+	l.commit(t, change(two, op(containment.Hold, slot(90, "i-1#1", "i-2#1"))))
+	one.Version, two.Version = 1, 1
+	l.refuse(t, change(one, op(containment.Remove, removing("i-1#1"))), containment.ErrConflict) // another holds it too
+	l.commit(t, change(two, op(containment.GiveUp, slot(90, "i-1#1", "i-2#1"))))
+	l.commit(t, change(one, op(containment.Remove, removing("i-1#1"))))
+	l.wantSlots(t, removing("i-1#1"))
+
+	one.Version, two.Version = 2, 2
+	for _, o := range []containment.SlotOp{containment.Hold, containment.Reserve, containment.Settle} { // too late for anybody
+		l.refuse(t, change(two, op(o, slot(90, "i-1#1", "i-2#1"))), containment.ErrConflict)
+		l.refuse(t, change(one, op(o, slot(90, "i-1#1"))), containment.ErrConflict)
+	}
+	l.commit(t, change(one, op(containment.Remove, removing("i-1#1")))) // once more
+	one.Version = 3
+	l.commit(t, change(one, op(containment.GiveUp, removing("i-1#1"))))
+	l.wantSlots(t)
+}
+
+func testContainment(t *testing.T, l subject) {
+	first := record("i-1")
+	l.commit(t, change(first))
+	second := first
+	second.Generation, second.Reason = 2, "the second one"
+	first.Version, first.Status = 1, containment.Released
+	l.commit(t, change(first))
+	l.commit(t, change(second))
+	for generation, reason := range map[int]string{1: first.Reason, 2: second.Reason} {
+		got, err := l.Containment(t.Context(), "i-1", generation)
+		if err != nil || got == nil || got.Generation != generation || got.Reason != reason {
+			t.Errorf("generation %d: got %+v, %v", generation, got, err)
+		}
+	}
+	if got, err := l.Containment(t.Context(), "i-1", 3); err != nil || got != nil {
+		t.Errorf("generation 3: got %+v, %v, want none", got, err)
+	}
 }
 
 func manySlots(holder string, from, n int, o containment.SlotOp) []containment.SlotChange {

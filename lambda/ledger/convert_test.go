@@ -53,7 +53,18 @@ var (
 	})
 	steps = rapid.Custom(func(t *rapid.T) containment.StepState {
 		s := containment.StepState{State: containment.State(words.Draw(t, "state")), Note: words.Draw(t, "note")}
-		if rapid.Bool().Draw(t, "quarantine") {
+		if rapid.Bool().Draw(t, "until") {
+			s.Until = moments.Draw(t, "until")
+		}
+		if rapid.Bool().Draw(t, "tracking") {
+			timeouts := func(name string) containment.Timeouts {
+				seconds := func(n string) time.Duration {
+					return time.Duration(rapid.IntRange(0, 432000).Draw(t, name+n)) * time.Second
+				}
+				return containment.Timeouts{TCP: seconds("tcp"), UDPStream: seconds("stream"), UDP: seconds("udp")}
+			}
+			s.Step = containment.Tracking{Interface: "eni-" + words.Draw(t, "interface"), Before: timeouts("before"), After: timeouts("after")}
+		} else if rapid.Bool().Draw(t, "quarantine") {
 			s.Step = containment.Quarantine{Interface: "eni-" + words.Draw(t, "interface"), Before: lists(words).Draw(t, "before"), Group: words.Draw(t, "group")}
 		} else {
 			s.Step = containment.Denial{
@@ -67,7 +78,7 @@ var (
 		return containment.Record{
 			Instance: words.Draw(t, "instance"), Generation: rapid.IntRange(1, 99).Draw(t, "generation"),
 			Version: rapid.IntRange(0, 1<<40).Draw(t, "version"), Status: containment.Status(words.Draw(t, "status")),
-			ByPerson: rapid.Bool().Draw(t, "byPerson"), Reason: words.Draw(t, "reason"),
+			ByPerson: rapid.Bool().Draw(t, "byPerson"), Adopted: rapid.Bool().Draw(t, "adopted"), Reason: words.Draw(t, "reason"),
 			Findings: lists(findings).Draw(t, "findings"), Peers: lists(peers).Draw(t, "peers"),
 			Unreadable: lists(words).Draw(t, "unreadable"), Steps: lists(steps).Draw(t, "steps"),
 			Exposure: lists(exposures).Draw(t, "exposure"), Opened: moments.Draw(t, "opened"), Updated: moments.Draw(t, "updated"),
@@ -134,6 +145,7 @@ func TestItemAttributes(t *testing.T) {
   "schema": 1
 }
 INSTANCE#i-1 CONTAINMENT#1 {
+  "adopted": false,
   "byPerson": false,
   "contained": null,
   "findings": [
@@ -246,7 +258,7 @@ func TestMemoryInspected(t *testing.T) {
 	}
 	for _, instance := range []string{"i-2", "i-1"} {
 		r := record(instance)
-		if err := m.Commit(t.Context(), change(r, op(containment.Reserve, slot(len(m.Slots())+1, r.Holder())))); err != nil {
+		if err := m.Commit(t.Context(), change(r, op(containment.Reserve, slot(len(m.AllSlots())+1, r.Holder())))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -255,7 +267,7 @@ func TestMemoryInspected(t *testing.T) {
 	if diff := cmp.Diff(first, m.Records()[0], comparer); diff != "" || len(m.Records()) != 2 {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]containment.Slot{slot(1, "i-2#1"), slot(2, "i-1#1")}, m.Slots(), comparer); diff != "" {
+	if diff := cmp.Diff([]containment.Slot{slot(1, "i-2#1"), slot(2, "i-1#1")}, m.AllSlots(), comparer); diff != "" {
 		t.Errorf("slots (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]containment.Event{event("i-1", "g1-v1"), event("i-2", "g1-v1")}, m.Events()); diff != "" {

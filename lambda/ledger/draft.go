@@ -111,11 +111,13 @@ func (d *draft) slot(c containment.SlotChange, holder string) write {
 		}
 		return d.update(next.key, expression.Delete(holders, me), asSeen)
 	}
-	held := same.And(holders.Contains(holder))
+	staying := same.And(expression.Name("state").NotEqual(expression.Value(string(containment.SlotRemoving))))
+	held := staying.And(holders.Contains(holder))
 	cond := map[containment.SlotOp]expression.ConditionBuilder{
 		containment.Reserve: absent.Or(held),
-		containment.Hold:    same,
+		containment.Hold:    staying,
 		containment.Settle:  held,
+		containment.Remove:  same.And(holders.Equal(me)),
 	}[c.Op]
 	return d.update(next.key, d.set(next, "holders").Add(holders, me), cond)
 }

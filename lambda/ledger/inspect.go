@@ -53,8 +53,8 @@ func (m *Memory) Records() []containment.Record {
 	return records
 }
 
-// Slots are the slots of all VPCs, sorted by VPC, ACL, direction and number.
-func (m *Memory) Slots() []containment.Slot {
+// AllSlots are the slots of all VPCs, sorted by VPC, ACL, direction and number.
+func (m *Memory) AllSlots() []containment.Slot {
 	defer m.lock()()
 	var all []containment.Slot
 	for _, i := range m.slots {

@@ -33,6 +33,7 @@ type containmentItem struct {
 	Version    int               `dynamodbav:"version"`
 	Status     string            `dynamodbav:"status"`
 	ByPerson   bool              `dynamodbav:"byPerson"`
+	Adopted    bool              `dynamodbav:"adopted"`
 	Reason     string            `dynamodbav:"reason"`
 	Findings   []findingItem     `dynamodbav:"findings"`
 	Peers      []peerItem        `dynamodbav:"peers"`
@@ -65,17 +66,18 @@ type peerItem struct {
 }
 
 type stepItem struct {
-	ID        string   `dynamodbav:"id"`
-	Kind      string   `dynamodbav:"kind"`
-	Resource  string   `dynamodbav:"resource"`
-	State     string   `dynamodbav:"state"`
-	Note      string   `dynamodbav:"note,omitempty"`
-	Before    []string `dynamodbav:"before,omitempty"`
-	After     []string `dynamodbav:"after,omitempty"`
-	VPC       string   `dynamodbav:"vpc,omitempty"`
-	Direction string   `dynamodbav:"direction,omitempty"`
-	Number    int      `dynamodbav:"number,omitempty"`
-	Prefix    string   `dynamodbav:"prefix,omitempty"`
+	ID        string     `dynamodbav:"id"`
+	Kind      string     `dynamodbav:"kind"`
+	Resource  string     `dynamodbav:"resource"`
+	State     string     `dynamodbav:"state"`
+	Note      string     `dynamodbav:"note,omitempty"`
+	Until     *time.Time `dynamodbav:"until,omitempty"`
+	Before    []string   `dynamodbav:"before,omitempty"`
+	After     []string   `dynamodbav:"after,omitempty"`
+	VPC       string     `dynamodbav:"vpc,omitempty"`
+	Direction string     `dynamodbav:"direction,omitempty"`
+	Number    int        `dynamodbav:"number,omitempty"`
+	Prefix    string     `dynamodbav:"prefix,omitempty"`
 }
 
 type exposureItem struct {

@@ -53,6 +53,26 @@ func (m *Memory) Load(ctx context.Context, instance string, vpcs []string) (cont
 	return known(latest, slots)
 }
 
+// Slots implements containment.Book.
+func (m *Memory) Slots(ctx context.Context, vpcs []string) ([]containment.Slot, error) {
+	k, err := m.Load(ctx, "", vpcs)
+	return k.Slots, err
+}
+
+// Containment implements containment.Book.
+func (m *Memory) Containment(ctx context.Context, instance string, generation int) (*containment.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	defer m.lock()()
+	item, there := m.containments[containmentKey(instance, generation)]
+	if !there {
+		return nil, nil
+	}
+	k, err := known(item, nil)
+	return k.Record, err
+}
+
 // Commit implements containment.Ledger.
 func (m *Memory) Commit(ctx context.Context, c containment.Change) error {
 	next, err := prepare(ctx, c)
@@ -136,10 +156,12 @@ func changed(stored slotItem, c containment.SlotChange, holder string) (slotItem
 		stored.Holders = without(next.Holders, holder)
 		return stored, nil
 	}
+	staying := same && stored.State != string(containment.SlotRemoving)
 	fits := map[containment.SlotOp]bool{
-		containment.Reserve: !taken || same && held,
-		containment.Hold:    same,
-		containment.Settle:  same && held,
+		containment.Reserve: !taken || staying && held,
+		containment.Hold:    staying,
+		containment.Settle:  staying && held,
+		containment.Remove:  same && slices.Equal(stored.Holders, []string{holder}),
 	}
 	if !fits[c.Op] {
 		return next, conflict(next.key)

@@ -12,6 +12,7 @@ import (
 const (
 	quarantine = "quarantine"
 	denial     = "denial"
+	tracking   = "tracking"
 )
 
 var errNoInterface = errors.New("a quarantine of no interface")
@@ -23,7 +24,7 @@ func fromStep(s containment.StepState) (stepItem, error) {
 			return stepItem{}, errNoInterface
 		}
 		i := stepItem{
-			ID: step.ID(), Kind: quarantine, Resource: step.Interface, State: string(s.State), Note: s.Note,
+			ID: step.ID(), Kind: quarantine, Resource: step.Interface, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
 			Before: texts(step.Before),
 		}
 		if step.Group != "" {
@@ -35,8 +36,13 @@ func fromStep(s containment.StepState) (stepItem, error) {
 			return stepItem{}, fmt.Errorf("step %s has no valid prefix", step.ID())
 		}
 		return stepItem{
-			ID: step.ID(), Kind: denial, Resource: step.ACL, State: string(s.State), Note: s.Note,
+			ID: step.ID(), Kind: denial, Resource: step.ACL, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
 			VPC: step.VPC, Direction: string(step.Direction), Number: step.Number, Prefix: step.Prefix.String(),
+		}, nil
+	case containment.Tracking:
+		return stepItem{
+			ID: step.ID(), Kind: tracking, Resource: step.Interface, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
+			Before: step.Before.Texts(), After: step.After.Texts(),
 		}, nil
 	default:
 		return stepItem{}, fmt.Errorf("a step of the unknown type %T", s.Step)
@@ -44,7 +50,7 @@ func fromStep(s containment.StepState) (stepItem, error) {
 }
 
 func (i stepItem) step() (containment.StepState, error) {
-	s := containment.StepState{State: containment.State(i.State), Note: i.Note}
+	s := containment.StepState{State: containment.State(i.State), Note: i.Note, Until: moment(i.Until)}
 	switch i.Kind {
 	case quarantine:
 		if i.Resource == "" {
@@ -67,6 +73,16 @@ func (i stepItem) step() (containment.StepState, error) {
 		s.Step = containment.Denial{
 			VPC: i.VPC, ACL: i.Resource, Direction: containment.Direction(i.Direction), Number: i.Number, Prefix: prefix,
 		}
+	case tracking:
+		before, err := containment.ParseTimeouts(i.Before)
+		if err != nil {
+			return s, fmt.Errorf("step %s: %w", i.ID, err)
+		}
+		after, err := containment.ParseTimeouts(i.After)
+		if err != nil {
+			return s, fmt.Errorf("step %s: %w", i.ID, err)
+		}
+		s.Step = containment.Tracking{Interface: i.Resource, Before: before, After: after}
 	default:
 		return s, fmt.Errorf("step %s is of the unknown kind %q", i.ID, i.Kind)
 	}

@@ -38,9 +38,8 @@ type Table struct {
 
 // Load implements containment.Ledger.
 func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (containment.Known, error) {
-	vpcs = set(vpcs)
 	var latest containmentItem
-	slots := make([][]slotItem, len(vpcs))
+	var slots []slotItem
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		items, err := t.query(ctx, pkInstance+instance, skContainment)
@@ -49,6 +48,18 @@ func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (conta
 		}
 		return err
 	})
+	g.Go(func() (err error) { slots, err = t.slots(ctx, vpcs); return err })
+	if err := g.Wait(); err != nil {
+		return containment.Known{}, fmt.Errorf("loading %s: %w", instance, err)
+	}
+	return known(latest, slots)
+}
+
+// slots reads VPCs' slots side by side.
+func (t *Table) slots(ctx context.Context, vpcs []string) ([]slotItem, error) {
+	vpcs = set(vpcs)
+	slots := make([][]slotItem, len(vpcs))
+	g, ctx := errgroup.WithContext(ctx)
 	for n, vpc := range vpcs {
 		g.Go(func() error {
 			items, err := t.query(ctx, pkVPC+vpc, skSlot)
@@ -59,9 +70,39 @@ func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (conta
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return containment.Known{}, fmt.Errorf("loading %s: %w", instance, err)
+		return nil, err
 	}
-	return known(latest, slices.Concat(slots...))
+	return slices.Concat(slots...), nil
+}
+
+// Slots implements containment.Book.
+func (t *Table) Slots(ctx context.Context, vpcs []string) ([]containment.Slot, error) {
+	items, err := t.slots(ctx, vpcs)
+	if err != nil {
+		return nil, fmt.Errorf("loading slots: %w", err)
+	}
+	k, err := known(containmentItem{}, items)
+	return k.Slots, err
+}
+
+// Containment implements containment.Book.
+func (t *Table) Containment(ctx context.Context, instance string, generation int) (*containment.Record, error) {
+	k := containmentKey(instance, generation)
+	out, err := t.Client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.Name, Key: k.attributes(), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("loading %s: %w", k, err)
+	}
+	if len(out.Item) == 0 {
+		return nil, nil
+	}
+	item, err := decode[containmentItem](out.Item)
+	if err != nil {
+		return nil, err
+	}
+	found, err := known(item, nil)
+	return found.Record, err
 }
 
 // newest is the containment with the highest generation, or the zero item.

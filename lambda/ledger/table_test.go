@@ -65,17 +65,20 @@ func TestCommitConditions(t *testing.T) {
 				op(containment.Settle, slot(3, "i-1#1")),
 				op(containment.GiveUp, slot(4, "i-1#1")),
 				op(containment.GiveUp, slot(5, "i-1#1", "i-2#1")),
+				op(containment.Remove, slot(6, "i-1#1")),
 			}},
 			[]string{
 				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
 				"Update VPC#vpc-1 SLOT#acl-1#in#1 if (attribute_not_exists (pk)) OR " +
-					"(((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (contains (holders, i-1#1))) then ADD holders [i-1#1] SET …",
-				"Update VPC#vpc-1 SLOT#acl-1#in#2 if (schema <= 1) AND (prefix = 198.51.100.7/32) then ADD holders [i-1#1] SET …",
-				"Update VPC#vpc-1 SLOT#acl-1#in#3 if ((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (contains (holders, i-1#1)) " +
+					"((((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (state <> removing)) AND (contains (holders, i-1#1))) then ADD holders [i-1#1] SET …",
+				"Update VPC#vpc-1 SLOT#acl-1#in#2 if ((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (state <> removing) then ADD holders [i-1#1] SET …",
+				"Update VPC#vpc-1 SLOT#acl-1#in#3 if (((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (state <> removing)) AND (contains (holders, i-1#1)) " +
 					"then ADD holders [i-1#1] SET …",
 				"Delete VPC#vpc-1 SLOT#acl-1#in#4 if ((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1])",
 				"Update VPC#vpc-1 SLOT#acl-1#in#5 if ((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1 i-2#1]) " +
 					"then DELETE holders [i-1#1]",
+				"Update VPC#vpc-1 SLOT#acl-1#in#6 if ((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1]) " +
+					"then ADD holders [i-1#1] SET …",
 			},
 		},
 	} {

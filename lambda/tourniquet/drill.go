@@ -130,15 +130,18 @@ func rehearse(ctx context.Context, f guardduty.Finding, before *simvpc.World) (*
 		return nil, fmt.Errorf("planning: %w", err)
 	}
 	server.ClearLog()
-	responder.Ledger = &ledger.Memory{}
+	book := &ledger.Memory{}
+	responder.Ledger = book
 	start := time.Now()
 	done, err := responder.Contain(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	return &report{
+	r := &report{
 		Finding: summarize(f, in), Decision: decision, Observed: observed(seen),
 		Plan: containment.NewAnswer([]containment.Outcome{plan}), Answer: containment.NewAnswer([]containment.Outcome{done}),
 		Calls: calls(server.Calls(), start), Flows: compare(in, before, server.World()),
-	}, nil
+	}
+	r.Release, err = release(ctx, in, before, server, client, book)
+	return r, err
 }

@@ -58,6 +58,34 @@ func TestBuiltinDrill(t *testing.T) {
 	}
 }
 
+// Released, the groups are back at once and the peers stay cut; in the end nothing
+// is left of the containment.
+func TestDrillReleases(t *testing.T) {
+	t.Parallel()
+	r := drillJSON(t, 0)
+	if got := r.Release.Answer.Incidents[0].Status; got != containment.Released {
+		t.Errorf("status %s, want %s", got, containment.Released)
+	}
+	states := map[containment.State]int{}
+	for _, s := range r.Release.Answer.Incidents[0].Steps {
+		states[s.State]++
+	}
+	if states[containment.Restored] != 2 || states[containment.Lingering] != 6 {
+		t.Errorf("steps after the release: %v, want 2 restored and 6 lingering", states)
+	}
+	for i, f := range r.Release.Flows {
+		if f.Peer && f.Released {
+			t.Errorf("%s passes once released, while it may still be tracked", f.Flow)
+		}
+		if before := r.Flows[i].Before; f.Expired != before {
+			t.Errorf("%s: passes %t in the end, %t before", f.Flow, f.Expired, before)
+		}
+	}
+	if len(r.Release.Left) > 0 {
+		t.Errorf("left behind: %v", r.Release.Left)
+	}
+}
+
 func TestDrillPrintsATimeline(t *testing.T) {
 	t.Parallel()
 	code, out, errs := runCommand(t, "drill")

@@ -23,6 +23,7 @@ type report struct {
 	Calls    []callReport         `json:"changes"`
 	Answer   containment.Answer   `json:"answer"`
 	Flows    []flowReport         `json:"flows"`
+	Release  releaseReport        `json:"release"`
 }
 
 type findingReport struct {
@@ -200,6 +201,7 @@ func (r *report) print(out io.Writer) error {
 			fmt.Fprintf(&b, "   %s: %s\n", e.Kind, e.Detail)
 		}
 	}
+	r.Release.print(&b)
 	b.WriteString("\n" + r.verdict() + "\n")
 	_, err := io.WriteString(out, b.String())
 	return err
@@ -233,8 +235,11 @@ func (r *report) verdict() string {
 }
 
 func planned(s containment.StepAnswer) string {
-	if s.Kind == containment.KindQuarantine {
+	switch s.Kind {
+	case containment.KindQuarantine:
 		return fmt.Sprintf("quarantine %s: %s -> %s", s.Resource, strings.Join(s.Before, " "), orNone(s.After))
+	case containment.KindTracking:
+		return fmt.Sprintf("track idle connections of %s for less time: %s", s.Resource, strings.Join(s.After, " "))
 	}
 	return fmt.Sprintf("deny %s in %s, %s rule %d", s.Prefix, s.Resource, s.Direction, s.Number)
 }

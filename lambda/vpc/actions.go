@@ -33,6 +33,5 @@ var ReleaseActions = []string{
 	"ec2:DescribeVpcs",
 	"ec2:ModifyNetworkInterfaceAttribute",
 	"ec2:DeleteNetworkAclEntry",
-	"ec2:CreateTags",
 	"ec2:DeleteTags",
 }

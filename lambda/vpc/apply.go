@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -38,6 +39,8 @@ func (c *Client) apply(ctx context.Context, s containment.Step) error {
 		err = c.quarantine(ctx, s)
 	case containment.Denial:
 		err = c.deny(ctx, s)
+	case containment.Tracking:
+		err = c.track(ctx, s.Interface, s.After)
 	default:
 		return fmt.Errorf("applying %s: no such kind of step: %T", s.ID(), s)
 	}
@@ -54,6 +57,21 @@ func (c *Client) quarantine(ctx context.Context, q containment.Quarantine) error
 	_, err := c.ec2.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
 		NetworkInterfaceId: aws.String(q.Interface),
 		Groups:             []string{q.Group},
+	})
+	return err
+}
+
+// track sets the timeouts of connection tracking of one interface. One attribute a
+// call: groups and timeouts can't be changed by the same one. Only Nitro instances
+// have them.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
+func (c *Client) track(ctx context.Context, eni string, t containment.Timeouts) error {
+	whole := func(d time.Duration) *int32 { return aws.Int32(int32(d.Seconds())) } // at most 432000
+	_, err := c.ec2.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
+		NetworkInterfaceId: aws.String(eni),
+		ConnectionTrackingSpecification: &types.ConnectionTrackingSpecificationRequest{
+			TcpEstablishedTimeout: whole(t.TCP), UdpStreamTimeout: whole(t.UDPStream), UdpTimeout: whole(t.UDP),
+		},
 	})
 	return err
 }

@@ -7,7 +7,6 @@
 package vpc
 
 import (
-	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -55,7 +54,7 @@ func New(cfg aws.Config) *Client {
 func backoff(attempt int, _ error) (time.Duration, error) {
 	const first, most = 50 * time.Millisecond, 4 * time.Second
 	d := min(first<<min(attempt, 10), most)
-	return d/2 + rand.N(d/2), nil //nolint:gosec // spreads load, guards nothing
+	return d/2 + time.Duration(time.Now().UnixNano()*7919%int64(d/2)), nil // the clock spreads them
 }
 
 // HTTPClient keeps as many connections open as a containment makes calls at once.

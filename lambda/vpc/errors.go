@@ -15,6 +15,7 @@ import (
 const (
 	codeEntryExists   = "NetworkAclEntryAlreadyExists"       // CreateNetworkAclEntry: the number is taken, perhaps by our own lost call
 	codeEntryLimit    = "NetworkAclEntryLimitExceeded"       // CreateNetworkAclEntry
+	codeEntryGone     = "InvalidNetworkAclEntry.NotFound"    // DeleteNetworkAclEntry
 	codeACLGone       = "InvalidNetworkAclID.NotFound"       // CreateNetworkAclEntry
 	codeGroupMissing  = "InvalidGroup.NotFound"              // any call with a group that is new, or gone
 	codeGroupExists   = "InvalidGroup.Duplicate"             // CreateSecurityGroup

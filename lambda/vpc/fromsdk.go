@@ -16,7 +16,7 @@ func fromSDKInterface(i types.NetworkInterface) containment.Interface {
 	eni := containment.Interface{
 		ID: aws.ToString(i.NetworkInterfaceId), VPC: aws.ToString(i.VpcId), Subnet: aws.ToString(i.SubnetId),
 		Addresses: addresses(i, false), Originals: containment.Originals(fromSDKTags(i.TagSet)),
-		TrackingTimeout: defaultTracking,
+		TrackingTimeout: containment.DefaultTracking,
 	}
 	for _, g := range i.Groups {
 		eni.Groups = append(eni.Groups, aws.ToString(g.GroupId))
@@ -25,11 +25,16 @@ func fromSDKInterface(i types.NetworkInterface) containment.Interface {
 	if aws.ToBool(i.RequesterManaged) {
 		eni.ManagedBy = cmp.Or(aws.ToString(i.RequesterId), "another AWS service")
 	}
-	if t := i.ConnectionTrackingConfiguration; t != nil && aws.ToInt32(t.TcpEstablishedTimeout) > 0 {
-		eni.TrackingTimeout = time.Duration(aws.ToInt32(t.TcpEstablishedTimeout)) * time.Second
+	if t := i.ConnectionTrackingConfiguration; t != nil {
+		eni.Timeouts = containment.Timeouts{
+			TCP: seconds(t.TcpEstablishedTimeout), UDPStream: seconds(t.UdpStreamTimeout), UDP: seconds(t.UdpTimeout),
+		}
+		eni.TrackingTimeout = cmp.Or(eni.Timeouts.TCP, eni.TrackingTimeout)
 	}
 	return eni
 }
+
+func seconds(n *int32) time.Duration { return time.Duration(aws.ToInt32(n)) * time.Second }
 
 // fromSDKOwner says who is behind an address. A load balancer's interface has the
 // ordinary type and a requester; a NAT gateway's or an endpoint's has its own type.

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -16,12 +15,6 @@ import (
 
 	"tourniquet/lambda/containment"
 )
-
-// defaultTracking is how long EC2 tracks an idle established TCP flow when the
-// interface has no setting of its own. Nitro v6 types keep it for 350 s only;
-// which these are changes with each launch, so the longer time is stated for all.
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html#connection-tracking-timeouts
-const defaultTracking = 432_000 * time.Second
 
 // Observe reads the instance and all that decides its traffic, side by side; see
 // containment.EC2. Interfaces in other subnets than the target says cost a second
@@ -34,6 +27,7 @@ func (c *Client) Observe(ctx context.Context, t containment.Target) (containment
 	g.Go(func() error { return o.readGroups(gctx) })
 	o.readOwners(gctx, g)
 	o.readPlaces(gctx, g, t.Subnets, t.VPCs)
+	o.readRecorded(gctx, g)
 	if err := g.Wait(); err != nil {
 		return containment.Network{}, err
 	}
@@ -69,6 +63,7 @@ type observation struct {
 	acls       []types.NetworkAcl
 	groups     map[string][]containment.Quarantined
 	owners     [][]types.NetworkInterface // one list per call
+	recorded   recorded
 }
 
 func filter(name string, values ...string) types.Filter {
@@ -138,9 +133,9 @@ func (o *observation) readInterfaces(ctx context.Context) (err error) {
 // https://github.com/aws/amazon-vpc-resource-controller-k8s
 const trunkTag = "vpcresources.k8s.aws/trunk-eni-id"
 
-func (c *Client) describeInterfaces(ctx context.Context, f ...types.Filter) ([]types.NetworkInterface, error) {
+func (c *Client) describeInterfaces(ctx context.Context, filters ...types.Filter) ([]types.NetworkInterface, error) {
 	var all []types.NetworkInterface
-	pages := ec2.NewDescribeNetworkInterfacesPaginator(c.ec2, &ec2.DescribeNetworkInterfacesInput{Filters: f})
+	pages := ec2.NewDescribeNetworkInterfacesPaginator(c.ec2, &ec2.DescribeNetworkInterfacesInput{Filters: filters})
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
@@ -166,32 +161,40 @@ func (o *observation) readSubnets(ctx context.Context, ids []string) error {
 	return nil
 }
 
-func (o *observation) readVPCs(ctx context.Context, ids []string) error {
-	o.vpcs = nil
-	pages := ec2.NewDescribeVpcsPaginator(o.ec2, &ec2.DescribeVpcsInput{Filters: []types.Filter{filter("vpc-id", ids...)}})
-	for pages.HasMorePages() {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return fmt.Errorf("describing the VPCs: %w", err)
-		}
-		o.vpcs = append(o.vpcs, out.Vpcs...)
-	}
-	return nil
+func (o *observation) readVPCs(ctx context.Context, ids []string) (err error) {
+	o.vpcs, err = o.describeVPCs(ctx, filter("vpc-id", ids...))
+	return err
 }
 
-func (o *observation) readACLs(ctx context.Context, subnets []string) error {
-	o.acls = nil
-	pages := ec2.NewDescribeNetworkAclsPaginator(o.ec2, &ec2.DescribeNetworkAclsInput{
-		Filters: []types.Filter{filter("association.subnet-id", subnets...)},
-	})
+func (c *Client) describeVPCs(ctx context.Context, filters ...types.Filter) ([]types.Vpc, error) {
+	var all []types.Vpc
+	pages := ec2.NewDescribeVpcsPaginator(c.ec2, &ec2.DescribeVpcsInput{Filters: filters})
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(ctx)
 		if err != nil {
-			return fmt.Errorf("describing the network ACLs: %w", err)
+			return nil, fmt.Errorf("describing the VPCs: %w", err)
 		}
-		o.acls = append(o.acls, out.NetworkAcls...)
+		all = append(all, out.Vpcs...)
 	}
-	return nil
+	return all, nil
+}
+
+func (o *observation) readACLs(ctx context.Context, subnets []string) (err error) {
+	o.acls, err = o.describeACLs(ctx, filter("association.subnet-id", subnets...))
+	return err
+}
+
+func (c *Client) describeACLs(ctx context.Context, filters ...types.Filter) ([]types.NetworkAcl, error) {
+	var all []types.NetworkAcl
+	pages := ec2.NewDescribeNetworkAclsPaginator(c.ec2, &ec2.DescribeNetworkAclsInput{Filters: filters})
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("describing the network ACLs: %w", err)
+		}
+		all = append(all, out.NetworkAcls...)
+	}
+	return all, nil
 }
 
 // readGroups finds the quarantine groups of all VPCs by their tag: there is one a
@@ -308,6 +311,7 @@ func (o *observation) network() (containment.Network, error) {
 	for _, a := range o.acls {
 		o.serve(n, a)
 	}
+	o.recorded.add(&n)
 	for _, id := range wanted {
 		if n.Subnets[id].ACL == "" {
 			return n, fmt.Errorf("describing the network ACLs: none is associated with %s", id)

@@ -1,0 +1,243 @@
+//go:build integration
+
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/flate"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"tourniquet/internal/emulator"
+	"tourniquet/internal/runtimeapi"
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/simvpc"
+)
+
+// callLatency is added to every call of EC2 and DynamoDB: about what a call within
+// a Region takes.
+const callLatency = 20 * time.Millisecond
+
+// BenchmarkFirstPoll measures from the start of the process to its first request
+// for an event, and the size of what is deployed.
+func BenchmarkFirstPoll(b *testing.B) {
+	e := environment{account: "111122223333", region: "eu-central-1", table: "ledger", ec2: "http://127.0.0.1:9", dynamo: "http://127.0.0.1:9"}
+	path := binary(b)
+	var ready, cpu []time.Duration
+	for b.Loop() {
+		f := e.run(b, path)
+		ready = append(ready, f.Ready())
+		f.Stop()
+		cpu = append(cpu, f.CPU())
+	}
+	report(b, "first-poll-ms", ready)
+	report(b, "cpu-ms", cpu)
+	plain, zipped := sizes(b, path)
+	b.ReportMetric(float64(plain)/1e6, "binary-MB")
+	b.ReportMetric(float64(zipped)/1e6, "zip-MB")
+}
+
+// run starts the binary, for the caller to stop.
+func (e environment) run(b *testing.B, path string) *runtimeapi.Function {
+	b.Helper()
+	f, err := runtimeapi.Start(b.Context(), path, e.arn(), e.vars(), io.Discard)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return f
+}
+
+// report gives the median, and the least, which on a machine that does other work
+// beside is nearest to what the binary itself needs.
+func report(b *testing.B, unit string, all []time.Duration) {
+	b.Helper()
+	slices.Sort(all)
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	b.ReportMetric(ms(all[len(all)/2]), unit)
+	b.ReportMetric(ms(all[0]), "least-"+unit)
+}
+
+// sizes are those of the binary, alone and in a zip file.
+func sizes(b *testing.B, path string) (plain, zipped int) {
+	b.Helper()
+	program, err := os.ReadFile(path) //nolint:gosec // built by this test
+	if err != nil {
+		b.Fatal(err)
+	}
+	var file bytes.Buffer
+	w := zip.NewWriter(&file)
+	w.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) { return flate.NewWriter(out, flate.BestCompression) })
+	entry, err := w.Create("bootstrap")
+	if err == nil {
+		_, err = entry.Write(program)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return len(program), file.Len()
+}
+
+// BenchmarkContained measures from the event, with a process that is started for
+// it (cold) or has contained before (warm), to the last change of the network as
+// EC2 has made it. EC2 is simulated; each call of EC2 and DynamoDB takes
+// callLatency. DynamoDB is MiniStack, whose own time comes on top, or MiniStack's
+// answers to the same calls, given again from memory.
+func BenchmarkContained(b *testing.B) {
+	for _, dynamo := range []string{"ministack", "replayed"} {
+		for _, interfaces := range []int{1, 8} {
+			for _, start := range []string{"warm", "cold"} {
+				b.Run(fmt.Sprintf("%s/%s/interfaces=%d", dynamo, start, interfaces), func(b *testing.B) {
+					s := newStage(b, interfaces)
+					if dynamo == "replayed" {
+						s.record(b)
+					}
+					if start == "cold" {
+						s.cold(b)
+					} else {
+						s.warm(b)
+					}
+				})
+			}
+		}
+	}
+}
+
+// record contains once, from then on to answer as DynamoDB did.
+func (s *stage) record(b *testing.B) {
+	b.Helper()
+	f := s.run(b, binary(b))
+	defer f.Stop()
+	s.contain(b, f)
+	s.delay.replay()
+}
+
+// A stage is where containments are measured: before each, EC2 and the table are
+// as if nothing had happened.
+type stage struct {
+	environment
+	ec2    *simvpc.Server
+	before *simvpc.World
+	db     *dynamodb.Client // not by way of the added latency
+	delay  *delay
+	event  []byte
+}
+
+func newStage(b *testing.B, interfaces int) *stage {
+	b.Helper()
+	world, event := compromise(b, interfaces)
+	s := &stage{before: world, event: event}
+	s.ec2 = simvpc.Start(b, world, simvpc.Options{Latency: callLatency})
+	s.environment = environment{
+		account: world.Account, region: world.Region, table: "ledger", ec2: s.ec2.URL, dynamo: emulator.MiniStack(b),
+	}
+	s.db = s.createTable(b)
+	s.dynamo, s.delay = delayed(b, s.dynamo, callLatency)
+	return s
+}
+
+// compromise is the scenario of a reverse shell, with so many interfaces.
+func compromise(tb testing.TB, interfaces int) (*simvpc.World, []byte) {
+	tb.Helper()
+	world, event := reverseShell(tb)
+	instance := world.Instances[0].ID
+	var b strings.Builder
+	for _, line := range strings.SplitAfter(world.String(), "\n") {
+		if !strings.HasPrefix(line, "interface ") && !strings.HasPrefix(line, "flow ") {
+			b.WriteString(line)
+		}
+	}
+	for n := range interfaces {
+		fmt.Fprintf(&b, "interface eni-%d %s %s 10.0.1.%d groups sg-web\n", n+1, instance, world.Subnets[0].ID, 10+n)
+	}
+	wide, err := simvpc.ParseWorld(b.String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return wide, event
+}
+
+// reset makes EC2 and the table what they were before anything was contained.
+func (s *stage) reset(b *testing.B) {
+	b.Helper()
+	s.ec2.Edit(func(w *simvpc.World) { *w = *s.before.Clone() })
+	s.ec2.ClearLog()
+	s.delay.clear()
+	for _, i := range s.items(b, s.db) {
+		_, err := s.db.DeleteItem(b.Context(), &dynamodb.DeleteItemInput{TableName: &s.table, Key: map[string]types.AttributeValue{
+			ledger.PartitionKey: i[ledger.PartitionKey], ledger.SortKey: i[ledger.SortKey],
+		}})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// contain invokes the function, and returns when the last change of the network
+// was made.
+func (s *stage) contain(b *testing.B, f *runtimeapi.Function) time.Time {
+	b.Helper()
+	answer := invoke(b, f, s.event)
+	if i := answer.Incidents[0]; i.Status != containment.Contained || i.Unrecorded {
+		b.Fatalf("not contained and recorded: %+v", i)
+	}
+	var last time.Time
+	for _, c := range s.ec2.Mutations() {
+		if c.Op != "CreateTags" && c.End.After(last) {
+			last = c.End
+		}
+	}
+	return last
+}
+
+func (s *stage) warm(b *testing.B) {
+	f := s.run(b, binary(b))
+	defer f.Stop()
+	s.reset(b)
+	s.contain(b, f)
+	var contained, answered, dynamo []time.Duration
+	idle := f.CPU()
+	for b.Loop() {
+		s.reset(b)
+		start := time.Now()
+		done := s.contain(b, f)
+		contained, answered = append(contained, done.Sub(start)), append(answered, time.Since(start))
+		dynamo = append(dynamo, s.delay.share())
+	}
+	cpu := (f.CPU() - idle) / time.Duration(len(contained))
+	report(b, "contained-ms", contained)
+	report(b, "answered-ms", answered)
+	report(b, "dynamodb-ms", dynamo)
+	b.ReportMetric(float64(cpu.Microseconds())/1000, "cpu-ms")
+}
+
+func (s *stage) cold(b *testing.B) {
+	path := binary(b)
+	var contained, answered, dynamo, cpu []time.Duration
+	for b.Loop() {
+		s.reset(b)
+		start := time.Now()
+		f := s.run(b, path)
+		done := s.contain(b, f)
+		contained, answered = append(contained, done.Sub(start)), append(answered, time.Since(start))
+		dynamo = append(dynamo, s.delay.share())
+		f.Stop()
+		cpu = append(cpu, f.CPU())
+	}
+	report(b, "contained-ms", contained)
+	report(b, "answered-ms", answered)
+	report(b, "dynamodb-ms", dynamo)
+	report(b, "cpu-ms", cpu)
+}

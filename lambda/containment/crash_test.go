@@ -1,0 +1,258 @@
+package containment_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/simvpc"
+)
+
+// A disturbance befalls the n-th call of a process, or the n-th changing one.
+type disturbance struct {
+	name     string
+	mutating bool // counts changing calls only
+	fate     fate
+	dies     bool // the process does nothing more after it
+}
+
+var disturbances = []disturbance{
+	{"cut off before", false, neverMade, true},
+	{"cut off after", false, lost, true},
+	{"answer lost", true, lost, false},
+}
+
+// disturbed is a gate that lets the n-th call meet its disturbance, counted from 1.
+// It reports whether there was such a call.
+func disturbed(d disturbance, n int, die context.CancelFunc) (g gate, met func() bool) {
+	var mu sync.Mutex
+	seen, dead := 0, false
+	g = func(_ context.Context, c call) fate {
+		mu.Lock()
+		defer mu.Unlock()
+		if dead {
+			return neverMade
+		}
+		if d.mutating && !c.mutating {
+			return passes
+		}
+		if seen++; seen != n {
+			return passes
+		}
+		if d.dies {
+			dead = true
+			die()
+		}
+		return d.fate
+	}
+	return g, func() bool { mu.Lock(); defer mu.Unlock(); return seen >= n }
+}
+
+// A job is what a process does, and what has happened before.
+type job struct {
+	before func(t *testing.T, s *stage)
+	do     func(ctx context.Context, p *process) error
+}
+
+// A stage is a world, a ledger and a clock. In its bubble, waiting takes no time.
+type stage struct {
+	server *simvpc.Server
+	book   *ledger.Memory
+}
+
+func newStage(w *simvpc.World) *stage {
+	return &stage{server: simvpc.New(w, simvpc.Options{}), book: &ledger.Memory{}}
+}
+
+func (s *stage) process(g gate) *process {
+	return &process{server: s.server, book: s.book, gate: g, now: time.Now}
+}
+
+// must runs undisturbed, as often as a retry would.
+func (s *stage) must(t *testing.T, do func(ctx context.Context, p *process) error) {
+	t.Helper()
+	var err error
+	for range 4 {
+		if err = do(t.Context(), s.process(always)); err == nil {
+			return
+		}
+		time.Sleep(containment.MaxInvocation)
+	}
+	t.Fatal(err)
+}
+
+var threePeers = []string{"198.51.100.7", "198.51.100.8", "2001:db8:ffff::7"}
+
+func incidentWith(w *simvpc.World, finding string, peers ...string) containment.Incident {
+	in := incidentOf(w, 0)
+	in.Findings[0].ID = finding
+	for _, a := range peers {
+		in.Peers = append(in.Peers, guardduty.Peer{Addr: netip.MustParseAddr(a)})
+	}
+	return in
+}
+
+// crashWorld has two interfaces behind two ACLs, IPv6, foreign entries, and no
+// quarantine group yet.
+func crashWorld(t *testing.T) *simvpc.World {
+	t.Helper()
+	w, err := simvpc.ParseWorld(`account 111122223333
+region eu-central-1
+vpc vpc-1 10.0.0.0/16 2001:db8:1::/56
+subnet subnet-0 vpc-1 10.0.0.0/24 2001:db8:1:0::/64
+subnet subnet-1 vpc-1 10.0.1.0/24 2001:db8:1:1::/64
+group sg-web vpc-1
+  in tcp 443 0.0.0.0/0
+  out all 0.0.0.0/0
+group sg-ssh vpc-1
+acl acl-0 vpc-1 subnets subnet-0
+  1 in deny tcp 22 203.0.113.9/32
+  100 in allow all 0.0.0.0/0
+  101 in allow all ::/0
+  100 out allow all 0.0.0.0/0
+  101 out allow all ::/0
+acl acl-1 vpc-1 subnets subnet-1
+  100 in allow all 0.0.0.0/0
+  101 in allow all ::/0
+  100 out allow all 0.0.0.0/0
+  101 out allow all ::/0
+instance ` + victim + `
+interface eni-0 ` + victim + ` subnet-0 10.0.0.10 2001:db8:1:0::10 groups sg-ssh sg-web
+interface eni-1 ` + victim + ` subnet-1 10.0.1.10 2001:db8:1:1::10 groups sg-web
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func jobs(w *simvpc.World) map[string]job {
+	contained := func(t *testing.T, s *stage) {
+		s.must(t, func(ctx context.Context, p *process) error {
+			return p.contain(ctx, incidentWith(w, "f1", threePeers...))
+		})
+	}
+	after := func(d time.Duration, do func(ctx context.Context, p *process) error) func(t *testing.T, s *stage) {
+		return func(t *testing.T, s *stage) {
+			contained(t, s)
+			time.Sleep(time.Hour)
+			if do != nil {
+				s.must(t, do)
+			}
+			time.Sleep(d)
+		}
+	}
+	release := func(ctx context.Context, p *process) error { return p.release(ctx, victim) }
+	return map[string]job{
+		"contain": {func(*testing.T, *stage) {}, func(ctx context.Context, p *process) error {
+			return p.contain(ctx, incidentWith(w, "f1", threePeers...))
+		}},
+		"release while flows are tracked":    {after(0, nil), release},
+		"release when none is tracked":       {after(containment.DefaultTracking, nil), release},
+		"expire what lingers":                {after(containment.DefaultTracking, release), func(ctx context.Context, p *process) error { return p.expire(ctx) }},
+		"reconcile what has drifted":         {drifted(contained), func(ctx context.Context, p *process) error { return p.reconcile(ctx) }},
+		"reconcile an instance that is gone": {gone(contained), func(ctx context.Context, p *process) error { return p.reconcile(ctx) }},
+		"expire the denials of one that is gone": {func(t *testing.T, s *stage) {
+			gone(contained)(t, s)
+			s.must(t, func(ctx context.Context, p *process) error { return p.reconcile(ctx) })
+			time.Sleep(containment.DefaultTracking)
+		}, func(ctx context.Context, p *process) error { return p.expire(ctx) }},
+	}
+}
+
+// drifted: somebody puts groups back, removes an entry and attaches an interface.
+func drifted(before func(*testing.T, *stage)) func(*testing.T, *stage) {
+	return func(t *testing.T, s *stage) {
+		before(t, s)
+		s.server.Edit(func(w *simvpc.World) {
+			w.Interface("eni-0").Groups = []string{"sg-web"}
+			acl := w.ACL("acl-1")
+			for i, e := range acl.Entries {
+				if !e.Allow {
+					acl.Entries = append(acl.Entries[:i], acl.Entries[i+1:]...)
+					break
+				}
+			}
+			w.Interfaces = append(w.Interfaces, &simvpc.Interface{
+				ID: "eni-2", Instance: victim, Device: 2, Subnet: "subnet-1", Private: []netip.Addr{netip.MustParseAddr("10.0.1.11")},
+				Groups: []string{"sg-ssh"}, Type: "interface", Owner: w.Account,
+			})
+		})
+	}
+}
+
+func gone(before func(*testing.T, *stage)) func(*testing.T, *stage) {
+	return func(t *testing.T, s *stage) {
+		before(t, s)
+		s.server.Edit(func(w *simvpc.World) {
+			w.Instance(victim).State = "terminated"
+			w.Interfaces = nil
+		})
+	}
+}
+
+// Cut off before and after every call, and with the answer of every changing call
+// lost: run again, each job ends as if nothing had happened, in the network and in
+// what the ledger means.
+func TestCrashes(t *testing.T) {
+	t.Parallel()
+	w := crashWorld(t)
+	for name, j := range jobs(w) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var want *stage
+			synctest.Test(t, func(t *testing.T) { want = end(t, w, j, always, nil) })
+			for _, d := range disturbances {
+				points := 0
+				for n, met := 1, true; met; n++ {
+					synctest.Test(t, func(t *testing.T) {
+						ctx, die := context.WithCancel(t.Context())
+						defer die()
+						g, reached := disturbed(d, n, die)
+						got := end(t, w, j, g, ctx)
+						if met = reached(); met {
+							points++
+						}
+						where := fmt.Sprintf("%s call %d", d.name, n)
+						if diff := simvpc.Diff(want.server.World(), got.server.World()); diff != "" {
+							t.Errorf("%s: the world differs from the undisturbed one:\n%s", where, diff)
+						}
+						if diff := cmp.Diff(meaning(want.book), meaning(got.book)); diff != "" {
+							t.Errorf("%s: the ledger differs from the undisturbed one (-undisturbed +got):\n%s", where, diff)
+						}
+					})
+				}
+				if points == 0 {
+					t.Errorf("%s: no call was disturbed", d.name)
+				}
+				t.Logf("%s: %d points", d.name, points)
+			}
+		})
+	}
+}
+
+// end is the stage after a job was disturbed, and done again after a while.
+func end(t *testing.T, w *simvpc.World, j job, g gate, ctx context.Context) *stage {
+	t.Helper()
+	s := newStage(w)
+	j.before(t, s)
+	if ctx == nil {
+		ctx = t.Context()
+	}
+	_ = j.do(ctx, s.process(g)) // what it says before it dies, nobody hears
+	time.Sleep(containment.MaxInvocation + time.Second)
+	s.must(t, j.do)
+	// Who did not hear from the ledger has written the peers into a tag too, which a
+	// release takes away.
+	s.server.Edit(func(w *simvpc.World) { delete(w.Instance(victim).Tags, containment.PeersTag) })
+	return s
+}

@@ -1,0 +1,202 @@
+package containment_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/vpc"
+)
+
+// A call is one call of an API, of EC2's or of the ledger's.
+type call struct {
+	op       string
+	mutating bool
+	ledger   bool
+	params   string
+}
+
+// A gate decides about every call of a process: it may wait, and its answer says
+// what becomes of the call.
+type gate func(ctx context.Context, c call) fate
+
+// fate is what becomes of a call.
+type fate int
+
+const (
+	passes    fate = iota
+	lost           // it is carried out, and its answer is lost
+	neverMade      // it is not carried out, and fails
+)
+
+var (
+	errLostAnswer = errors.New("connection reset")
+	errNeverMade  = errors.New("connection refused")
+)
+
+// A process is one invocation of either function, on a world and a ledger that it
+// shares with others. Its calls go through its gate, without a network.
+type process struct {
+	server *simvpc.Server
+	book   *ledger.Memory
+	gate   gate
+	now    func() time.Time
+}
+
+// Do is a call of EC2's, for the SDK.
+func (p *process) Do(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, err
+	}
+	op := form.Get("Action")
+	f := p.gate(r.Context(), call{op: op, mutating: !strings.HasPrefix(op, "Describe"), params: form.Encode()})
+	if f == neverMade {
+		return nil, errNeverMade
+	}
+	// What has been sent is carried out, whether or not the caller waits for it.
+	r = r.Clone(context.WithoutCancel(r.Context()))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	w := httptest.NewRecorder()
+	p.server.ServeHTTP(w, r)
+	if f == lost {
+		return nil, errLostAnswer
+	}
+	return w.Result(), nil
+}
+
+// through makes one call of the ledger's.
+func through[T any](ctx context.Context, p *process, c call, do func() (T, error)) (T, error) {
+	var none T
+	f := p.gate(ctx, c)
+	if f == neverMade {
+		return none, errNeverMade
+	}
+	v, err := do()
+	if f == lost {
+		return none, errLostAnswer
+	}
+	return v, err
+}
+
+func (p *process) Load(ctx context.Context, instance string, vpcs []string) (containment.Known, error) {
+	return through(ctx, p, call{op: "Load", mutating: false, ledger: true}, func() (containment.Known, error) {
+		return p.book.Load(context.WithoutCancel(ctx), instance, vpcs)
+	})
+}
+
+func (p *process) Commit(ctx context.Context, c containment.Change) error {
+	_, err := through(ctx, p, call{op: "Commit", mutating: true, ledger: true}, func() (struct{}, error) {
+		return struct{}{}, p.book.Commit(context.WithoutCancel(ctx), c)
+	})
+	return err
+}
+
+func (p *process) Note(ctx context.Context, e containment.Event) error {
+	_, err := through(ctx, p, call{op: "Note", mutating: true, ledger: true}, func() (struct{}, error) {
+		return struct{}{}, p.book.Note(context.WithoutCancel(ctx), e)
+	})
+	return err
+}
+
+func (p *process) Open(ctx context.Context) ([]string, error) {
+	return through(ctx, p, call{op: "Open", mutating: false, ledger: true}, func() ([]string, error) { return p.book.Open(context.WithoutCancel(ctx)) })
+}
+
+func (p *process) Slots(ctx context.Context, vpcs []string) ([]containment.Slot, error) {
+	return through(ctx, p, call{op: "Slots", mutating: false, ledger: true}, func() ([]containment.Slot, error) {
+		return p.book.Slots(context.WithoutCancel(ctx), vpcs)
+	})
+}
+
+func (p *process) Containment(ctx context.Context, instance string, generation int) (*containment.Record, error) {
+	return through(ctx, p, call{op: "Containment", mutating: false, ledger: true}, func() (*containment.Record, error) {
+		return p.book.Containment(context.WithoutCancel(ctx), instance, generation)
+	})
+}
+
+func (p *process) client() *vpc.Client {
+	return vpc.New(aws.Config{
+		Region: "eu-central-1", BaseEndpoint: aws.String("http://ec2.invalid"), HTTPClient: p,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
+	})
+}
+
+func (p *process) responder() *containment.Responder {
+	return &containment.Responder{
+		EC2: p.client(), Ledger: p, Policy: containment.Policy{MaxContained: 25},
+		Rules: containment.Rules{ACLQuota: containment.DefaultACLQuota},
+		Log:   slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
+	}
+}
+
+func (p *process) contain(ctx context.Context, in containment.Incident) error {
+	_, err := p.responder().Contain(ctx, in)
+	return err
+}
+
+func (p *process) reconcile(ctx context.Context) error {
+	r := &containment.Reconciler{Responder: p.responder(), Fleet: p.client(), Book: p}
+	_, err := r.Reconcile(ctx, "reconcile")
+	return err
+}
+
+func (p *process) releaser() *containment.Releaser {
+	return &containment.Releaser{
+		EC2: &vpc.Reverter{Client: p.client()}, Ledger: p, Book: p, Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
+	}
+}
+
+func (p *process) release(ctx context.Context, instance string) error {
+	_, err := p.releaser().Release(ctx, containment.Ask{Instance: instance, Reason: "released", Request: "release"})
+	return err
+}
+
+func (p *process) expire(ctx context.Context) error {
+	_, err := p.releaser().Expire(ctx, "expire")
+	return err
+}
+
+// always lets every call pass.
+func always(context.Context, call) fate { return passes }
+
+// meaning is what the ledger says, without what depends on how often it was told:
+// versions, times and histories.
+func meaning(book *ledger.Memory) string {
+	var b bytes.Buffer
+	for _, r := range book.Records() {
+		fmt.Fprintf(&b, "%s %s peers %v\n", r.Holder(), r.Status, r.Peers)
+		for _, s := range r.Steps {
+			fmt.Fprintf(&b, "  %s %s", s.State, s.Step.ID())
+			if q, ok := s.Step.(containment.Quarantine); ok {
+				fmt.Fprintf(&b, " %v", q.Before)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	for _, s := range book.AllSlots() {
+		fmt.Fprintf(&b, "%s %s %d %s %v %s\n", s.ACL, s.Direction, s.Number, s.Prefix, s.Holders, s.State)
+	}
+	open, _ := book.Open(context.Background())
+	count, _ := book.GuardCount(context.Background())
+	fmt.Fprintf(&b, "open %v, guard %d\n", open, count)
+	return b.String()
+}

@@ -1,0 +1,173 @@
+package containment_test
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/simvpc"
+)
+
+// Groups put back, an entry removed and an interface attached: one reconcile
+// tightens all of it again, says so, and knows the new interface's originals.
+func TestReconcileRepairsDrift(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := crashWorld(t)
+		s := newStage(w)
+		drifted(func(t *testing.T, s *stage) {
+			s.must(t, func(ctx context.Context, p *process) error {
+				return p.contain(ctx, incidentWith(w, "f1", threePeers...))
+			})
+		})(t, s)
+		p := s.process(always)
+		r := &containment.Reconciler{Responder: p.responder(), Fleet: p.client(), Book: p}
+		outcomes, err := r.Reconcile(t.Context(), "r1")
+		if err != nil || len(outcomes) != 1 {
+			t.Fatalf("got %+v, %v", outcomes, err)
+		}
+		for _, want := range []string{"had drifted", "quarantine/eni-0", "quarantine/eni-2", "denial/acl-1/in/"} {
+			if !strings.Contains(outcomes[0].Reason, want) {
+				t.Errorf("the reason %q lacks %q", outcomes[0].Reason, want)
+			}
+		}
+		contained(victim)(t, s)
+		for _, st := range outcomes[0].Record.Steps {
+			q, ok := st.Step.(containment.Quarantine)
+			if want := map[string][]string{"eni-0": {"sg-ssh", "sg-web"}, "eni-1": {"sg-web"}, "eni-2": {"sg-ssh"}}[q.Interface]; ok && !slices.Equal(q.Before, want) {
+				t.Errorf("%s: the originals are %v, want %v", q.Interface, q.Before, want)
+			}
+		}
+		after := s.server.World()
+		s.must(t, func(ctx context.Context, p *process) error { return p.reconcile(ctx) })
+		if d := simvpc.Diff(after, s.server.World()); d != "" {
+			t.Errorf("a second reconcile changed:\n%s", d)
+		}
+	})
+}
+
+// An instance that is gone: its record is closed, the guard counts one less, its
+// denials linger until nobody's flow can be tracked, and expire removes them.
+func TestReconcileClosesWhatIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := crashWorld(t)
+		s := newStage(w)
+		before := s.server.World()
+		gone(func(t *testing.T, s *stage) {
+			s.must(t, func(ctx context.Context, p *process) error {
+				return p.contain(ctx, incidentWith(w, "f1", threePeers...))
+			})
+		})(t, s)
+		s.must(t, func(ctx context.Context, p *process) error { return p.reconcile(ctx) })
+		k, _ := s.book.Load(t.Context(), victim, nil)
+		if k.Record.Status != containment.Closed {
+			t.Fatalf("status %s", k.Record.Status)
+		}
+		if open, _ := s.book.Open(t.Context()); len(open) > 0 {
+			t.Errorf("open: %v", open)
+		}
+		if n, _ := s.book.GuardCount(t.Context()); n != 0 {
+			t.Errorf("the guard counts %d", n)
+		}
+		expire := func(ctx context.Context, p *process) error { return p.expire(ctx) }
+		s.must(t, expire)
+		if got := len(s.book.AllSlots()); got != 12 {
+			t.Errorf("%d slots right after, want 12", got)
+		}
+		time.Sleep(containment.DefaultTracking)
+		s.must(t, expire)
+		if got := s.book.AllSlots(); len(got) != 0 {
+			t.Errorf("slots are left: %v", got)
+		}
+		for _, acl := range before.ACLs {
+			if got := s.server.World().ACL(acl.ID).Entries; !slices.Equal(got, acl.Entries) {
+				t.Errorf("%s has %v, had %v", acl.ID, got, acl.Entries)
+			}
+		}
+	})
+}
+
+// Whatever state an instance is in, it is contained as long as it has interfaces.
+func TestInstanceStates(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"pending", "running", "stopping", "stopped", "shutting-down"} {
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := crashWorld(t)
+				w.Instance(victim).State = state
+				s := newStage(w)
+				s.must(t, func(ctx context.Context, p *process) error {
+					return p.contain(ctx, incidentWith(w, "f1", "198.51.100.7"))
+				})
+				contained(victim)(t, s)
+			})
+		})
+	}
+}
+
+// at edits the world right before the first call of an operation.
+func at(s *stage, op string, edit func(w *simvpc.World)) gate {
+	done := false
+	return func(_ context.Context, c call) fate {
+		if c.op == op && !done {
+			done = true
+			s.server.Edit(edit)
+		}
+		return passes
+	}
+}
+
+// An interface is detached after the look and before the swap: the other one is
+// contained, and the record says what is gone.
+func TestInterfaceDetachedMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := crashWorld(t)
+		s := newStage(w)
+		g := at(s, "Commit", func(w *simvpc.World) {
+			w.Interfaces = slices.DeleteFunc(w.Interfaces, func(i *simvpc.Interface) bool { return i.ID == "eni-1" })
+		})
+		if err := s.process(g).contain(t.Context(), incidentWith(w, "f1", "198.51.100.7")); err != nil {
+			t.Fatal(err)
+		}
+		contained(victim)(t, s)
+		if got := states(t, s, victim)["quarantine/eni-1"]; got != containment.Gone {
+			t.Errorf("quarantine/eni-1 is %s, want %s", got, containment.Gone)
+		}
+	})
+}
+
+// A subnet comes behind another ACL between plan and apply: the look after shows
+// it, and the peer is denied where it counts.
+func TestSubnetReassociatedMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := crashWorld(t)
+		w.ACLs = append(w.ACLs, &simvpc.NetworkACL{ID: "acl-9", VPC: "vpc-1", Owner: w.Account, Quota: simvpc.DefaultACLQuota, Entries: []simvpc.Entry{
+			{Number: 100, Allow: true, Protocol: simvpc.All, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
+			{Number: 100, Egress: true, Allow: true, Protocol: simvpc.All, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
+		}})
+		s := newStage(w)
+		g := at(s, "Commit", func(w *simvpc.World) { w.Subnet("subnet-0").ACL = "acl-9" })
+		if err := s.process(g).contain(t.Context(), incidentWith(w, "f1", "198.51.100.7")); err != nil {
+			t.Fatal(err)
+		}
+		contained(victim)(t, s)
+		time.Sleep(containment.DefaultTracking)
+		s.must(t, func(ctx context.Context, p *process) error { return p.release(ctx, victim) })
+		for _, acl := range s.server.World().ACLs {
+			for _, e := range acl.Entries {
+				if !e.Allow && e.CIDR == netip.MustParsePrefix("198.51.100.7/32") {
+					t.Errorf("%s keeps %+v after the release", acl.ID, e)
+				}
+			}
+		}
+	})
+}

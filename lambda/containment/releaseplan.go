@@ -1,0 +1,307 @@
+package containment
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Terms are what a release's plan depends on beside record and network.
+type Terms struct {
+	Now   time.Time
+	Began time.Time // when the release was asked for
+	Force bool      // remove denials whose flows may revive
+	Untag bool      // take our tags away, although the record is closed already
+}
+
+// A ReleasePlan is a record as its release leaves it next, what has to be changed
+// in the ledger to get there, and what then has to be undone in EC2.
+type ReleasePlan struct {
+	Record  Record
+	Slots   []SlotChange
+	Changed bool                // the ledger does not say so yet
+	Reverts []Step              // to undo now, once the ledger has the plan
+	Untags  map[string][]string // tag keys to remove in the end, by resource
+}
+
+// NewRelease works out the next move of a containment's release from its record,
+// the network as observed and the slots as read. It makes no calls, and is a
+// function of its arguments alone: planned again after its reverts were carried
+// out, it shows them as done and has nothing left to do.
+//
+// What no longer looks as recorded is left alone, and so is what somebody else
+// still needs. A denial whose flow EC2 may still track lingers: removed now, it
+// would revive the flow. So does a step whose invocation may still be under way
+// and apply it after this look; the release stays open until then.
+//
+// An entry is removed in two moves. First its slot is marked, on the condition
+// that nobody else holds it: from then on nobody can come to rely on it. Only then
+// it is removed, and only when a look shows it gone is the slot free.
+func NewRelease(rec Record, seen Network, slots []Slot, terms Terms) ReleasePlan {
+	p := &releaser{was: rec, seen: seen, terms: terms}
+	for _, s := range rec.Steps {
+		p.undo(s, slots)
+	}
+	p.unlisted(slots)
+	return p.plan()
+}
+
+type releaser struct {
+	was     Record
+	seen    Network
+	terms   Terms
+	steps   []StepState
+	slots   []SlotChange
+	reverts []Step
+	revived []Exposure
+}
+
+func (p *releaser) add(s StepState, state State, note string) {
+	s.State, s.Note = state, note
+	if state != Lingering && state != Pending {
+		s.Until = time.Time{} // nothing left to wait for
+	}
+	p.steps = append(p.steps, s)
+}
+
+func (p *releaser) undo(s StepState, slots []Slot) {
+	if s.State == Pending && s.Until.IsZero() {
+		// Whoever recorded it may be about to apply it.
+		s.Until = p.terms.Now.Add(MaxInvocation)
+	}
+	switch step := s.Step.(type) {
+	case Quarantine:
+		p.restore(s, step)
+	case Tracking:
+		p.lengthen(s, step)
+	case Denial:
+		i := slices.IndexFunc(slots, func(o Slot) bool { return o.SlotKey == step.Slot() && o.heldBy(p.was.Holder()) })
+		if i < 0 {
+			p.letGo(s)
+			return
+		}
+		p.remove(s, slots[i])
+	}
+}
+
+// unsettled reports whether somebody may still apply the step.
+func (p *releaser) unsettled(s StepState) bool {
+	return s.State == Pending && s.Until.After(p.terms.Now)
+}
+
+// settled adds a step that is undone, unless it may yet be applied.
+func (p *releaser) settled(s StepState, state State, note string) {
+	if !p.unsettled(s) {
+		p.add(s, state, note)
+		return
+	}
+	p.add(s, Pending, fmt.Sprintf("undone; but an invocation may be under way that applies it once more until %s", clock(s.Until)))
+}
+
+func clock(t time.Time) string { return t.UTC().Truncate(time.Second).Format(time.RFC3339) }
+
+// restore plans the return of an interface's groups.
+func (p *releaser) restore(s StepState, q Quarantine) {
+	if s.State.final() {
+		p.steps = append(p.steps, s)
+		return
+	}
+	i, found := p.seen.find(q.Interface)
+	if !found {
+		p.add(s, Gone, "the interface does not exist any more")
+		return
+	}
+	before := q.Before
+	if len(before) == 0 {
+		before = i.Originals
+	}
+	there, missing := p.existing(before)
+	note := ""
+	if len(missing) > 0 {
+		note = "without " + strings.Join(missing, ", ") + ", which no longer exists"
+	}
+	switch {
+	case p.seen.held(i) && len(before) == 0:
+		p.add(s, Failed, "nobody knows what groups the interface had: it stays in quarantine; set its groups by hand")
+	case p.seen.held(i) && len(there) == 0:
+		p.add(s, Failed, "none of its groups exists any more: it stays in quarantine; set its groups by hand")
+	case p.seen.held(i):
+		q.Before = there
+		p.reverts = append(p.reverts, q)
+		p.steps = append(p.steps, s)
+	case slices.Equal(i.Groups, there):
+		p.settled(s, Restored, note)
+	default:
+		p.add(s, ChangedElsewhere, fmt.Sprintf("somebody has given it the groups %s since: left as it is", strings.Join(i.Groups, ", ")))
+	}
+}
+
+// existing splits recorded groups into those that can be restored and those that
+// have been deleted since. A group that was not asked for counts as there: EC2
+// refuses it if it isn't.
+func (p *releaser) existing(groups []string) (there, missing []string) {
+	for _, g := range groups {
+		if p.seen.Groups == nil || slices.Contains(p.seen.Groups, g) {
+			there = append(there, g)
+		} else {
+			missing = append(missing, g)
+		}
+	}
+	return there, missing
+}
+
+// letGo settles a denial that this containment does not hold any more, or never did.
+func (p *releaser) letGo(s StepState) {
+	switch {
+	case s.State.final():
+		p.steps = append(p.steps, s)
+	case s.State == Failed:
+		p.add(s, Gone, "was never made: "+s.Note)
+	default:
+		p.add(s, Gone, "the containment does not hold it")
+	}
+}
+
+// remove plans what becomes of a slot that this containment holds.
+func (p *releaser) remove(s StepState, slot Slot) {
+	d := s.Step.(Denial)
+	acl, known := p.seen.acl(slot.ACL)
+	entry, there := acl.at(slot.Direction, slot.Number)
+	ours := there && entry == slot.entry()
+	until := slot.Since.Add(p.tracking())
+	if s.State == Lingering && !s.Until.IsZero() {
+		until = s.Until
+	}
+	revives := until.After(p.terms.Now)
+	others := slot.without(p.was.Holder()).Holders
+	switch {
+	case !known:
+		p.giveUp(s, slot, Gone, "the network ACL does not exist any more")
+	case slot.State == SlotRemoving && !there:
+		p.giveUp(s, slot, Removed, s.Note)
+	case there && !ours:
+		p.giveUp(s, slot, ChangedElsewhere, "somebody has changed the entry since: left as it is")
+	case slot.State == SlotRemoving:
+		p.reverts = append(p.reverts, d)
+		p.steps = append(p.steps, s)
+	case !there && p.unsettled(s):
+		p.settled(s, Gone, "")
+	case !there:
+		p.giveUp(s, slot, Gone, "somebody has removed the entry")
+	case revives && !p.terms.Force:
+		s.Until = until
+		p.add(s, Lingering, fmt.Sprintf("a connection with %s that stood before may still be tracked, and would revive", slot.Prefix))
+	case len(others) > 0:
+		p.giveUp(s, slot, Removed, "its hold is given up; the entry stays, since "+strings.Join(others, ", ")+" needs it")
+	default:
+		p.mayRevive(revives, slot, until)
+		s.Note = ""
+		if revives {
+			s.Note = fmt.Sprintf("by force: a connection with %s may revive until %s", slot.Prefix, clock(until))
+		}
+		p.mark(slot)
+		p.reverts = append(p.reverts, d)
+		p.steps = append(p.steps, s)
+	}
+}
+
+func (p *releaser) mayRevive(revives bool, slot Slot, until time.Time) {
+	if revives {
+		p.revived = append(p.revived, Exposure{MayRevive, fmt.Sprintf(
+			"%s no longer denies %s %s: a connection that stood before may revive until %s", slot.ACL, slot.Prefix, slot.Direction, clock(until))})
+	}
+}
+
+func (p *releaser) giveUp(s StepState, slot Slot, state State, note string) {
+	if p.unsettled(s) && (state == Gone || state == Removed) {
+		// An entry that may yet be made has to stay ours until then.
+		p.settled(s, state, note)
+		return
+	}
+	p.slots = append(p.slots, SlotChange{slot, GiveUp})
+	p.add(s, state, note)
+}
+
+// mark takes the first of the two moves that remove an entry.
+func (p *releaser) mark(slot Slot) {
+	slot.State = SlotRemoving
+	p.slots = append(p.slots, SlotChange{slot, Remove})
+}
+
+// unlisted removes what the containment holds and its steps don't show: a release
+// that a newer containment overtook left it behind.
+func (p *releaser) unlisted(slots []Slot) {
+	for _, slot := range slots {
+		if !slot.heldBy(p.was.Holder()) || slices.ContainsFunc(p.was.Steps, func(s StepState) bool {
+			d, ok := s.Step.(Denial)
+			return ok && d.Slot() == slot.SlotKey
+		}) {
+			continue
+		}
+		shown := len(p.steps)
+		p.remove(StepState{Step: Denial{
+			VPC: slot.VPC, ACL: slot.ACL, Direction: slot.Direction, Number: slot.Number, Prefix: slot.Prefix,
+		}, State: Applied}, slot)
+		p.steps = p.steps[:shown] // not one of the record's own
+	}
+}
+
+// plan is what all of it comes to.
+func (p *releaser) plan() ReleasePlan {
+	rec := p.was
+	rec.Steps = p.steps
+	if rec.Status.Open() {
+		// What was left open is no question any more; what may be ours still is.
+		rec.Exposure = slices.DeleteFunc(slices.Clone(rec.Exposure), func(e Exposure) bool {
+			return e.Kind != UnclaimedDenial && e.Kind != MayRevive
+		})
+		rec.Status = Released
+		if len(p.reverts) > 0 || slices.ContainsFunc(p.steps, p.unsettled) {
+			rec.Status = Releasing
+		}
+		if p.was.Status != Releasing {
+			rec.Released = p.terms.Began
+		}
+	}
+	for _, e := range p.revived {
+		if !slices.Contains(rec.Exposure, e) {
+			rec.Exposure = append(slices.Clone(rec.Exposure), e)
+		}
+	}
+	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts}
+	plan.Changed = !rec.says(p.was) || len(p.slots) > 0
+	if rec.Status == Released && (p.was.Status.Open() || p.terms.Untag) {
+		plan.Untags = p.untags()
+	}
+	return plan
+}
+
+// untags are our tags on what is released.
+func (p *releaser) untags() map[string][]string {
+	tags := map[string][]string{}
+	for _, s := range p.steps {
+		q, ok := s.Step.(Quarantine)
+		if i, found := p.seen.find(q.Interface); ok && found && s.State.final() && len(i.Originals) > 0 {
+			tags[i.ID] = originalsKeys(i.Originals)
+		}
+	}
+	if keys := ourKeys(p.seen.Instance.Tags); len(keys) > 0 {
+		tags[p.seen.Instance.ID] = keys
+	}
+	return tags
+}
+
+// preview is the plan as a dry run shows it.
+func (p ReleasePlan) preview() Record {
+	rec := p.Record
+	rec.Steps = slices.Clone(rec.Steps)
+	for i, s := range rec.Steps {
+		for _, r := range p.Reverts {
+			if r.ID() == s.Step.ID() {
+				rec.Steps[i] = StepState{Step: r, State: Planned, Note: "would be undone"}
+			}
+		}
+	}
+	return rec
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/guardduty"
+)
+
+// Front is what both functions do around their work: keep an eye on the deadline,
+// count calls, tell people, log the last line.
+type Front struct {
+	Notifier *Notifier    // nil: nobody is notified
+	Calls    func() int64 // how many AWS requests have been made so far
+	Log      *slog.Logger
+}
+
+// reportTime is kept back from Lambda's deadline, to log and return what is missing.
+const reportTime = time.Second
+
+// work is what an invocation has done.
+type work struct {
+	outcomes []containment.Outcome
+	overall  containment.Decision // zero: that of the outcome that matters most
+}
+
+// answer does the work of one invocation, and makes its answer.
+func (f Front) answer(ctx context.Context, do func(context.Context) (work, error)) (*containment.Answer, error) {
+	start, calls := time.Now(), f.Calls()
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reportTime))
+		defer cancel()
+	}
+	w, err := do(ctx)
+	answer := containment.NewAnswer(w.outcomes)
+	if w.overall.Verdict != "" {
+		answer.Verdict, answer.Reason = w.overall.Verdict, w.overall.Reason
+	}
+	answer.Calls = f.Calls() - calls
+	answer.ContainedMillis = containedMillis(w.outcomes, start)
+	f.notify(ctx, w.outcomes, &answer)
+	f.report(ctx, answer, err)
+	if err != nil {
+		return nil, err
+	}
+	return &answer, nil
+}
+
+// oneError makes of several errors the one to return: Lambda reports the type of
+// the value itself, so it must be one of ours and not a wrapper. Missing steps
+// come before malformed findings, since a retry can help the former.
+func oneError(errs ...error) error {
+	all := errors.Join(errs...)
+	if all == nil {
+		return nil
+	}
+	if first, ok := errors.AsType[*containment.PartialError](all); ok {
+		if all.Error() == first.Error() {
+			return first
+		}
+		return &containment.PartialError{Instance: first.Instance, Missing: first.Missing, Causes: []error{all}}
+	}
+	if first, ok := errors.AsType[*guardduty.EventError](all); ok {
+		if all.Error() == first.Error() {
+			return first
+		}
+		return &guardduty.EventError{Field: "event", Err: all}
+	}
+	return all
+}
+
+// unfinished is the error of work on all instances that some of it could not be
+// done, by a type of ours.
+func unfinished(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, typed := errors.AsType[*containment.PartialError](err); typed {
+		return oneError(err)
+	}
+	return &containment.PartialError{Doing: doing, Instance: "the account's instances", Causes: []error{err}}
+}
+
+// containedMillis is the time from the event's arrival to the last change made.
+func containedMillis(outcomes []containment.Outcome, start time.Time) int64 {
+	var last time.Time
+	for _, o := range outcomes {
+		if o.Contained.After(last) {
+			last = o.Contained
+		}
+	}
+	if last.IsZero() {
+		return 0
+	}
+	return last.Sub(start).Milliseconds()
+}
+
+func (f Front) notify(ctx context.Context, outcomes []containment.Outcome, answer *containment.Answer) {
+	if f.Notifier == nil {
+		return
+	}
+	for i, o := range outcomes {
+		if !worthTelling(o) {
+			continue
+		}
+		if err := f.Notifier.Notify(ctx, o); err != nil {
+			// What is contained stays contained, whether people hear of it or not.
+			err = fmt.Errorf("notifying: %w", err)
+			f.Log.ErrorContext(ctx, "notification failed", "instance", o.Instance, "err", err)
+			answer.Warn(outcomes[i].Instance, err.Error())
+		}
+	}
+}
+
+// report is the one line of an invocation that an operator searches for.
+func (f Front) report(ctx context.Context, a containment.Answer, err error) {
+	for _, i := range a.Incidents {
+		f.Log.InfoContext(ctx, "incident handled", "instance", i.Instance, "verdict", i.Verdict, "reason", i.Reason,
+			"status", i.Status, "generation", i.Generation, "steps", len(i.Steps), "exposures", len(i.Exposure), "unrecorded", i.Unrecorded)
+	}
+	attrs := []any{"verdict", a.Verdict, "reason", a.Reason, "incidents", len(a.Incidents), "calls", a.Calls, "containedMillis", a.ContainedMillis}
+	if err != nil {
+		f.Log.ErrorContext(ctx, "invocation failed", append(attrs, "err", err)...)
+		return
+	}
+	f.Log.InfoContext(ctx, "invocation done", attrs...)
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/guardduty"
+)
+
+// ReleaseHandler answers the events of the release function: a person's command to
+// release an instance, and the schedule's to expire denials.
+type ReleaseHandler struct {
+	Releaser *containment.Releaser
+	Front
+}
+
+// A releaseCommand is what a person, or the schedule, asks of the function that
+// releases.
+type releaseCommand struct {
+	Command     string `json:"command"`
+	InstanceID  string `json:"instanceId"`
+	Reason      string `json:"reason"`
+	RequestedBy string `json:"requestedBy"`
+	Force       bool   `json:"force"`
+	DryRun      bool   `json:"dryRun"`
+}
+
+const (
+	release = "release"
+	expire  = "expire"
+)
+
+// Release handles one command. Its error is a *guardduty.EventError when the
+// command is malformed or there is nothing to release, and a
+// *containment.PartialError when something is left that a retry may do.
+func (h *ReleaseHandler) Release(ctx context.Context, raw json.RawMessage) (*containment.Answer, error) {
+	return h.answer(ctx, func(ctx context.Context) (work, error) {
+		cmd, err := parseRelease(raw)
+		switch {
+		case err != nil:
+			return work{}, err
+		case cmd.Command == expire:
+			return h.expire(ctx)
+		}
+		out, err := h.Releaser.Release(ctx, cmd.ask(requestID(ctx)))
+		if errors.Is(err, containment.ErrNotContained) {
+			return work{}, &guardduty.EventError{Field: "instanceId", Err: err}
+		}
+		return work{outcomes: []containment.Outcome{out}}, err
+	})
+}
+
+func (h *ReleaseHandler) expire(ctx context.Context) (work, error) {
+	outcomes, err := h.Releaser.Expire(ctx, requestID(ctx))
+	return work{outcomes: outcomes, overall: containment.Decision{
+		Verdict: containment.Expire, Reason: fmt.Sprintf("containments with something to finish or to expire: %d", len(outcomes)),
+	}}, unfinished("expiring denials of", err)
+}
+
+func parseRelease(raw []byte) (releaseCommand, error) {
+	var cmd releaseCommand
+	if !isCommand(raw) {
+		return cmd, &guardduty.EventError{Field: "command", Err: errors.New(
+			"is missing: this function releases by command only, and takes no findings; want release or expire")}
+	}
+	if err := decodeCommand(raw, &cmd, "command, instanceId, reason, requestedBy, force, dryRun"); err != nil {
+		return cmd, err
+	}
+	return cmd, cmd.check()
+}
+
+func (c releaseCommand) check() error {
+	switch {
+	case c.Command == expire && c != releaseCommand{Command: expire}:
+		return &guardduty.EventError{Field: "command", Err: errors.New("expire takes no other field")}
+	case c.Command == expire:
+		return nil
+	case c.Command == reconcile || c.Command == "contain":
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
+			"%q is not for the function that releases; invoke the one that contains", c.Command)}
+	case c.Command != release:
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("%q is no command; want release or expire", guardduty.Clean(c.Command, 64))}
+	}
+	return checkInstance(c.InstanceID)
+}
+
+// ask is what the command asks to release.
+func (c releaseCommand) ask(request string) containment.Ask {
+	const maxName = 128
+	reason := "released by command"
+	if c.RequestedBy != "" {
+		reason = "released by " + guardduty.Clean(c.RequestedBy, maxName)
+	}
+	if c.Reason != "" {
+		reason += ": " + guardduty.Clean(c.Reason, maxReason)
+	}
+	return containment.Ask{Instance: c.InstanceID, Reason: reason, Request: request, Force: c.Force, DryRun: c.DryRun}
+}

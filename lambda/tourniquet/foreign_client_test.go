@@ -1,0 +1,84 @@
+//go:build integration
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tourniquet/internal/emulator"
+)
+
+var update = flag.Bool("update", false, "rewrite what the foreign client should get")
+
+// The simulated VPC is as good as what a client sees of it that was written by
+// others, for EC2.
+func TestSimulateForBoto3(t *testing.T) {
+	world := filepath.Join(t.TempDir(), "world.txt")
+	write(t, world, builtinWorld+`
+vpc vpc-2 10.1.0.0/16
+group sg-elsewhere vpc-2
+interface eni-lb - subnet-front 10.0.1.200 groups sg-web managed amazon-elb type network_load_balancer
+`)
+	url, stop := simulate(t, world)
+	transcript := emulator.Python(t, "testdata/foreign_client.py", url)
+	got := transcript + "\n" + stop()
+	const file = "testdata/foreign_client.txt"
+	if *update {
+		write(t, file, got)
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("what boto3 got, and the world after (-want +got):\n%s", d)
+	}
+}
+
+// simulate runs the command until stop is called, which returns the world that it
+// prints in the end.
+func simulate(t *testing.T, world string) (url string, stop func() string) {
+	t.Helper()
+	ctx, interrupt := context.WithCancel(t.Context())
+	t.Cleanup(interrupt)
+	out, in := io.Pipe()
+	var errs bytes.Buffer
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"simulate", world, "--listen", "127.0.0.1:0"}, in, &errs)
+		_ = in.Close()
+	}()
+	lines := bufio.NewReader(out)
+	url, err := lines.ReadString('\n')
+	if err != nil {
+		t.Fatalf("%v: %s", err, errs.String())
+	}
+	return strings.TrimSpace(url), func() string {
+		t.Helper()
+		interrupt()
+		after, err := io.ReadAll(lines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case code := <-ended:
+			if code != 0 {
+				t.Errorf("exit status %d: %s", code, errs.String())
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("the command doesn't end")
+		}
+		return string(after)
+	}
+}

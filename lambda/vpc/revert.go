@@ -1,0 +1,111 @@
+package vpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"golang.org/x/sync/errgroup"
+
+	"tourniquet/lambda/containment"
+)
+
+// A Reverter implements containment.Restorer. It alone can loosen: the function
+// that faces events has none, and its role lacks the permissions.
+type Reverter struct {
+	*Client
+}
+
+// Revert undoes all steps side by side; see containment.Restorer.
+func (r *Reverter) Revert(ctx context.Context, steps []containment.Step) []error {
+	errs := make([]error, len(steps))
+	var g errgroup.Group
+	g.SetLimit(maxInFlight)
+	for i, s := range steps {
+		g.Go(func() error {
+			if err := r.revert(ctx, s); err != nil {
+				errs[i] = fmt.Errorf("undoing %s: %w", s.ID(), err)
+			}
+			return nil // one step's error stops no other
+		})
+	}
+	_ = g.Wait()
+	return errs
+}
+
+func (r *Reverter) revert(ctx context.Context, s containment.Step) error {
+	switch s := s.(type) {
+	case containment.Quarantine:
+		return r.restore(ctx, s)
+	case containment.Denial:
+		return r.removeEntry(ctx, s)
+	case containment.Tracking:
+		return r.track(ctx, s.Interface, s.Before)
+	default:
+		return fmt.Errorf("no such kind of step: %T", s)
+	}
+}
+
+// restore sets the recorded groups of one interface outright.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
+func (r *Reverter) restore(ctx context.Context, q containment.Quarantine) error {
+	_, err := r.ec2.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
+		NetworkInterfaceId: aws.String(q.Interface), Groups: q.Before,
+	})
+	return err
+}
+
+// removeEntry removes an entry by its number, once and without a retry of the SDK's: after
+// a lost answer the number may be somebody else's by then, and only a look tells.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNetworkAclEntry.html
+func (r *Reverter) removeEntry(ctx context.Context, d containment.Denial) error {
+	_, err := r.ec2.DeleteNetworkAclEntry(ctx, &ec2.DeleteNetworkAclEntryInput{
+		NetworkAclId: aws.String(d.ACL),
+		RuleNumber:   aws.Int32(int32(d.Number)), //nolint:gosec // at most 32766
+		Egress:       aws.Bool(d.Direction == containment.Out),
+	}, func(o *ec2.Options) { o.Retryer = aws.NopRetryer{} })
+	if code(err) == codeEntryGone {
+		return nil
+	}
+	return err
+}
+
+// Untag removes tags, in one call for all resources that lose the same; see
+// containment.Restorer.
+func (r *Reverter) Untag(ctx context.Context, keys map[string][]string) error {
+	alike := map[string][]string{} // resources by their keys
+	for _, resource := range slices.Sorted(maps.Keys(keys)) {
+		joined := strings.Join(keys[resource], " ")
+		alike[joined] = append(alike[joined], resource)
+	}
+	var errs []error
+	for _, joined := range slices.Sorted(maps.Keys(alike)) {
+		in := &ec2.DeleteTagsInput{Resources: alike[joined]}
+		for _, key := range strings.Fields(joined) {
+			in.Tags = append(in.Tags, types.Tag{Key: aws.String(key)})
+		}
+		if _, err := r.ec2.DeleteTags(ctx, in); err != nil {
+			errs = append(errs, fmt.Errorf("untagging %s: %w", strings.Join(in.Resources, ", "), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ACLs are all network ACLs of the account and Region; see containment.Restorer.
+func (r *Reverter) ACLs(ctx context.Context) ([]containment.ACL, error) {
+	found, err := r.describeACLs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var acls []containment.ACL
+	for _, a := range found {
+		acls = append(acls, fromSDKACL(a))
+	}
+	return acls, nil
+}
