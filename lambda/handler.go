@@ -217,8 +217,14 @@ func (h *Handler) notify(ctx context.Context, outcomes []containment.Outcome, an
 // report is the one line of an invocation that an operator searches for.
 func (h *Handler) report(ctx context.Context, a containment.Answer, err error) {
 	for _, i := range a.Incidents {
-		h.Log.InfoContext(ctx, "incident handled", "instance", i.Instance, "verdict", i.Verdict, "reason", i.Reason,
-			"status", i.Status, "generation", i.Generation, "steps", len(i.Steps), "exposures", len(i.Exposure), "unrecorded", i.Unrecorded)
+		attrs := []any{
+			"instance", i.Instance, "verdict", i.Verdict, "reason", i.Reason, "status", i.Status, "generation", i.Generation,
+			"steps", len(i.Steps), "exposures", len(i.Exposure), "unrecorded", i.Unrecorded,
+		}
+		if i.ACLRoom != nil {
+			attrs = append(attrs, "aclRoom", *i.ACLRoom)
+		}
+		h.Log.InfoContext(ctx, "incident handled", attrs...)
 	}
 	attrs := []any{"verdict", a.Verdict, "reason", a.Reason, "incidents", len(a.Incidents), "calls", a.Calls, "containedMillis", a.ContainedMillis}
 	if err != nil {

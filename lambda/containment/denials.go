@@ -75,6 +75,21 @@ func (p *planner) denyIn(acl ACL, peers []netip.Addr) {
 		d.exposeOpen(peer)
 		p.addOnce(d.peers[peer].steps)
 	}
+	d.noteRoom()
+}
+
+// noteRoom keeps the least room that the plan leaves in a direction and family.
+func (d *denier) noteRoom() {
+	least := d.rules.ACLQuota
+	for _, dir := range Directions {
+		least = min(least, d.view.room(dir, false, d.rules.ACLQuota), d.view.room(dir, true, d.rules.ACLQuota))
+	}
+	if d.full {
+		least = 0
+	}
+	if d.room == nil || least < *d.room {
+		d.room = &least
+	}
 }
 
 // addOnce adds the denials of one peer, the incoming one first, without those
@@ -110,6 +125,7 @@ type denier struct {
 	acl   ACL // as observed
 	view  ACL // as it will be
 	peers map[netip.Addr]*fate
+	full  bool // EC2 said so, whatever the quota is thought to be
 }
 
 // A fate is what becomes of one peer in one ACL.
@@ -221,7 +237,7 @@ func (d *denier) fail(f *fate, denial Denial, r Refusal) bool {
 	f.steps = append(f.steps, StepState{Step: denial, State: Failed, Note: r.Reason})
 	f.open = FailedStep
 	if r.Full {
-		f.open = ACLFull
+		f.open, d.full = ACLFull, true
 	}
 	return false
 }

@@ -20,6 +20,7 @@ type Plan struct {
 	Record  Record
 	Slots   []SlotChange
 	Changed bool // the ledger does not say so yet
+	ACLRoom *int // see Outcome
 }
 
 // NewPlan works out the containment of an incident from the network as observed
@@ -35,7 +36,7 @@ func NewPlan(in Incident, seen Network, known Known, rules Rules) Plan {
 	p.remain()
 	p.record.Status = p.status()
 	changed := known.open() == nil || !p.record.says(*known.open()) || len(p.slots) > 0
-	return Plan{Record: p.record, Slots: p.slots, Changed: changed}
+	return Plan{Record: p.record, Slots: p.slots, Changed: changed, ACLRoom: p.room}
 }
 
 // next is the record that an incident opens or continues, without its steps.
@@ -72,6 +73,7 @@ type planner struct {
 	rules  Rules
 	record Record // as it comes to be
 	slots  []SlotChange
+	room   *int // the least of the ACLs planned so far
 }
 
 func (p *planner) add(s Step, state State, note string) {
