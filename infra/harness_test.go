@@ -27,11 +27,13 @@ const (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	code := m.Run()
-	if synth.dir != "" {
-		jsii.Close()
-		_ = os.RemoveAll(synth.dir)
+	var err error
+	if synth.dir, err = os.MkdirTemp("", "tourniquet-test-"); err != nil {
+		panic(err)
 	}
+	code := 1
+	withRuntime(func() { code = m.Run() })
+	_ = os.RemoveAll(synth.dir)
 	os.Exit(code)
 }
 
@@ -79,10 +81,6 @@ func synthesize(t *testing.T) {
 	t.Helper()
 	requireNode(t)
 	synth.Do(func() {
-		var err error
-		if synth.dir, err = os.MkdirTemp("", "tourniquet-test-"); err != nil {
-			t.Fatal(err)
-		}
 		context := cdkJSON(t)
 		settings, err := NewSettings(context)
 		if err != nil {
@@ -91,7 +89,7 @@ func synthesize(t *testing.T) {
 		all := maps.Clone(context)
 		maps.Copy(all, map[string]any{
 			Prefix + "architecture": "x86_64", Prefix + "encryption": "customer-managed", Prefix + "email": "security@example.com",
-			Prefix + "createDetector": true, Prefix + "schedules": true, Prefix + "mode": "observe", Prefix + "neverDeny": []any{"192.0.2.0/24"},
+			Prefix + "createDetector": true, Prefix + "schedules": false, Prefix + "mode": "observe", Prefix + "neverDeny": []any{"192.0.2.0/24"},
 			Prefix + "concurrency": 0.0, Prefix + "endpointUrl": "http://127.0.0.1:4566", Prefix + "endpointUrlEc2": "http://127.0.0.1:5000",
 		})
 		options, err := NewSettings(all)

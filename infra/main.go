@@ -19,14 +19,17 @@ import (
 )
 
 func main() {
-	if err := run(); err != nil {
-		fmt.Fprintf(os.Stderr, "tourniquet: %v\n", err)
-		os.Exit(1)
-	}
+	code := 0
+	withRuntime(func() {
+		if err := run(); err != nil {
+			fmt.Fprintf(os.Stderr, "tourniquet: %v\n", err)
+			code = 1
+		}
+	})
+	os.Exit(code)
 }
 
 func run() error {
-	defer jsii.Close()
 	app := awscdk.NewApp(nil)
 	settings, err := NewSettings(context(app))
 	if err != nil {

@@ -132,7 +132,7 @@ func (g granter) containTerms() []term {
 		// aws:TagKeys of network-interface*: authorizationEC2, CreateTags.
 		term{
 			sid: "RememberOriginals", actions: []string{"ec2:CreateTags"},
-			resources: []string{g.any("network-interface")}, when: onlyTags(containment.OriginalsTag),
+			resources: []string{g.any("network-interface")}, when: onlyTags(containment.OriginalsTag, containment.OriginalsTag+"-*"),
 			wildcard: "any interface may be a compromised instance's; the keys say that only our tags are set",
 		},
 		// The status on a contained instance, at the end. Never the tag that
@@ -142,8 +142,6 @@ func (g granter) containTerms() []term {
 			resources: []string{g.any("instance")}, when: onlyTags(containment.StatusTag),
 			wildcard: "any instance may turn out to be compromised; the keys say that only our tags are set",
 		},
-		// Telling people.
-		term{sid: "Notify", actions: []string{"sns:Publish"}, resources: []string{*g.topic.TopicArn()}},
 	)
 }
 
@@ -170,7 +168,7 @@ func (g granter) releaseTerms() []term {
 		// authorizationEC2, CreateTags and DeleteTags.
 		term{
 			sid: "ForgetOriginals", actions: []string{"ec2:CreateTags", "ec2:DeleteTags"},
-			resources: []string{g.any("network-interface")}, when: onlyTags(containment.OriginalsTag),
+			resources: []string{g.any("network-interface")}, when: onlyTags(containment.OriginalsTag, containment.OriginalsTag+"-*"),
 			wildcard: "which interface is in the record of the containment; the keys say that only our tags change",
 		},
 		term{
@@ -194,6 +192,9 @@ func (g granter) commonTerms() []term {
 		// The ledger, this table and no other; it has no index.
 		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html
 		{sid: "Ledger", actions: []string{"dynamodb:*"}, resources: []string{*g.table.TableArn()}},
+		// Telling people what was done, on one topic.
+		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
+		{sid: "Notify", actions: []string{"sns:Publish"}, resources: []string{*g.topic.TopicArn()}},
 		// Lambda sends the event of a failed invocation on with the function's role.
 		// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 		{sid: "HandOnFailures", actions: []string{"sqs:SendMessage"}, resources: []string{*g.failed.QueueArn()}},
@@ -217,12 +218,13 @@ func (g granter) commonTerms() []term {
 	return terms
 }
 
-// onlyTags allows requests whose tag keys all begin with prefix. With no keys at
-// all the first condition would be true, hence the second.
+// onlyTags allows requests whose tag keys are all among some, which may have
+// wildcards. With no keys at all the first condition would be true, hence the
+// second: deleting tags without naming any deletes all.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
-func onlyTags(prefix string) when {
+func onlyTags(keys ...string) when {
 	return when{
-		"ForAllValues:StringLike": {"aws:TagKeys": []string{prefix, prefix + "-*"}},
+		"ForAllValues:StringLike": {"aws:TagKeys": keys},
 		"Null":                    {"aws:TagKeys": "false"},
 	}
 }

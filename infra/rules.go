@@ -38,19 +38,21 @@ func addRules(stack awscdk.Stack, s Settings, contain, release awslambda.Functio
 		})
 	}
 	if s.Schedules {
-		hourly := awsevents.Schedule_Rate(awscdk.Duration_Hours(jsii.Number(1)))
+		every := func(minutes float64) awsevents.Schedule {
+			return awsevents.Schedule_Rate(awscdk.Duration_Minutes(jsii.Number(minutes)))
+		}
 		command := func(name string) awsevents.RuleTargetInput {
 			return awsevents.RuleTargetInput_FromObject(map[string]string{"command": name})
 		}
 		awsevents.NewRule(stack, jsii.String("Reconcile"), &awsevents.RuleProps{
 			Description: jsii.String("Finishes what is unfinished and repairs drift."),
-			Schedule:    hourly, Targets: target(contain, command("reconcile")),
+			Schedule:    every(15), Targets: target(contain, command("reconcile")),
 		})
 		// Loosening is for the release function. It gets this one command and
 		// no event's content.
 		awsevents.NewRule(stack, jsii.String("Expire"), &awsevents.RuleProps{
 			Description: jsii.String("Removes denials whose flows can't revive any more."),
-			Schedule:    hourly, Targets: target(release, command("expire")),
+			Schedule:    every(60), Targets: target(release, command("expire")),
 		})
 	}
 }

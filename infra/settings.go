@@ -32,7 +32,7 @@ type Settings struct {
 	Concurrency  int    // reserved for the contain function; 0: none
 	CustomAction string // Security Hub's; empty: none
 	Detector     bool
-	Schedules    bool
+	Schedules    bool   // reconcile and expire run by themselves
 	Endpoint     string // instead of AWS's; for tests against emulators
 	EndpointEC2  string
 }
@@ -80,7 +80,7 @@ var settings = map[string]func(*Settings, string) error{
 func NewSettings(context map[string]any) (Settings, error) {
 	s := Settings{
 		Architecture: "arm64", Variables: map[string]string{}, Encryption: AWSOwned,
-		LogDays: 365, MaxEventAge: time.Hour, Concurrency: 10, CustomAction: "Tourniquet",
+		LogDays: 365, MaxEventAge: time.Hour, Concurrency: 10, CustomAction: "Tourniquet", Schedules: true,
 	}
 	var problems []error
 	for _, key := range slices.Sorted(maps.Keys(context)) {

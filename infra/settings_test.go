@@ -17,7 +17,7 @@ func TestSettingsDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Architecture != "arm64" || s.Encryption != AWSOwned || s.MaxEventAge != time.Hour || s.Detector || s.Schedules ||
+	if s.Architecture != "arm64" || s.Encryption != AWSOwned || s.MaxEventAge != time.Hour || s.Detector || !s.Schedules ||
 		s.CustomAction != "Tourniquet" || len(s.Regions) != 0 || len(s.Variables) != 0 {
 		t.Errorf("got %+v", s)
 	}

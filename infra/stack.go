@@ -40,20 +40,21 @@ func NewStack(scope constructs.Construct, id string, p Props) awscdk.Stack {
 
 	grant := granter{stack: stack, table: table, key: key, topic: topic, failed: failed}
 	variables := maps.Clone(s.Variables)
-	variables[config.Table] = *table.TableName()
+	variables[config.Table], variables[config.TopicARN] = *table.TableName(), *topic.TopicArn()
+	notify := []string{"sns:Publish"}
 
 	grant.logs = newLogGroup(stack, "ContainLog", s.LogDays)
-	grant.actions = slices.Concat(vpc.ContainActions, ledger.Actions, []string{"sns:Publish"})
+	grant.actions = slices.Concat(vpc.ContainActions, ledger.Actions, notify)
 	contain := newFunction(stack, s, function{
 		handler: "contain", description: "Contains compromised EC2 instances. Faces events, and can only tighten.",
-		concurrency: s.Concurrency, variables: with(variables, config.TopicARN, *topic.TopicArn()),
+		concurrency: s.Concurrency, variables: variables,
 		role: grant.newRole("ContainRole", "Tourniquet, contain: quarantines interfaces and denies peers; can undo neither", grant.containTerms()),
 		logs: grant.logs, failed: failed, code: code,
 	})
 	containLog := grant.logs
 
 	grant.logs = newLogGroup(stack, "ReleaseLog", s.LogDays)
-	grant.actions = slices.Concat(vpc.ReleaseActions, ledger.Actions)
+	grant.actions = slices.Concat(vpc.ReleaseActions, ledger.Actions, notify)
 	release := newFunction(stack, s, function{
 		handler: "release", description: "Undoes a containment when a person asks. No event can start it.",
 		variables: variables,
@@ -79,12 +80,6 @@ func addOutputs(stack awscdk.Stack, outputs map[string]*string) {
 		awscdk.NewCfnOutput(stack, jsii.String("Output"+name), &awscdk.CfnOutputProps{Value: outputs[name]}).
 			OverrideLogicalId(jsii.String(name))
 	}
-}
-
-func with(variables map[string]string, name, value string) map[string]string {
-	variables = maps.Clone(variables)
-	variables[name] = value
-	return variables
 }
 
 func optional(s string) *string {

@@ -95,33 +95,47 @@ func testAsync(t *testing.T, tpl template, function string) {
 	t.Errorf("%s has no configuration of asynchronous invocation", function)
 }
 
+// TestRules: every rule has one target, a limit on retries, and a queue for what
+// can't be delivered. What comes from a schedule is a constant.
 func TestRules(t *testing.T) {
 	tpl := plain(t).template
 	contain, _ := tpl.function(t, "contain")
+	release, _ := tpl.function(t, "release")
 	queue, _ := tpl.one(t, "AWS::SQS::Queue", "UndeliveredEvents")
-	if n := len(tpl.of("AWS::Events::Rule")); n != 2 {
-		t.Errorf("got %d rules, want those for findings and for the custom action", n)
-	}
-	for id, r := range tpl.of("AWS::Events::Rule") {
+	for _, want := range []struct {
+		rule     string
+		schedule any
+		target   string
+		input    any
+	}{
+		{"Findings", nil, contain, nil},
+		{"CustomAction", nil, contain, nil},
+		{"Reconcile", "rate(15 minutes)", contain, `{"command":"reconcile"}`},
+		{"Expire", "rate(1 hour)", release, `{"command":"expire"}`},
+	} {
+		_, r := tpl.one(t, "AWS::Events::Rule", want.rule)
 		targets, _ := r.Properties["Targets"].([]any)
-		if len(targets) != 1 {
-			t.Fatalf("%s: got %d targets", id, len(targets))
+		if len(targets) != 1 || r.Properties["State"] != "ENABLED" {
+			t.Fatalf("%s: got %v", want.rule, r.Properties)
 		}
 		target := tpl.resolve(targets[0])
 		got := []any{
-			pick(target, "Arn"), pick(target, "DeadLetterConfig", "Arn"),
-			pick(target, "RetryPolicy", "MaximumEventAgeInSeconds"), pick(target, "RetryPolicy", "MaximumRetryAttempts"), pick(target, "Input"),
+			r.Properties["ScheduleExpression"], pick(target, "Arn"), pick(target, "Input"), pick(target, "DeadLetterConfig", "Arn"),
+			pick(target, "RetryPolicy", "MaximumEventAgeInSeconds"), pick(target, "RetryPolicy", "MaximumRetryAttempts"),
 		}
-		if want := []any{any(tpl.arn(contain)), any(tpl.arn(queue)), 3600.0, 20.0, nil}; !cmp.Equal(got, want) {
-			t.Errorf("%s: got %v, want %v", id, got, want)
+		if want := []any{want.schedule, tpl.arn(want.target), want.input, tpl.arn(queue), 3600.0, 20.0}; !cmp.Equal(got, want) {
+			t.Errorf("%s (-want +got):\n%s", r.Properties["Description"], cmp.Diff(want, got))
 		}
+	}
+	if n := len(tpl.of("AWS::Events::Rule")); n != 4 {
+		t.Errorf("got %d rules, want 4", n)
 	}
 }
 
-// TestReleaseHasNoEventSource: with schedules, one rule, of which the release
-// function gets a constant and nothing of an event.
+// TestReleaseHasNoEventSource: none but the schedule, of which it gets a constant
+// and nothing of an event; without schedules, none at all.
 func TestReleaseHasNoEventSource(t *testing.T) {
-	for name, want := range map[string]int{"plain": 0, "options": 1} {
+	for name, want := range map[string]int{"plain": 1, "options": 0} {
 		tpl := map[string]stackUnderTest{"plain": plain(t), "options": withOptions(t)}[name].template
 		release, _ := tpl.function(t, "release")
 		expire := ""
