@@ -50,6 +50,8 @@ func TestScenarios(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scenarios (%v)", err)
 	}
+	made := &requests{seen: map[string]bool{}}
+	t.Cleanup(func() { made.check(t) })
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			t.Parallel()
@@ -57,7 +59,7 @@ func TestScenarios(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := runScenario(t, archive)
+			got := runScenario(t, archive, made)
 			if *update {
 				rewrite(t, file, archive, got)
 				return
@@ -80,7 +82,7 @@ func section(a *txtar.Archive, name string) string {
 	return ""
 }
 
-func runScenario(t *testing.T, a *txtar.Archive) map[string]string {
+func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]string {
 	t.Helper()
 	world, err := simvpc.ParseWorld(section(a, "world"))
 	if err != nil {
@@ -92,8 +94,10 @@ func runScenario(t *testing.T, a *txtar.Archive) map[string]string {
 	var answers strings.Builder
 	for _, f := range a.Files {
 		if strings.HasSuffix(f.Name, ".json") {
+			before := len(server.Calls())
 			answer, err := h.Contain(lambdaContext(t.Context(), world), f.Data)
 			fmt.Fprintf(&answers, "%s: %s", f.Name, describe(answer, err))
+			made.add(f.Data, server.Calls()[before:], server.World())
 		}
 	}
 	return map[string]string{
