@@ -132,14 +132,14 @@ func (g granter) containTerms() []term {
 		// aws:TagKeys of network-interface*: authorizationEC2, CreateTags.
 		term{
 			sid: "RememberOriginals", actions: []string{"ec2:CreateTags"},
-			resources: []string{g.any("network-interface")}, when: onlyTags(containment.OriginalsTag, containment.OriginalsTag+"-*"),
+			resources: []string{g.any("network-interface")}, when: onlyTags(interfaceTags...),
 			wildcard: "any interface may be a compromised instance's; the keys say that only our tags are set",
 		},
-		// The status on a contained instance, at the end. Never the tag that
-		// exempts. Key aws:TagKeys of instance*: authorizationEC2, CreateTags.
+		// The status on a contained instance, and its peers where there is no ledger
+		// to hold them. Never the tag that exempts. Key aws:TagKeys of instance*: authorizationEC2, CreateTags.
 		term{
 			sid: "MarkInstance", actions: []string{"ec2:CreateTags"},
-			resources: []string{g.any("instance")}, when: onlyTags(containment.StatusTag),
+			resources: []string{g.any("instance")}, when: onlyTags(instanceTags...),
 			wildcard: "any instance may turn out to be compromised; the keys say that only our tags are set",
 		},
 	)
@@ -168,12 +168,12 @@ func (g granter) releaseTerms() []term {
 		// authorizationEC2, CreateTags and DeleteTags.
 		term{
 			sid: "ForgetOriginals", actions: []string{"ec2:CreateTags", "ec2:DeleteTags"},
-			resources: []string{g.any("network-interface")}, when: onlyTags(containment.OriginalsTag, containment.OriginalsTag+"-*"),
+			resources: []string{g.any("network-interface")}, when: onlyTags(interfaceTags...),
 			wildcard: "which interface is in the record of the containment; the keys say that only our tags change",
 		},
 		term{
 			sid: "UnmarkInstance", actions: []string{"ec2:CreateTags", "ec2:DeleteTags"},
-			resources: []string{g.any("instance")}, when: onlyTags(containment.StatusTag),
+			resources: []string{g.any("instance")}, when: onlyTags(instanceTags...),
 			wildcard: "which instance is in the record of the containment; the keys say that only our tags change",
 		},
 	)
@@ -217,6 +217,12 @@ func (g granter) commonTerms() []term {
 	}
 	return terms
 }
+
+// Our tags. What is too long for one goes on in others, numbered.
+var (
+	interfaceTags = []string{containment.OriginalsTag, containment.OriginalsTag + "-*"}
+	instanceTags  = []string{containment.StatusTag, containment.PeersTag, containment.PeersTag + "-*"}
+)
 
 // onlyTags allows requests whose tag keys are all among some, which may have
 // wildcards. With no keys at all the first condition would be true, hence the

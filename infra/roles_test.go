@@ -130,13 +130,13 @@ func TestRolesAreTheCode(t *testing.T) {
 		"release": slices.Concat(vpc.ReleaseActions, ledger.Actions, []string{"sns:Publish"}),
 	} {
 		want := slices.Compact(slices.Sorted(slices.Values(slices.Concat(code, lambdaActions))))
-		if diff := cmp.Diff(want, allowed(plain(t).statements(t, handler))); diff != "" {
+		if diff := cmp.Diff(want, actionsAllowed(plain(t).statements(t, handler))); diff != "" {
 			t.Errorf("the %s role's actions (-code +role):\n%s", handler, diff)
 		}
 	}
 }
 
-func allowed(statements []statement) []string {
+func actionsAllowed(statements []statement) []string {
 	var actions []string
 	for _, s := range statements {
 		actions = append(actions, s.actions...)
@@ -148,7 +148,7 @@ func allowed(statements []statement) []string {
 // TestCallsAreAllowed reads the source of the function: each operation of the SDK
 // for which it makes an input must be allowed to one of the roles.
 func TestCallsAreAllowed(t *testing.T) {
-	may := slices.Concat(allowed(plain(t).statements(t, "contain")), allowed(plain(t).statements(t, "release")))
+	may := slices.Concat(actionsAllowed(plain(t).statements(t, "contain")), actionsAllowed(plain(t).statements(t, "release")))
 	calls := sdkCalls(t, "../lambda", "../lambda/vpc", "../lambda/ledger")
 	if len(calls) < 12 {
 		t.Fatalf("found %d calls in the source: %v; is it still written as this test reads it?", len(calls), calls)

@@ -60,6 +60,7 @@ var (
 // The tags that Tourniquet sets, and the one by which it finds its groups.
 const (
 	StatusTag    = "tourniquet:status"          // on a contained instance
+	PeersTag     = "tourniquet:peers"           // on one contained without the ledger: addresses, separated by spaces
 	OriginalsTag = "tourniquet:original-groups" // on its interfaces: group ids, separated by spaces
 	RoleTag      = "tourniquet:role"            // on quarantine groups
 	RoleValue    = "quarantine"
