@@ -55,7 +55,10 @@ func newFunction(stack awscdk.Stack, s Settings, f function) awslambda.Function 
 		// containment needs, and a burst of findings doesn't drain EC2's buckets.
 		props.ReservedConcurrentExecutions = jsii.Number(f.concurrency)
 	}
-	return awslambda.NewFunction(stack, jsii.String("Function-"+f.handler), props)
+	fn := awslambda.NewFunction(stack, jsii.String("Function-"+f.handler), props)
+	// The reference to the role's ARN says it already.
+	fn.Node().DefaultChild().(awslambda.CfnFunction).AddDeletionOverride(jsii.String("DependsOn"))
+	return fn
 }
 
 func environment(s Settings, variables map[string]string) *map[string]*string {

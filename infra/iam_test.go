@@ -13,15 +13,15 @@ const otherAccount = "444455556666"
 
 // The resources of the truth table.
 var (
-	eni      = ec2("network-interface/eni-0123456789abcdef0")
-	instance = ec2("instance/i-0123456789abcdef0")
-	subnet   = ec2("subnet/subnet-0123456789abcdef0")
-	group    = ec2("security-group/sg-0123456789abcdef0")
-	acl      = ec2("network-acl/acl-0123456789abcdef0")
-	vpcARN   = ec2("vpc/vpc-0123456789abcdef0")
+	eni      = ec2ARN("network-interface/eni-0123456789abcdef0")
+	instance = ec2ARN("instance/i-0123456789abcdef0")
+	subnet   = ec2ARN("subnet/subnet-0123456789abcdef0")
+	group    = ec2ARN("security-group/sg-0123456789abcdef0")
+	acl      = ec2ARN("network-acl/acl-0123456789abcdef0")
+	vpcARN   = ec2ARN("vpc/vpc-0123456789abcdef0")
 )
 
-func ec2(resource string) string {
+func ec2ARN(resource string) string {
 	return "arn:aws:ec2:" + testRegion + ":" + testAccount + ":" + resource
 }
 
@@ -351,7 +351,7 @@ func TestIAMAllowsTheScenarios(t *testing.T) {
 	for _, r := range requests {
 		a := access{r.Role, r.Action, "*", r.Tags, object{}}
 		if r.Resource != "*" {
-			a.on = ec2(r.Resource + "/" + r.Resource + "-0123456789abcdef0")
+			a.on = ec2ARN(r.Resource + "/" + r.Resource + "-0123456789abcdef0")
 		}
 		if r.Foreign {
 			a.on = foreign(a.on)

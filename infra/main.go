@@ -31,7 +31,7 @@ func main() {
 
 func run() error {
 	app := awscdk.NewApp(nil)
-	settings, err := NewSettings(context(app))
+	settings, err := NewSettings(contextOf(app))
 	if err != nil {
 		return fmt.Errorf("cdk.json's context, or -c:\n%w", err)
 	}
@@ -63,7 +63,7 @@ func addStacks(app awscdk.App, p Props) []awscdk.Stack {
 	return stacks
 }
 
-func context(app awscdk.App) map[string]any {
+func contextOf(app awscdk.App) map[string]any {
 	all, _ := app.Node().GetAllContext(nil).(map[string]any)
 	return all
 }
