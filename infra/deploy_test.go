@@ -40,8 +40,8 @@ const (
 // to MiniStack, with moto for EC2, and sends findings through all of it.
 func TestDeploy(t *testing.T) {
 	d := newDeployment(t)
-	d.cdk(t, "bootstrap", "aws://"+emulatedAccount+"/"+emulatedRegion)
 	d.synthesize(t)
+	d.cdk(t, "bootstrap", "aws://"+emulatedAccount+"/"+emulatedRegion, "--app", d.out)
 	t.Run("cfn-lint", d.lint)
 	d.deploy(t)
 	w := newWorld(t, d)
@@ -78,7 +78,10 @@ type deployment struct {
 func newDeployment(t *testing.T) *deployment {
 	t.Helper()
 	requireTools(t)
-	d := &deployment{ministack: emulator.MiniStack(t), moto: moto(t), out: filepath.Join(t.TempDir(), "cdk.out")}
+	d := &deployment{
+		ministack: emulator.MiniStack(t, "AWS_LAMBDA_LOG_FORMAT=JSON"), // as the stack's LoggingConfig asks of AWS
+		moto:      moto(t), out: filepath.Join(t.TempDir(), "cdk.out"),
+	}
 	client := func(endpoint string) aws.Config {
 		return aws.Config{
 			Region: emulatedRegion, BaseEndpoint: aws.String(endpoint), HTTPClient: &http.Client{Timeout: time.Minute},

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -344,33 +345,44 @@ func testDeclined(t *testing.T, d *deployment, w *world) {
 	}
 }
 
-// testMalformed: an event that the function can't read ends, after the retries, in
-// the queue of failures, with all that it held.
+// testMalformed: an event that the function can't read ends, after three attempts,
+// in the queue of failures, with all that it held. It is invoked asynchronously, as
+// EventBridge does; MiniStack's EventBridge tries once and tells nobody.
 func testMalformed(t *testing.T, d *deployment) {
-	d.publish(t, object{"schemaVersion": "2.0", "id": "malformed", "type": c2, "severity": "High", "accountId": emulatedAccount, "region": emulatedRegion,
-		"resource": object{"resourceType": "Instance", "instanceDetails": object{"instanceId": "i-0123456789abcdef0"}}})
-	var failure string
+	event := finding(c2, "High", object{"id": "malformed"})
+	payload, err := json.Marshal(event)
+	must(t, err)
+	_, err = d.lambda.Invoke(t.Context(), &lambda.InvokeInput{
+		FunctionName: &d.outputs.ContainFunctionName, Payload: payload, InvocationType: lambdatypes.InvocationTypeEvent,
+	})
+	must(t, err)
+	var failures []string
 	eventually(t, "the failed event", func() bool {
-		for _, m := range d.receive(t, d.outputs.FailedEventsURL) {
-			if strings.Contains(m, "malformed") {
-				failure = m
-			}
-		}
-		return failure != ""
+		failures = append(failures, d.receive(t, d.outputs.FailedEventsURL)...)
+		return len(failures) > 0
 	})
 	var doc struct {
-		RequestContext struct {
-			Condition              string
-			ApproximateInvokeCount int
-		}
-		RequestPayload  struct{ Detail struct{ ID string } }
+		RequestContext  struct{ Condition string }
+		RequestPayload  object
 		ResponsePayload functionError
 	}
-	must(t, json.Unmarshal([]byte(failure), &doc))
-	if doc.RequestContext.Condition != "RetriesExhausted" || doc.RequestContext.ApproximateInvokeCount != 3 ||
-		doc.RequestPayload.Detail.ID != "malformed" || doc.ResponsePayload.ErrorType != "EventError" ||
+	must(t, json.Unmarshal([]byte(failures[0]), &doc))
+	if doc.RequestContext.Condition != "RetriesExhausted" || doc.ResponsePayload.ErrorType != "EventError" ||
 		!strings.Contains(doc.ResponsePayload.ErrorMessage, "severity") {
-		t.Errorf("got %s", failure)
+		t.Errorf("got %s", failures[0])
+	}
+	if got := marshal(doc.RequestPayload); got != marshal(event) || len(failures) != 1 {
+		t.Errorf("got %d messages, the event %s, want %s", len(failures), got, marshal(event))
+	}
+	attempts := 0
+	for _, line := range d.log(t) {
+		var fields object
+		if json.Unmarshal([]byte(line), &fields) == nil && fields["message"] == "invocation failed" {
+			attempts++
+		}
+	}
+	if attempts != 3 {
+		t.Errorf("%d attempts, want 3", attempts)
 	}
 }
 
