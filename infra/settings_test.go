@@ -117,11 +117,9 @@ func TestSettingsAreComplete(t *testing.T) {
 
 func readme(t *testing.T) string {
 	t.Helper()
-	var all string
-	for _, path := range []string{"../README.md", "README-sections.md"} {
-		if b, err := os.ReadFile(path); err == nil {
-			all += string(b)
-		}
+	b, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return all
+	return string(b)
 }
