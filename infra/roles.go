@@ -201,6 +201,8 @@ func (g granter) commonTerms() []term {
 		// The function's own log group, which the stack has made.
 		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
 		{sid: "Log", actions: []string{"logs:*"}, resources: []string{*g.logs.LogGroupArn()}},
+		// Sending traces. These actions have no resources; the Region is a condition
+		// that every request has. authorizationXRay, PutTelemetryRecords and PutTraceSegments.
 		{
 			sid: "Trace", actions: []string{"xray:*"}, resources: []string{"*"},
 			when:     when{"StringEquals": {"aws:RequestedRegion": *g.stack.Region()}},
@@ -208,7 +210,8 @@ func (g granter) commonTerms() []term {
 		},
 	}
 	if g.key != nil {
-		// The ledger's key, through DynamoDB only.
+		// The ledger's key, through DynamoDB only. Key kms:ViaService:
+		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html
 		// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 		terms = append(terms, term{
 			sid: "LedgerKey", actions: []string{"kms:*"}, resources: []string{*g.key.KeyArn()},

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -224,15 +225,32 @@ func inputs(files *token.FileSet, file *ast.File) map[string]string {
 	return calls
 }
 
-// TestLogLines: the metric filters read lines that the function really writes.
+// logField is a field of a line in a metric filter.
+var logField = regexp.MustCompile(`\$\.([A-Za-z]+)`)
+
+// TestLogLines: the metric filters read lines and fields that the function really
+// writes. That it writes them is tested beside it.
 func TestLogLines(t *testing.T) {
 	source, err := os.ReadFile("../lambda/handler.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{lineIncident, lineInvocation, "status", "verdict", "unrecorded", "containedMillis"} {
-		if !strings.Contains(string(source), fmt.Sprintf("%q", want)) {
-			t.Errorf("the handler logs no %q", want)
+	want := map[string]bool{lineIncident: true, lineInvocation: true}
+	for _, f := range plain(t).of("AWS::Logs::MetricFilter") {
+		value, _ := pick(f.Properties, "MetricTransformations", 0, "MetricValue").(string)
+		for _, m := range logField.FindAllStringSubmatch(f.Properties["FilterPattern"].(string)+value, -1) {
+			want[m[1]] = true
+		}
+	}
+	delete(want, "message") // of slog's, renamed by lambdacontext
+	for _, field := range []string{"status", "verdict", "unrecorded", "aclRoom", "containedMillis"} {
+		if !want[field] {
+			t.Errorf("no metric filter reads %s", field)
+		}
+	}
+	for text := range want {
+		if !strings.Contains(string(source), fmt.Sprintf("%q", text)) {
+			t.Errorf("the handler logs no %q", text)
 		}
 	}
 }
