@@ -11,7 +11,8 @@ bootstrap: FORCE
 
 ARCHITECTURE := arm64
 zip: ## what the stack deploys, the same bytes for the same source
-	go run ./infra/bundle/zip $(ARCHITECTURE) tourniquet-$(ARCHITECTURE).zip
+	go run ./infra/bundle/zip $(ARCHITECTURE) > tourniquet-$(ARCHITECTURE).zip
+	sha256sum tourniquet-$(ARCHITECTURE).zip
 
 test:
 	go test ./...

@@ -38,8 +38,8 @@ type world struct {
 	groups            []string // of each interface
 	compromised       string
 	other             string
-	otherGroups       []string
 	compromisedBefore map[string][]string
+	otherBefore       map[string][]string
 }
 
 func newWorld(t *testing.T, d *deployment) *world {
@@ -59,7 +59,7 @@ func newWorld(t *testing.T, d *deployment) *world {
 	slices.Sort(w.groups)
 	w.compromised = w.launch(t, d, 2)
 	w.other = w.launch(t, d, 1)
-	w.compromisedBefore = d.groupsOf(t, w.compromised)
+	w.compromisedBefore, w.otherBefore = d.groupsOf(t, w.compromised), d.groupsOf(t, w.other)
 	acls, err := d.ec2.DescribeNetworkAcls(ctx, &ec2.DescribeNetworkAclsInput{
 		Filters: []ec2types.Filter{{Name: aws.String("association.subnet-id"), Values: []string{w.subnet}}},
 	})
@@ -189,10 +189,13 @@ func (w *world) finding(instance string, severity any, changes ...object) object
 // publish puts a finding onto the event bus, as GuardDuty does.
 func (d *deployment) publish(t *testing.T, detail object) {
 	t.Helper()
-	b, err := json.Marshal(detail)
-	must(t, err)
+	d.put(t, guardduty.SourceGuardDuty, guardduty.DetailTypeGuardDuty, marshal(detail))
+}
+
+func (d *deployment) put(t *testing.T, source, detailType, detail string, resources ...string) {
+	t.Helper()
 	out, err := d.events.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []eventtypes.PutEventsRequestEntry{{
-		Source: aws.String(guardduty.SourceGuardDuty), DetailType: aws.String(guardduty.DetailTypeGuardDuty), Detail: aws.String(string(b)),
+		Source: &source, DetailType: &detailType, Detail: &detail, Resources: resources,
 	}}})
 	must(t, err)
 	if out.FailedEntryCount > 0 {
@@ -203,7 +206,6 @@ func (d *deployment) publish(t *testing.T, detail object) {
 // testFinding: from the event to groups, entries and record, with nothing invoked
 // by hand. A finding below the floor, sent before, has changed nothing by then.
 func testFinding(t *testing.T, d *deployment, w *world) {
-	before := d.groupsOf(t, w.other)
 	d.publish(t, w.finding(w.other, 2.0))
 	d.publish(t, w.finding(w.compromised, 8.0))
 	eventually(t, "the quarantine of "+w.compromised, func() bool { return d.quarantined(t, w.compromised) })
@@ -218,8 +220,8 @@ func testFinding(t *testing.T, d *deployment, w *world) {
 	if said := fmt.Sprint(attributes(record)); !strings.Contains(said, w.groups[0]) || !strings.Contains(said, w.groups[1]) {
 		t.Errorf("the record doesn't hold the original groups %v: %s", w.groups, said)
 	}
-	if after := d.groupsOf(t, w.other); fmt.Sprint(after) != fmt.Sprint(before) {
-		t.Errorf("a finding of severity 2 changed %s from %v to %v", w.other, before, after)
+	if after := d.groupsOf(t, w.other); fmt.Sprint(after) != fmt.Sprint(w.otherBefore) {
+		t.Errorf("a finding of severity 2 changed %s from %v to %v", w.other, w.otherBefore, after)
 	}
 	if items := d.items(t, "INSTANCE#"+w.other); len(items) > 0 {
 		t.Errorf("a finding of severity 2 started the function: %v", items)
@@ -323,7 +325,7 @@ func (d *deployment) receive(t *testing.T, queue string) []string {
 
 // testDeclined: what the function itself declines, invoked as the README says.
 func testDeclined(t *testing.T, d *deployment, w *world) {
-	before, denials := d.groupsOf(t, w.other), d.denials(t, w)
+	denials := d.denials(t, w)
 	for verdict, detail := range map[string]object{
 		string(containment.NotActionable): w.finding(w.other, 2.0),
 		string(containment.Sample):        w.finding(w.other, 8.0, object{"service.additionalInfo": object{"sample": true}}),
@@ -340,8 +342,8 @@ func testDeclined(t *testing.T, d *deployment, w *world) {
 	if err != nil || got.Verdict != string(containment.ObservedOnly) || len(got.Incidents) != 1 || len(got.Incidents[0].Steps) != 3 {
 		t.Errorf("dry run: got %+v (%v)", got, err)
 	}
-	if after := d.groupsOf(t, w.other); fmt.Sprint(after) != fmt.Sprint(before) || !slices.Equal(denials, d.denials(t, w)) {
-		t.Errorf("%s was changed from %v to %v", w.other, before, after)
+	if after := d.groupsOf(t, w.other); fmt.Sprint(after) != fmt.Sprint(w.otherBefore) || !slices.Equal(denials, d.denials(t, w)) {
+		t.Errorf("%s was changed from %v to %v", w.other, w.otherBefore, after)
 	}
 }
 
@@ -386,12 +388,35 @@ func testMalformed(t *testing.T, d *deployment) {
 	}
 }
 
-// testRelease: a person's release gives every interface its groups back, and takes
-// the entries away.
-func testRelease(t *testing.T, d *deployment, w *world) {
-	got, err := d.invoke(t, d.outputs.ReleaseFunctionName, object{
-		"command": "release", "instanceId": w.compromised, "reason": "false alarm", "force": true,
+// testCustomAction: an analyst's click in Security Hub contains the other instance,
+// which has the same peer; another custom action does nothing.
+func testCustomAction(t *testing.T, d *deployment, w *world) {
+	denials := d.denials(t, w)
+	var event struct{ Detail object }
+	read(t, "../lambda/guardduty/testdata/securityhub-c2.json", &event)
+	detail := strings.NewReplacer(testAccount, emulatedAccount, testRegion, emulatedRegion, "i-0123456789abcdef0", w.other,
+		"vpc-0123456789abcdef0", w.vpc, "subnet-0a1b2c3d4e5f60718", w.subnet).Replace(marshal(event.Detail))
+	action := "arn:aws:securityhub:" + emulatedRegion + ":" + emulatedAccount + ":action/custom/"
+	d.put(t, guardduty.SourceSecurityHub, guardduty.DetailTypeSecurityHub, detail, action+"OpenTicket")
+	if got := d.groupsOf(t, w.other); d.quarantined(t, w.other) {
+		t.Errorf("another custom action contained %s: %v", w.other, got)
+	}
+	d.put(t, guardduty.SourceSecurityHub, guardduty.DetailTypeSecurityHub, detail, action+"Tourniquet")
+	eventually(t, "the quarantine of "+w.other, func() bool { return d.quarantined(t, w.other) })
+	eventually(t, "the record", func() bool { // the first generation was the dry run's
+		status, _ := d.items(t, "INSTANCE#"+w.other)["CONTAINMENT#2"]["status"].(*ddbtypes.AttributeValueMemberS)
+		return status != nil && status.Value == string(containment.Contained)
 	})
+	if got := d.denials(t, w); !slices.Equal(got, denials) {
+		t.Errorf("a second incident with the same peer: denials %v, want %v", got, denials)
+	}
+}
+
+// testRelease: a person's release gives every interface its groups back. The
+// entries stay while another incident holds them, and go with it.
+func testRelease(t *testing.T, d *deployment, w *world) {
+	held := d.denials(t, w)
+	err := d.release(t, w.compromised)
 	if e, ok := errors.AsType[*functionError](err); ok && e.ErrorType == "EventError" && strings.Contains(e.ErrorMessage, "can't release yet") {
 		if !d.quarantined(t, w.compromised) {
 			t.Error("the function that can't release yet has released")
@@ -399,15 +424,31 @@ func testRelease(t *testing.T, d *deployment, w *world) {
 		t.Skip(e.ErrorMessage)
 	}
 	must(t, err)
-	if got.Verdict != "release" || len(got.Incidents) != 1 || got.Incidents[0].Status != "released" {
-		t.Errorf("got %+v", got)
-	}
 	if now := d.groupsOf(t, w.compromised); fmt.Sprint(now) != fmt.Sprint(w.compromisedBefore) {
 		t.Errorf("groups: got %v, want %v", now, w.compromisedBefore)
 	}
-	if left := d.denials(t, w); len(left) > 0 {
-		t.Errorf("denials left: %v", left)
+	if now := d.denials(t, w); !slices.Equal(now, held) {
+		t.Errorf("denials that %s holds: got %v, want %v", w.other, now, held)
 	}
+	must(t, d.release(t, w.other))
+	if now := d.groupsOf(t, w.other); fmt.Sprint(now) != fmt.Sprint(w.otherBefore) {
+		t.Errorf("groups: got %v, want %v", now, w.otherBefore)
+	}
+	if left := d.denials(t, w); len(left) > 0 {
+		t.Errorf("denials that nobody holds: %v", left)
+	}
+}
+
+// release releases an instance by hand, its denials at once.
+func (d *deployment) release(t *testing.T, instance string) error {
+	t.Helper()
+	got, err := d.invoke(t, d.outputs.ReleaseFunctionName, object{
+		"command": "release", "instanceId": instance, "reason": "false alarm", "force": true,
+	})
+	if err == nil && (got.Verdict != "release" || len(got.Incidents) != 1 || got.Incidents[0].Status != "released") {
+		t.Errorf("got %+v", got)
+	}
+	return err
 }
 
 // testDestroy: what remains is what the README says, with what was written to it.

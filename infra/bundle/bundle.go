@@ -33,7 +33,7 @@ func Zip(dir, architecture string) ([]byte, error) {
 	out := filepath.Join(tmp, "bootstrap")
 	// The build's id, the paths of files and the state of the repository stay
 	// out: they differ between checkouts of the same source.
-	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-buildvcs=false",
+	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-buildvcs=false", //nolint:gosec // only the temporary folder varies
 		"-ldflags", "-s -w -buildid=", "-o", out, "./lambda")
 	cmd.Dir = dir
 	cmd.Env = append(environment(), "GOOS=linux", "GOARCH="+goarch, "CGO_ENABLED=0")
