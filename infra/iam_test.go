@@ -129,6 +129,9 @@ var containRows = []iamRow{
 	{"swap: another account's interface", access{contain, modifyInterface, foreign(eni), nil, nil}, denied},
 	{"swap: another Region's interface", access{contain, modifyInterface, elsewhere(eni), nil, nil}, denied},
 	{"swap: another account's instance", access{contain, modifyInterface, foreign(instance), nil, nil}, denied},
+	// Another attribute of the interface: no group is a resource of that call.
+	{"shorten connection tracking", access{contain, modifyInterface, eni, nil, object{"ec2:Attribute": "ConnectionTrackingSpecification"}}, allowed},
+	{"shorten it in another account", access{contain, modifyInterface, foreign(eni), nil, object{"ec2:Attribute": "ConnectionTrackingSpecification"}}, denied},
 	{"swap by the instance", access{contain, "ec2:ModifyInstanceAttribute", instance, nil, nil}, denied},
 	{"attach an interface", access{contain, "ec2:AttachNetworkInterface", eni, nil, nil}, denied},
 
@@ -199,6 +202,7 @@ var releaseRows = []iamRow{
 	{"restore: another account's interface", access{release, modifyInterface, foreign(eni), nil, nil}, denied},
 	{"restore: another Region's interface", access{release, modifyInterface, elsewhere(eni), nil, nil}, denied},
 	{"restore: another Region's group", access{release, modifyInterface, elsewhere(group), nil, nil}, denied},
+	{"restore connection tracking", access{release, modifyInterface, eni, nil, object{"ec2:Attribute": "ConnectionTrackingSpecification"}}, allowed},
 	{"remove a denial", access{release, deleteEntry, acl, nil, nil}, allowed},
 	{"remove an entry of another account's ACL", access{release, deleteEntry, foreign(acl), nil, nil}, denied},
 	{"remove an entry of another Region's ACL", access{release, deleteEntry, elsewhere(acl), nil, nil}, denied},
