@@ -69,7 +69,9 @@ func (g granter) containTerms() []term {
 	quarantine := when{"StringEquals": {"aws:ResourceTag/" + containment.RoleTag: containment.RoleValue}}
 	return append(g.commonTerms(),
 		// Quarantining an interface. EC2 asks for the interface, and may ask for
-		// its instance and its subnet; the group has a statement of its own.
+		// its instance and its subnet; the group has a statement of its own. The key
+		// ec2:Attribute would keep other attributes out; AWS doesn't say which names
+		// it has for this action, and a wrong one would stop containment.
 		// authorizationEC2, ModifyNetworkInterfaceAttribute.
 		term{
 			sid: "QuarantineInterface", actions: []string{"ec2:ModifyNetworkInterfaceAttribute"},
