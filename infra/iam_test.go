@@ -339,8 +339,7 @@ func keyRows(t *testing.T, tpl template) []iamRow {
 }
 
 // TestIAMAllowsTheScenarios: what the calls of package lambda's scenarios ask for,
-// resource by resource, is allowed to the function that makes them, and to the
-// other only what it has use for.
+// resource by resource, is allowed to the function that makes them.
 func TestIAMAllowsTheScenarios(t *testing.T) {
 	var requests []struct {
 		Role, Action, Resource, Creating string

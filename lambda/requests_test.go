@@ -90,7 +90,7 @@ func requestsOf(c simvpc.Call, w *simvpc.World) []request {
 		made.Sets = pairs(c, "TagSpecification.1.Tag")
 		tagged := made
 		tagged.Action, tagged.Creating = "ec2:CreateTags", c.Op
-		return []request{made, tagged, of("vpc", nil, w.VPC(p.Get("VpcId")).Owner)}
+		return []request{made, tagged, of("vpc", nil, vpcOwner(w.VPC(p.Get("VpcId"))))}
 	case c.Op == "CreateTags" || c.Op == "DeleteTags":
 		var all []request
 		for _, id := range values(c, "ResourceId") {
@@ -107,8 +107,7 @@ func requestsOf(c simvpc.Call, w *simvpc.World) []request {
 		}
 	}
 	if i := w.Interface(p.Get("NetworkInterfaceId")); i != nil {
-		subnet := w.Subnet(i.Subnet)
-		all = append(all, of("instance", nil, ""), of("subnet", subnet.Tags, w.VPC(subnet.VPC).Owner))
+		all = append(all, of("instance", nil, ""), of("subnet", nil, vpcOwner(w.VPCOf(i))))
 	}
 	for _, id := range values(c, "SecurityGroupId") {
 		all = append(all, byID(id, w, of))
@@ -119,20 +118,34 @@ func requestsOf(c simvpc.Call, w *simvpc.World) []request {
 	return all
 }
 
-// byID is the request for a resource that a call names.
+// byID is the request for a resource that a call names, which may be gone.
 func byID(id string, w *simvpc.World, of func(string, simvpc.Tags, string) request) request {
-	switch {
-	case w.Instance(id) != nil:
+	switch kind, _, _ := strings.Cut(id, "-"); kind {
+	case "i":
 		return of("instance", nil, "")
-	case w.Interface(id) != nil:
-		return of("network-interface", nil, w.Interface(id).Owner)
-	case w.ACL(id) != nil:
-		return of("network-acl", nil, w.ACL(id).Owner)
-	case w.Group(id) != nil:
-		return of("security-group", w.Group(id).Tags, w.Group(id).Owner)
+	case "eni":
+		return of("network-interface", nil, "")
+	case "acl":
+		if a := w.ACL(id); a != nil {
+			return of("network-acl", nil, a.Owner)
+		}
+		return of("network-acl", nil, "")
+	case "sg":
+		if g := w.Group(id); g != nil {
+			return of("security-group", g.Tags, g.Owner)
+		}
+		return of("security-group", nil, "")
 	default:
 		panic("what is " + id + "?")
 	}
+}
+
+// vpcOwner is the account that a VPC belongs to, if it is there.
+func vpcOwner(v *simvpc.VPC) string {
+	if v == nil {
+		return ""
+	}
+	return v.Owner
 }
 
 // ours are the tags that a policy's condition may ask for.
