@@ -81,7 +81,7 @@ func (h *Handler) findings(ctx context.Context, findings []guardduty.Finding) ([
 	policy := h.policy(ctx)
 	var act []guardduty.Finding
 	var outcomes []containment.Outcome
-	why := map[string]string{}
+	why, worst := map[string]string{}, map[string]float64{}
 	for _, f := range findings {
 		if len(f.Instances) > 0 && !policy.Types.Knows(f.Type) {
 			// The stack counts these lines: message and keys are a contract.
@@ -94,8 +94,8 @@ func (h *Handler) findings(ctx context.Context, findings []guardduty.Finding) ([
 		}
 		act = append(act, f)
 		for _, i := range f.Instances {
-			if why[i.ID] == "" {
-				why[i.ID] = d.Reason
+			if f.Severity > worst[i.ID] {
+				why[i.ID], worst[i.ID] = d.Reason, f.Severity
 			}
 		}
 	}

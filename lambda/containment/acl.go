@@ -128,18 +128,28 @@ func (a ACL) room(dir Direction, v6 bool, quota int) int {
 // address families share the numbers. The lowest, because a number at the top
 // stays in front of the rules that people add later.
 func (a ACL) free(dir Direction, limit int) (int, bool) {
+	numbers := a.freeNumbers(dir, limit, 1)
+	if len(numbers) == 0 {
+		return 0, false
+	}
+	return numbers[0], true
+}
+
+// freeNumbers are the lowest free numbers below limit, as many as are asked for.
+func (a ACL) freeNumbers(dir Direction, limit, most int) []int {
 	taken := map[int]bool{}
 	for _, e := range a.Entries {
 		if e.Direction == dir {
 			taken[e.Number] = true
 		}
 	}
-	for n := MinRuleNumber; n < min(limit, MaxRuleNumber+1); n++ {
+	var numbers []int
+	for n := MinRuleNumber; n < min(limit, MaxRuleNumber+1) && len(numbers) < most; n++ {
 		if !taken[n] {
-			return n, true
+			numbers = append(numbers, n)
 		}
 	}
-	return 0, false
+	return numbers
 }
 
 // covers reports whether every address of inner is in outer.

@@ -29,7 +29,7 @@ func drawPeers(t *rapid.T) []guardduty.Peer {
 	for _, a := range addrs {
 		peers = append(peers, guardduty.Peer{
 			Addr: a, Severity: float64(rapid.IntRange(7, 9).Draw(t, "severity")),
-			Direction: guardduty.Direction(rapid.IntRange(0, 2).Draw(t, "direction")), //nolint:gosec // 0 to 2
+			Direction: guardduty.Direction(rapid.IntRange(0, 2).Draw(t, "direction")),
 		})
 	}
 	return peers
@@ -270,4 +270,28 @@ func checkReported(t *rapid.T, in Incident, plan Plan, after Network, rules Rule
 // newly reports whether the plan reserves a place for a peer itself.
 func newly(plan Plan, a netip.Addr) bool {
 	return slices.ContainsFunc(plan.Slots, func(c SlotChange) bool { return c.Op == Reserve && c.Slot.Prefix == host(a) })
+}
+
+// Many peers and ACLs, as many as there can be.
+func BenchmarkNewPlan(b *testing.B) {
+	for _, size := range []struct{ peers, acls, cover int }{{1, 1, 0}, {16, 4, 0}, {500, 15, 0}, {500, 15, 24}} {
+		b.Run(fmt.Sprintf("%d peers, %d ACLs, /%d", size.peers, size.acls, size.cover), func(b *testing.B) {
+			seen := ordinary()
+			acl := seen.ACLs["acl-1"]
+			for n := range size.acls {
+				id := fmt.Sprintf("acl-%d", n+1)
+				acl.ID = id
+				seen.ACLs[id] = acl
+				seen.Subnets["s"+id] = Subnet{ID: "s" + id, VPC: "vpc-1", ACL: id}
+			}
+			in := incident()
+			for n := range size.peers {
+				in.Peers = append(in.Peers, guardduty.Peer{Addr: netip.AddrFrom4([4]byte{45, 148, byte(n % 20), byte(n)})})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				NewPlan(in, seen, Known{}, Rules{ACLQuota: DefaultACLQuota, CoverIPv4: size.cover})
+			}
+		})
+	}
 }

@@ -68,7 +68,7 @@ func (p *planner) exposeForeign(acl ACL, peers []netip.Addr) {
 // in the other. It goes on until nothing more finds a place: a later plan, which
 // sees what this one makes, then has nothing to add.
 func (p *planner) denyIn(acl ACL, peers []netip.Addr, never *netipx.IPSet) {
-	d := denier{planner: p, acl: acl, view: p.withReservations(acl), never: never, why: map[side]ExposureKind{}}
+	d := denier{planner: p, acl: acl, view: p.withReservations(acl), never: never, held: map[SlotKey]bool{}, why: map[side]ExposureKind{}}
 	for d.round(peers) {
 	}
 	for _, peer := range peers {
@@ -135,6 +135,7 @@ type denier struct {
 	view  ACL           // as it will be
 	never *netipx.IPSet // what no covering prefix may contain
 	taken []Slot        // reserved by this plan
+	held  map[SlotKey]bool
 	why   map[side]ExposureKind
 }
 
@@ -170,14 +171,23 @@ func (d *denier) targets(peers []netip.Addr) []target {
 		open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
 			return a.Is6() != v6 || d.shuts(In, a) || d.shuts(Out, a)
 		})
-		places := d.room(In, v6) + d.room(Out, v6)
-		all = append(all, cover(open, places, d.mayCover)...)
+		all = append(all, cover(open, d.places(In, v6, open)+d.places(Out, v6, open), d.mayCover)...)
 	}
 	for i := range all {
 		all[i].rank = slices.Index(peers, all[i].peers[0])
 	}
 	byRank(all)
 	return all
+}
+
+// places is how many more denials a direction takes that come before an entry which
+// lets one of the peers through.
+func (d *denier) places(dir Direction, v6 bool, peers []netip.Addr) int {
+	below := 0
+	for _, peer := range peers {
+		below = max(below, d.view.decide(dir, host(peer)).entry.Number)
+	}
+	return len(d.view.freeNumbers(dir, below, d.room(dir, v6)))
 }
 
 func (d *denier) room(dir Direction, v6 bool) int { return d.view.room(dir, v6, d.rules.ACLQuota) }
@@ -266,7 +276,7 @@ func (d *denier) report(peer netip.Addr, peers []netip.Addr) {
 			if s, ok := d.recorded(exact.ID()); ok {
 				exact.Number = s.Step.(Denial).Number
 			}
-			d.addOnce(exact, Failed, refusal.Reason)
+			d.add(exact, Failed, refusal.Reason)
 		}
 	}
 }
@@ -285,18 +295,22 @@ func (d *denier) slotAt(e Entry) (Slot, bool) {
 // hold makes the containment a holder of a denial that is there, or that is
 // reserved and still has to be made.
 func (d *denier) hold(slot Slot, peers []netip.Addr) {
+	if d.held[slot.SlotKey] { // for an earlier peer
+		return
+	}
+	d.held[slot.SlotKey] = true
 	state, want := Pending, slot.State
 	if e, ok := d.acl.at(slot.Direction, slot.Number); ok && e == slot.entry() {
 		state, want = Applied, SlotApplied
 	}
-	d.addOnce(slot.denial(), state, covering(slot.Prefix, peers))
+	d.add(slot.denial(), state, covering(slot.Prefix, peers))
 	op := Settle
 	if holder := d.record.Holder(); !slot.heldBy(holder) {
 		op = Hold
 		slot.Holders = append(slices.Clone(slot.Holders), holder)
 		slices.Sort(slot.Holders)
 	}
-	planned := slices.ContainsFunc(d.slots, func(c SlotChange) bool { return c.Slot.SlotKey == slot.SlotKey })
+	planned := slices.ContainsFunc(d.taken, func(s Slot) bool { return s.SlotKey == slot.SlotKey })
 	if !planned && (op == Hold || slot.State != want) {
 		slot.State = want
 		d.slots = append(d.slots, SlotChange{slot, op})
@@ -310,13 +324,6 @@ func covering(prefix netip.Prefix, peers []netip.Addr) string {
 	}
 	within := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return !prefix.Contains(a) })
 	return fmt.Sprintf("a covering prefix, for %d peers", len(within))
-}
-
-// addOnce adds a step, unless an earlier peer shares it.
-func (p *planner) addOnce(s Step, state State, note string) {
-	if _, there := p.record.step(s.ID()); !there {
-		p.add(s, state, note)
-	}
 }
 
 // exposeOpen says in which directions the ACL goes on to let peers through.
@@ -360,10 +367,19 @@ func (d *denier) whyOpen(peer netip.Addr) ExposureKind {
 	return in
 }
 
+// maxNamed is how many peers one exposure names, the most important ones. The record
+// lists all peers and denials; what it says in words must leave room for them, and fit
+// in a notification of 256 KiB.
+// https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+const maxNamed = 100
+
 func list(peers []netip.Addr) string {
 	var texts []string
-	for _, a := range peers {
+	for _, a := range peers[:min(len(peers), maxNamed)] {
 		texts = append(texts, a.String())
+	}
+	if more := len(peers) - maxNamed; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(texts, ", ")
 }

@@ -13,7 +13,8 @@
 // A network ACL does not track anything and cuts a flow at its next packet, but it
 // stands before a whole subnet, often several. So a [Denial] is for one remote
 // peer of a finding and nobody else, below the first entry that would let the peer
-// through, in both directions.
+// through, in both directions. Where an ACL has no room for each peer, and only if an
+// operator allows it, one denial covers peers that are near each other.
 //
 // # How a containment goes
 //

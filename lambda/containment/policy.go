@@ -84,17 +84,23 @@ func (p Policy) concerns(f guardduty.Finding) Decision {
 		return Decision{Sample, "a sample finding: the pipeline works, nothing was changed"}
 	case f.Archived:
 		return Decision{NotActionable, "the finding is archived"}
-	case len(f.Instances) == 0 && f.ResourceType == "Instance": // GuardDuty's own name it, or are malformed
-		return Decision{NotActionable, "another product than GuardDuty made the finding"}
 	case len(f.Instances) == 0:
-		on := resource(f.ResourceType)
-		if onWorkload(f) {
-			on += ", which runs on Fargate or on a host that GuardDuty doesn't name"
-		}
-		return Decision{NotActionable, "the finding names no EC2 instance: it is on " + on}
+		return Decision{NotActionable, namesNone(f)}
 	default:
 		return Decision{Verdict: Contain}
 	}
+}
+
+// namesNone says what a finding is on that names no instance.
+func namesNone(f guardduty.Finding) string {
+	on := resource(f.ResourceType)
+	switch {
+	case f.ResourceType == "Instance": // GuardDuty's own name it, or are malformed
+		return "another product than GuardDuty made the finding"
+	case onWorkload(f):
+		on += ", which runs on Fargate or on a host that GuardDuty doesn't name"
+	}
+	return "the finding names no EC2 instance: it is on " + on
 }
 
 // refuses is why GuardDuty's finding does not suffice to contain, or empty.

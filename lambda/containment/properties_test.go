@@ -135,13 +135,15 @@ func TestContainProperties(t *testing.T) {
 		before = server.World()
 		book := &ledger.Memory{}
 		r := responder(server, book)
+		r.Rules.ACLQuota = rapid.SampledFrom([]int{4, 8, containment.DefaultACLQuota}).Draw(t, "quota")
+		r.Rules.CoverIPv4 = rapid.SampledFrom([]int{0, 28}).Draw(t, "cover")
 		out, err := r.Contain(context.Background(), in)
 		if err != nil {
 			t.Fatal(err)
 		}
 		after := server.World()
 		checkCut(t, out, after)
-		checkPrecise(t, in, before, after)
+		checkPrecise(t, in, r.Rules, before, after)
 		checkNothingWidened(t, before, after)
 		checkOriginals(t, out, before, after)
 
@@ -195,9 +197,10 @@ func said(out containment.Outcome, peer netip.Addr) bool {
 	})
 }
 
-// checkPrecise: every ACL keeps its entries, and gains only denials of peers; no
-// interface but the instance's has changed.
-func checkPrecise(t *rapid.T, in containment.Incident, before, after *simvpc.World) {
+// checkPrecise: every ACL keeps its entries, and gains only denials of peers, or of
+// covering prefixes of several peers within the bound; no interface but the
+// instance's has changed.
+func checkPrecise(t *rapid.T, in containment.Incident, rules containment.Rules, before, after *simvpc.World) {
 	for _, a := range before.ACLs {
 		now := after.ACL(a.ID).Entries
 		for _, e := range a.Entries {
@@ -206,10 +209,14 @@ func checkPrecise(t *rapid.T, in containment.Incident, before, after *simvpc.Wor
 			}
 		}
 		for _, e := range now {
-			ofPeer := slices.ContainsFunc(in.Peers, func(p guardduty.Peer) bool {
-				return e.CIDR == netip.PrefixFrom(p.Addr, p.Addr.BitLen())
-			})
-			if !slices.Contains(a.Entries, e) && (e.Allow || e.Protocol != simvpc.All || !ofPeer) {
+			peers := 0
+			for _, p := range in.Peers {
+				if e.CIDR.Contains(p.Addr) {
+					peers++
+				}
+			}
+			ofPeers := peers > 0 && e.CIDR.IsSingleIP() || peers > 1 && rules.CoverIPv4 > 0 && e.CIDR.Bits() >= rules.CoverIPv4
+			if !slices.Contains(a.Entries, e) && (e.Allow || e.Protocol != simvpc.All || !ofPeers) {
 				t.Fatalf("%s gained the entry %+v", a.ID, e)
 			}
 		}

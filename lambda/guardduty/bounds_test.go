@@ -1,7 +1,6 @@
 package guardduty
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"strings"
@@ -99,11 +98,14 @@ func sequences() []byte {
 //
 // It is not parallel: it measures what the whole process allocates.
 func TestParseEventIsBounded(t *testing.T) {
+	if raced {
+		t.Skip("the race detector's own memory and time would be measured")
+	}
 	const most, longest = 16 * MaxEventSize, 10 * time.Second
 	for name, event := range hostile() {
 		t.Run(name, func(t *testing.T) {
-			if len(event) > MaxEventSize || !json.Valid(event) && !strings.HasPrefix(name, "deep ") {
-				t.Fatalf("%d bytes are more than the parser reads, or no JSON: %.100s…%s", len(event), event, event[len(event)-20:])
+			if len(event) > MaxEventSize {
+				t.Fatalf("%d bytes are more than the parser reads", len(event))
 			}
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
@@ -121,6 +123,9 @@ func TestParseEventIsBounded(t *testing.T) {
 			}
 			if len(findings) == 0 && err == nil {
 				t.Error("neither a finding nor an error")
+			}
+			if err != nil && strings.Contains(err.Error(), "invalid JSON") && !strings.HasPrefix(name, "deep ") {
+				t.Errorf("the test's event is no JSON: %v", err)
 			}
 			if err != nil && len(err.Error()) > 1<<20 {
 				t.Errorf("the error has %d bytes", len(err.Error()))

@@ -117,6 +117,7 @@ func TestParseEventMalformed(t *testing.T) {
 		{"short account", with("accountId", `"1111"`), "accountId", `got "1111"`},
 		{"account of wrong type", with("accountId", `{}`), "accountId", "got an object or array"},
 		{"id of wrong type", with("id", `{}`), "id", "got an object or array"},
+		{"id with the separator of the ledger's keys", with("id", `"a#b"`), "id", `got "a#b"`},
 		{"id with spaces", with("id", `"a b"`), "id", `got "a b"`},
 
 		{"in an envelope", guardDutyEvent(with("severity", `"x"`)), "detail.severity", `got "x"`},

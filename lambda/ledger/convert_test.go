@@ -38,7 +38,8 @@ var (
 			Addr:      addrs.Draw(t, "addr"),
 			Direction: rapid.SampledFrom([]guardduty.Direction{guardduty.UnknownDirection, guardduty.Inbound, guardduty.Outbound}).Draw(t, "direction"),
 			Protocol:  words.Draw(t, "protocol"), LocalPort: ports.Draw(t, "local"), RemotePort: ports.Draw(t, "remote"),
-			Interface: words.Draw(t, "interface"),
+			Interface: words.Draw(t, "interface"), Severity: rapid.Float64Range(0, 10).Draw(t, "peer's severity"),
+			Seen: rapid.SampledFrom([]time.Time{{}, time.Date(2026, 11, 23, 9, 58, 0, 250e6, time.UTC)}).Draw(t, "peer seen"),
 		}
 	})
 	findings = rapid.Custom(func(t *rapid.T) containment.FindingRef {
