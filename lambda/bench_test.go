@@ -70,7 +70,7 @@ func report(b *testing.B, unit string, all []time.Duration) {
 // sizes are those of the binary, alone and in a zip file.
 func sizes(b *testing.B, path string) (plain, zipped int) {
 	b.Helper()
-	program, err := os.ReadFile(path) //nolint:gosec // built by this test
+	program, err := os.ReadFile(path)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -345,37 +345,59 @@ func (c *run) record(ctx context.Context, plan Plan) error {
 		return err
 	}
 	change := c.change(plan)
+	err, tagErr := c.write(ctx, change, plan)
+	if tagErr != nil {
+		c.warn(fmt.Errorf("tagging: %w", tagErr))
+	}
+	switch {
+	case decided(err):
+		return err
+	case c.unrecorded && tagErr != nil && len(c.pending) > 0:
+		return fmt.Errorf("neither the ledger nor tags hold the originals: %w", tagErr)
+	case err != nil:
+		if err := c.tagsAlone(ctx, plan, err, tagErr); err != nil {
+			return err
+		}
+	}
+	if plan.Changed {
+		c.known = c.known.after(change)
+	}
+	return nil
+}
+
+// decided reports whether an error is the ledger's own answer, not a failure to
+// reach it.
+func decided(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrGuard) || errors.Is(err, ErrNewerRecord)
+}
+
+// write writes to the ledger and the tags side by side. Once the ledger has the
+// plan, its second copy must not hold up the cut for long.
+func (c *run) write(ctx context.Context, change Change, plan Plan) (err, tagErr error) {
 	tags := plan.tags(c.seen, c.unrecorded)
 	tagged := make(chan error, 1)
 	tctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() { tagged <- c.EC2.Tag(tctx, tags) }()
-	err := c.commit(ctx, change, plan.Changed)
-	if err == nil && !c.unrecorded { // the second copy must not hold up the cut for long
+	err = c.commit(ctx, change, plan.Changed)
+	if err == nil && !c.unrecorded {
 		defer time.AfterFunc(c.LedgerWait, stop).Stop()
 	}
-	tagErr := <-tagged
-	if tagErr != nil {
-		c.warn(fmt.Errorf("tagging: %w", tagErr))
+	return err, <-tagged
+}
+
+// tagsAlone goes on after the ledger has failed to take a plan, if the tags hold its
+// originals. Reconciling doesn't: it is there to bring the ledger up to date.
+func (c *run) tagsAlone(ctx context.Context, plan Plan, cause, tagErr error) error {
+	if tagErr != nil || c.in.Repair || c.in.Adopt {
+		return errors.Join(cause, tagErr)
 	}
-	switch {
-	case errors.Is(err, ErrConflict), errors.Is(err, ErrGuard), errors.Is(err, ErrNewerRecord):
+	c.withoutLedger(fmt.Errorf("writing the ledger: %w", cause))
+	if err := c.count(ctx, plan); err != nil {
 		return err
-	case err != nil && (tagErr != nil || c.in.Repair || c.in.Adopt):
-		return errors.Join(err, tagErr)
-	case c.unrecorded && tagErr != nil && len(c.pending) > 0:
-		return fmt.Errorf("neither the ledger nor tags hold the originals: %w", tagErr)
-	case err != nil:
-		c.withoutLedger(fmt.Errorf("writing the ledger: %w", err))
-		if err := c.count(ctx, plan); err != nil {
-			return err
-		}
-		if err := c.EC2.Tag(ctx, plan.tags(c.seen, true)); err != nil {
-			c.warn(fmt.Errorf("tagging: %w", err))
-		}
 	}
-	if plan.Changed {
-		c.known = c.known.after(change)
+	if err := c.EC2.Tag(ctx, plan.tags(c.seen, true)); err != nil {
+		c.warn(fmt.Errorf("tagging: %w", err))
 	}
 	return nil
 }
