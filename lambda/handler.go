@@ -17,7 +17,6 @@ import (
 // Handler answers the events of the contain function.
 type Handler struct {
 	Responder *containment.Responder
-	Fleet     containment.Fleet
 	Book      containment.Book
 	Mode      config.OperatingMode
 	Front
@@ -62,7 +61,7 @@ func (h *Handler) reconcile(ctx context.Context) (work, error) {
 	if h.Mode == config.Observe {
 		return work{overall: containment.Decision{Verdict: containment.ObservedOnly, Reason: "in observe mode nothing is reconciled"}}, nil
 	}
-	r := &containment.Reconciler{Responder: h.Responder, Fleet: h.Fleet, Book: h.Book}
+	r := &containment.Reconciler{Responder: h.Responder, Book: h.Book}
 	outcomes, err := r.Reconcile(ctx, requestID(ctx))
 	changed := 0
 	for _, o := range outcomes {

@@ -72,10 +72,10 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 	ec2 := vpc.New(s.aws)
 	return &Handler{
 		Responder: &containment.Responder{
-			EC2: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
+			EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
 			Log: log, Now: time.Now, LedgerWait: time.Duration(s.cfg.LedgerWait),
 		},
-		Fleet: ec2, Book: s.table, Mode: s.cfg.Mode, Front: s.front,
+		Book: s.table, Mode: s.cfg.Mode, Front: s.front,
 	}, nil
 }
 

@@ -156,9 +156,10 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 	calls := &counter{}
 	ec2, book := vpc.New(awsConfig(server.URL, calls.add)), &ledger.Memory{}
 	return &Handler{
-		Fleet: ec2, Book: book,
+		Book: book,
 		Responder: &containment.Responder{
 			EC2:        ec2,
+			Fleet:      ec2,
 			Ledger:     book,
 			Policy:     cfg.Policy(),
 			Rules:      cfg.Rules(),

@@ -24,7 +24,8 @@ type Function struct {
 	arn     string
 	server  *httptest.Server
 	cmd     *exec.Cmd
-	exited  chan error
+	exited  chan struct{} // closed when the process has ended
+	failure error         // how, once it has
 	polled  chan struct{} // closed by the first poll
 	started time.Time
 	ready   time.Duration
@@ -57,7 +58,7 @@ type Error struct {
 // starts it must Stop it.
 func Start(ctx context.Context, binary, arn string, env []string, log io.Writer) (*Function, error) {
 	f := &Function{
-		arn: arn, exited: make(chan error, 1), polled: make(chan struct{}),
+		arn: arn, exited: make(chan struct{}), polled: make(chan struct{}),
 		next: make(chan invocation), answers: make(chan Answer, 1),
 	}
 	f.server = httptest.NewServer(http.HandlerFunc(f.serve))
@@ -69,13 +70,16 @@ func Start(ctx context.Context, binary, arn string, env []string, log io.Writer)
 		f.server.Close()
 		return nil, fmt.Errorf("starting the function: %w", err)
 	}
-	go func() { f.exited <- f.cmd.Wait() }()
+	go func() {
+		f.failure = f.cmd.Wait()
+		close(f.exited)
+	}()
 	select {
 	case <-f.polled:
 		return f, nil
-	case err := <-f.exited:
+	case <-f.exited:
 		f.server.Close()
-		return nil, fmt.Errorf("the function ended before its first poll: %w", errors.Join(err, ctx.Err()))
+		return nil, fmt.Errorf("the function ended before its first poll: %w", errors.Join(f.failure, ctx.Err()))
 	}
 }
 
@@ -115,20 +119,23 @@ func (f *Function) Invoke(ctx context.Context, id string, event []byte, timeout 
 	in := invocation{id: id, event: event, deadline: time.Now().Add(timeout)}
 	select {
 	case f.next <- in:
-	case err := <-f.exited:
-		return Answer{}, fmt.Errorf("the function ended: %w", errors.Join(err, errors.New("before it took the event")))
+	case <-f.exited:
+		return Answer{}, fmt.Errorf("the function ended: %w", errors.Join(f.failure, errors.New("before it took the event")))
 	case <-ctx.Done():
 		return Answer{}, ctx.Err()
 	}
 	select {
 	case a := <-f.answers:
 		return a, nil
-	case err := <-f.exited:
-		return Answer{}, fmt.Errorf("the function ended: %w", errors.Join(err, errors.New("before it answered")))
+	case <-f.exited:
+		return Answer{}, fmt.Errorf("the function ended: %w", errors.Join(f.failure, errors.New("before it answered")))
 	case <-ctx.Done():
 		return Answer{}, ctx.Err()
 	}
 }
+
+// Kill ends the process at once, as if its host had gone.
+func (f *Function) Kill() error { return f.cmd.Process.Kill() }
 
 // Stop ends the process.
 func (f *Function) Stop() {

@@ -141,8 +141,9 @@ func (p *process) client() *vpc.Client {
 }
 
 func (p *process) responder() *containment.Responder {
+	ec2 := p.client()
 	return &containment.Responder{
-		EC2: p.client(), Ledger: p, Policy: containment.Policy{MaxContained: 25},
+		EC2: ec2, Fleet: ec2, Ledger: p, Policy: containment.Policy{MaxContained: 25},
 		Rules: containment.Rules{ACLQuota: containment.DefaultACLQuota},
 		Log:   slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
@@ -154,7 +155,7 @@ func (p *process) contain(ctx context.Context, in containment.Incident) error {
 }
 
 func (p *process) reconcile(ctx context.Context) error {
-	r := &containment.Reconciler{Responder: p.responder(), Fleet: p.client(), Book: p}
+	r := &containment.Reconciler{Responder: p.responder(), Book: p}
 	_, err := r.Reconcile(ctx, "reconcile")
 	return err
 }

@@ -13,7 +13,7 @@ import (
 	"tourniquet/lambda/guardduty"
 )
 
-// Fleet is what reconciling needs of EC2 beyond one instance.
+// Fleet is what is needed of EC2 beyond one instance.
 type Fleet interface {
 	// Quarantined names the instances with an interface in a quarantine group, sorted.
 	Quarantined(ctx context.Context) ([]string, error)
@@ -28,8 +28,7 @@ type Fleet interface {
 // contained without the ledger, and closes what is gone. It only tightens.
 type Reconciler struct {
 	*Responder
-	Fleet Fleet
-	Book  Book
+	Book Book
 }
 
 // Reconcile goes through all open containments, and through the instances in

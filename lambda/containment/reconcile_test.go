@@ -26,7 +26,7 @@ func TestReconcileRepairsDrift(t *testing.T) {
 			})
 		})(t, s)
 		p := s.process(always)
-		r := &containment.Reconciler{Responder: p.responder(), Fleet: p.client(), Book: p}
+		r := &containment.Reconciler{Responder: p.responder(), Book: p}
 		outcomes, err := r.Reconcile(t.Context(), "r1")
 		if err != nil || len(outcomes) != 1 {
 			t.Fatalf("got %+v, %v", outcomes, err)

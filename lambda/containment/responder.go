@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -69,6 +70,7 @@ const (
 // Responder contains instances.
 type Responder struct {
 	EC2    EC2
+	Fleet  Fleet
 	Ledger Ledger
 	Policy Policy
 	Rules  Rules
@@ -218,6 +220,9 @@ type run struct {
 	known Known
 	plan  Plan
 
+	looked []netip.Addr // the peers whose owners are known, or known to be nobody here
+	owners map[netip.Addr]Owner
+
 	pending    []Step
 	acked      map[string]int // how often EC2 took a step that is not to be seen yet
 	refused    map[string]Refusal
@@ -225,6 +230,7 @@ type run struct {
 	relied     bool             // the last plan relied on somebody else's entry
 	rounds     int
 	unrecorded bool
+	counted    bool // the guard has let it pass without the ledger
 	contained  time.Time
 	applied    []string
 	warnings   []string
@@ -240,6 +246,7 @@ func (c *run) look(ctx context.Context) error {
 		target.Subnets = slices.Sorted(maps.Keys(c.seen.Subnets))
 	}
 	for {
+		target.Peers = c.unknown(target.Peers)
 		g, gctx := errgroup.WithContext(ctx)
 		g.Go(func() (err error) {
 			c.seen, err = c.EC2.Observe(gctx, target)
@@ -250,12 +257,31 @@ func (c *run) look(ctx context.Context) error {
 			return err
 		}
 		c.seen.Refused = c.refused
+		c.seen.Owners = c.own(target.Peers, c.seen.Owners)
 		all, seenVPCs := c.in.Target(c.peers()), c.seen.VPCs()
-		if len(all.Peers) <= len(target.Peers) && subset(seenVPCs, vpcs) {
+		if len(c.unknown(all.Peers)) == 0 && subset(seenVPCs, vpcs) {
 			return nil
 		}
 		target.Peers, vpcs = all.Peers, seenVPCs
 	}
+}
+
+// unknown are the peers whose owners this run has not looked for yet. Once is
+// enough: a third of a look's calls is for them, and EC2 allows so many a second.
+func (c *run) unknown(peers []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return slices.Contains(c.looked, a) })
+}
+
+// own adds the owners of peers to those that this run has found.
+func (c *run) own(peers []netip.Addr, found map[netip.Addr]Owner) map[netip.Addr]Owner {
+	c.looked = append(c.looked, peers...)
+	owners := maps.Clone(c.owners)
+	if owners == nil {
+		owners = map[netip.Addr]Owner{}
+	}
+	maps.Copy(owners, found)
+	c.owners = owners
+	return owners
 }
 
 // peers are those that the ledger has recorded.
@@ -315,11 +341,19 @@ func (c *run) prepare(ctx context.Context) error {
 // it is applied. One of the two must hold the originals.
 func (c *run) record(ctx context.Context, plan Plan) error {
 	c.plan, c.pending = plan, plan.Record.Pending()
+	if err := c.count(ctx, plan); err != nil {
+		return err
+	}
 	change := c.change(plan)
 	tags := plan.tags(c.seen, c.unrecorded)
 	tagged := make(chan error, 1)
-	go func() { tagged <- c.EC2.Tag(ctx, tags) }()
+	tctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { tagged <- c.EC2.Tag(tctx, tags) }()
 	err := c.commit(ctx, change, plan.Changed)
+	if err == nil && !c.unrecorded { // the second copy must not hold up the cut for long
+		defer time.AfterFunc(c.LedgerWait, stop).Stop()
+	}
 	tagErr := <-tagged
 	if tagErr != nil {
 		c.warn(fmt.Errorf("tagging: %w", tagErr))
@@ -333,6 +367,9 @@ func (c *run) record(ctx context.Context, plan Plan) error {
 		return fmt.Errorf("neither the ledger nor tags hold the originals: %w", tagErr)
 	case err != nil:
 		c.withoutLedger(fmt.Errorf("writing the ledger: %w", err))
+		if err := c.count(ctx, plan); err != nil {
+			return err
+		}
 		if err := c.EC2.Tag(ctx, plan.tags(c.seen, true)); err != nil {
 			c.warn(fmt.Errorf("tagging: %w", err))
 		}
@@ -371,7 +408,9 @@ func (c *run) apply(ctx context.Context) {
 		}
 		todo = append(todo, s)
 	}
-	for i, err := range c.EC2.Apply(ctx, todo) {
+	act, stop := c.timeToAct(ctx)
+	defer stop()
+	for i, err := range c.EC2.Apply(act, todo) {
 		id := todo[i].ID()
 		refusal, refused := errors.AsType[Refusal](err)
 		switch {
@@ -390,6 +429,17 @@ func (c *run) apply(ctx context.Context) {
 			c.Log.WarnContext(ctx, "step failed", "instance", c.in.Instance, "step", id, "err", err)
 		}
 	}
+}
+
+// timeToAct ends some time before the run does, so that what has been done can
+// still be read back and marked when EC2 throttles the rest.
+func (c *run) timeToAct(ctx context.Context) (context.Context, context.CancelFunc) {
+	const most = 10 * time.Second
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(most, time.Until(deadline)/4)))
 }
 
 // attempt tells a denial that moved to another number from its first try.

@@ -90,11 +90,12 @@ func incidentOf(w *simvpc.World, peers int) containment.Incident {
 
 // responder is the real one, on a simulated EC2.
 func responder(server *simvpc.Server, l containment.Ledger) *containment.Responder {
+	ec2 := vpc.New(aws.Config{
+		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
+	})
 	return &containment.Responder{
-		EC2: vpc.New(aws.Config{
-			Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
-			Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
-		}),
+		EC2: ec2, Fleet: ec2,
 		Ledger: l, Policy: containment.Policy{MaxContained: 1000}, Rules: containment.Rules{ACLQuota: containment.DefaultACLQuota},
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, LedgerWait: 10 * time.Second,
 	}
@@ -110,13 +111,13 @@ func TestRoundTrips(t *testing.T) {
 		quarantine, stale       bool
 		depth, contained, calls int // calls up to contained, and in all
 	}{
-		{interfaces: 1, acls: 1, peers: 1, quarantine: true, depth: 3, contained: 14, calls: 25},
-		{interfaces: 8, acls: 1, peers: 1, quarantine: true, depth: 3, contained: 21, calls: 32},
-		{interfaces: 1, acls: 1, peers: 16, quarantine: true, depth: 3, contained: 44, calls: 55},
-		{interfaces: 8, acls: 4, peers: 1, quarantine: true, depth: 3, contained: 27, calls: 38},
-		{interfaces: 8, acls: 4, peers: 16, quarantine: true, depth: 3, contained: 147, calls: 158},
-		{interfaces: 1, acls: 1, peers: 1, quarantine: true, stale: true, depth: 4, contained: 16, calls: 27},
-		{interfaces: 1, acls: 1, peers: 1, depth: 7, contained: 18, calls: 29},
+		{interfaces: 1, acls: 1, peers: 1, quarantine: true, depth: 3, contained: 14, calls: 23},
+		{interfaces: 8, acls: 1, peers: 1, quarantine: true, depth: 3, contained: 21, calls: 30},
+		{interfaces: 1, acls: 1, peers: 16, quarantine: true, depth: 3, contained: 44, calls: 53},
+		{interfaces: 8, acls: 4, peers: 1, quarantine: true, depth: 3, contained: 27, calls: 36},
+		{interfaces: 8, acls: 4, peers: 16, quarantine: true, depth: 3, contained: 147, calls: 156},
+		{interfaces: 1, acls: 1, peers: 1, quarantine: true, stale: true, depth: 4, contained: 16, calls: 25},
+		{interfaces: 1, acls: 1, peers: 1, depth: 7, contained: 18, calls: 27},
 	}
 	for _, tc := range tests {
 		name := fmt.Sprintf("%d interfaces, %d ACLs, %d peers, quarantine %t, stale %t", tc.interfaces, tc.acls, tc.peers, tc.quarantine, tc.stale)

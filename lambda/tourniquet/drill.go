@@ -115,7 +115,7 @@ func rehearse(ctx context.Context, f guardduty.Finding, before *simvpc.World) (*
 		Account: before.Account, Region: before.Region, MinSeverity: containment.DefaultMinSeverity, MaxContained: 1,
 	}
 	responder := &containment.Responder{
-		EC2: client, Ledger: &ledger.Memory{}, Policy: policy, Rules: containment.Rules{ACLQuota: containment.DefaultACLQuota},
+		EC2: client, Fleet: client, Ledger: &ledger.Memory{}, Policy: policy, Rules: containment.Rules{ACLQuota: containment.DefaultACLQuota},
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, LedgerWait: time.Second,
 	}
 	decision := policy.Decide(f)

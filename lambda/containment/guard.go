@@ -1,0 +1,29 @@
+package containment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// count is the blast-radius guard while the ledger, which counts exactly, is not
+// there: it goes by the instances that EC2 shows in quarantine. Those that a person
+// had contained count too then, and of several invocations at once each may find
+// the last place free. ErrGuard when there is no place left.
+func (c *run) count(ctx context.Context, plan Plan) error {
+	switch {
+	case !c.unrecorded || c.counted || plan.Record.Status == Observed:
+		return nil
+	case c.in.ByPerson || c.in.Repair || c.in.Adopt || c.known.open() != nil:
+		return nil // not counted, or counted already
+	}
+	quarantined, err := c.Fleet.Quarantined(ctx)
+	if err != nil {
+		return fmt.Errorf("counting the instances in quarantine: %w", err)
+	}
+	c.counted = true
+	if len(quarantined) >= c.Policy.MaxContained && !slices.Contains(quarantined, c.in.Instance) {
+		return ErrGuard
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package vpc
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+)
+
+// A retryer decides whether and when a call is made again.
+//
+// EC2 keeps a bucket of tokens for each operation, in an account and Region, which
+// refills at 5 to 20 a second. How many others draw on it, nobody knows. So throttled
+// calls are repeated for as long as the invocation has time, at a pace that is found
+// by trying, for each operation by itself: a call to look must not slow down a call
+// to cut. https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
+//
+// The SDK's adaptive mode has one pace for all operations of a client.
+type retryer struct {
+	*retry.Standard // what can be retried at all
+
+	mu    sync.Mutex
+	paces map[string]*pace // by operation
+}
+
+func newRetryer() *retryer {
+	return &retryer{
+		Standard: retry.NewStandard(func(o *retry.StandardOptions) {
+			// The SDK's own quota on retries is made for a fleet of clients in
+			// trouble; one incident with many peers would use it up.
+			o.RateLimiter = ratelimit.None
+		}),
+		paces: map[string]*pace{},
+	}
+}
+
+// maxAttempts bounds the calls that fail for another reason than throttling. The
+// responder's next look may then find things otherwise.
+const maxAttempts = 10
+
+// MaxAttempts is 0: RetryDelay and the invocation's deadline are the bounds.
+func (r *retryer) MaxAttempts() int { return 0 }
+
+// RetryDelay is how long to wait before a retry: at first far less than the SDK's
+// second, since most retries here follow a lost connection and an attacker is
+// still connected. A throttled call waits for its operation's pace instead.
+func (r *retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
+	const first, most = 50 * time.Millisecond, 4 * time.Second
+	switch {
+	case throttled(err):
+		return 0, nil
+	case attempt >= maxAttempts:
+		return 0, fmt.Errorf("giving up after %d attempts: %w", attempt, err)
+	default:
+		d := min(first<<min(attempt, 10), most)
+		return d/2 + time.Duration(time.Now().UnixNano()*7919%int64(d/2)), nil // the clock spreads them
+	}
+}
+
+// GetAttemptToken waits until it is the call's turn.
+func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error) {
+	p := r.pace(awsmiddleware.GetOperationName(ctx))
+	if wait := p.turn(time.Now()); wait > 0 {
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
+			return nil, errNoTurn
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+	return func(err error) error {
+		p.answered(time.Now(), throttled(err))
+		return nil
+	}, nil
+}
+
+var errNoTurn = fmt.Errorf("EC2 throttles, and there is no time left to wait: %w", context.DeadlineExceeded)
+
+func (r *retryer) pace(operation string) *pace {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.paces[operation]
+	if p == nil {
+		p = &pace{}
+		r.paces[operation] = p
+	}
+	return p
+}
+
+func throttled(err error) bool {
+	return retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}.IsErrorThrottle(err).Bool()
+}
+
+// A pace spaces the calls of one operation. Without a gap, which is how it begins,
+// they are made at once.
+type pace struct {
+	mu     sync.Mutex
+	gap    time.Duration // between calls
+	next   time.Time     // when the next call may be made
+	slowed time.Time     // when the gap last grew
+	last   time.Time     // when a call was last throttled
+}
+
+const (
+	leastGap = 100 * time.Millisecond
+	mostGap  = 2 * time.Second
+	forget   = 15 * time.Second // without a throttled call, by when any bucket has refilled somewhat
+)
+
+// turn is how long a call has to wait.
+func (p *pace) turn(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gap == 0 || now.Sub(p.last) > forget {
+		p.gap = 0
+		return 0
+	}
+	at := now
+	if p.next.After(at) {
+		at = p.next
+	}
+	p.next = at.Add(around(p.gap))
+	return at.Sub(now)
+}
+
+// answered takes in how a call went. The gap doubles when calls are throttled, once
+// for all that were under way, and shrinks with each one that is not.
+func (p *pace) answered(now time.Time, throttled bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case throttled:
+		p.last = now
+		if now.Sub(p.slowed) >= p.gap {
+			p.gap = min(max(2*p.gap, leastGap), mostGap)
+			p.slowed = now
+		}
+		if at := now.Add(around(p.gap)); at.After(p.next) {
+			p.next = at
+		}
+	case p.gap > 0:
+		if p.gap = p.gap * 4 / 5; p.gap < leastGap/2 {
+			p.gap = 0
+		}
+	}
+}
+
+// around is a time near a given one, at random, so that clients which were
+// throttled together don't come back together.
+func around(d time.Duration) time.Duration {
+	return d/2 + rand.N(d) //nolint:gosec // spreads load, guards nothing
+}

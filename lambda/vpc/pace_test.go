@@ -1,0 +1,139 @@
+package vpc
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/smithy-go"
+)
+
+var errThrottled = &smithy.GenericAPIError{Code: codeTooFast}
+
+// attempt makes one attempt of an operation, and returns how long it had to wait.
+func attempt(t *testing.T, r *retryer, operation string, answer error) time.Duration {
+	t.Helper()
+	start := time.Now()
+	release, err := r.GetAttemptToken(awsmiddleware.SetOperationName(t.Context(), operation))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait := time.Since(start)
+	if err := release(answer); err != nil {
+		t.Fatal(err)
+	}
+	return wait
+}
+
+func TestPaceIsFoundByTrying(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRetryer()
+		for range 200 {
+			if w := attempt(t, r, "CreateTags", nil); w != 0 {
+				t.Fatalf("a call waits for %v though none was throttled", w)
+			}
+		}
+		var last time.Duration
+		for range 10 {
+			last = attempt(t, r, "CreateTags", errThrottled)
+		}
+		if last < mostGap/2 || last > mostGap*3/2 {
+			t.Errorf("throttled ten times, a call waits for %v, want about %v", last, mostGap)
+		}
+		if w := attempt(t, r, "ModifyNetworkInterfaceAttribute", nil); w != 0 {
+			t.Errorf("a call of another operation waits for %v", w)
+		}
+		for range 30 {
+			last = attempt(t, r, "CreateTags", nil)
+		}
+		if last != 0 {
+			t.Errorf("after thirty calls that went well, one waits for %v", last)
+		}
+	})
+}
+
+func TestPaceIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRetryer()
+		for range 10 {
+			attempt(t, r, "CreateTags", errThrottled)
+		}
+		time.Sleep(forget + time.Second)
+		if w := attempt(t, r, "CreateTags", nil); w != 0 {
+			t.Errorf("the next incident's call waits for %v", w)
+		}
+	})
+}
+
+// Calls that were throttled together come back one after the other.
+func TestThrottledCallsAreSpaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRetryer()
+		ctx := awsmiddleware.SetOperationName(t.Context(), "CreateNetworkAclEntry")
+		var underWay []func(error) error
+		for range 50 {
+			release, err := r.GetAttemptToken(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			underWay = append(underWay, release)
+		}
+		for _, release := range underWay {
+			_ = release(errThrottled) // never fails
+		}
+		start := time.Now()
+		waits := make(chan time.Duration, 50)
+		for range 50 {
+			go func() {
+				_, err := r.GetAttemptToken(ctx)
+				if err != nil {
+					t.Error(err)
+				}
+				waits <- time.Since(start)
+			}()
+		}
+		var longest time.Duration
+		for range 50 {
+			longest = max(longest, <-waits)
+		}
+		if least, most := 50*leastGap/2, 50*leastGap*2; longest < least || longest > most {
+			t.Errorf("50 calls are made within %v, want %v to %v", longest, least, most)
+		}
+	})
+}
+
+func TestNoWaitPastTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRetryer()
+		for range 10 {
+			attempt(t, r, "CreateTags", errThrottled)
+		}
+		ctx, cancel := context.WithTimeout(awsmiddleware.SetOperationName(t.Context(), "CreateTags"), mostGap/4)
+		defer cancel()
+		start := time.Now()
+		if _, err := r.GetAttemptToken(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 0 {
+			t.Errorf("after %v: %v, want %v at once", time.Since(start), err, context.DeadlineExceeded)
+		}
+	})
+}
+
+// What fails for another reason than throttling is given up after some attempts.
+func TestRetriesEnd(t *testing.T) {
+	t.Parallel()
+	r := newRetryer()
+	down := &smithy.GenericAPIError{Code: codeUnavailable}
+	for n := 1; n < maxAttempts; n++ {
+		if d, err := r.RetryDelay(n, down); err != nil || d <= 0 || d > 4*time.Second {
+			t.Errorf("attempt %d: %v, %v", n, d, err)
+		}
+	}
+	if _, err := r.RetryDelay(maxAttempts, down); !errors.Is(err, down) {
+		t.Errorf("after %d attempts: %v, want it given up for %v", maxAttempts, err, down)
+	}
+	if d, err := r.RetryDelay(100, errThrottled); d != 0 || err != nil {
+		t.Errorf("throttled: %v, %v, want no delay but the pace's", d, err)
+	}
+}
