@@ -100,6 +100,7 @@ func sameAddrs(a, b []netip.Addr) bool {
 // scarce is a random network whose ACLs have few places, with the rules to plan by.
 func scarce(t *rapid.T) (Network, Known, Rules) {
 	seen := ordinary()
+	seen.Interfaces[0].Timeouts = ShortestTimeouts // of denials alone is the question here
 	seen.Ranges = map[string][]netip.Prefix{"vpc-1": prefixes("10.0.0.0/16", "2001:db8:1::/56")}
 	seen.Owners = map[netip.Addr]Owner{
 		netip.MustParseAddr("198.51.100.9"): {Interface: "eni-nat", Service: "nat_gateway"},
