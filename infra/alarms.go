@@ -23,8 +23,10 @@ const namespace = "Tourniquet"
 // The lines of the log that metrics are read from. Lambda's JSON format calls the
 // text of a line "message".
 const (
-	lineIncident   = "incident handled"
-	lineInvocation = "invocation done"
+	lineIncident    = "incident handled"
+	lineInvocation  = "invocation done"
+	lineReconciled  = "account reconciled"
+	lineUnknownType = "unknown finding type"
 )
 
 // aclRoomLow is how many free entries make an ACL nearly full: room for the two
@@ -55,7 +57,7 @@ func newTopic(stack awscdk.Stack, emails []string) awssns.Topic {
 
 // logged are the metrics that are read from the contain function's log.
 type logged struct {
-	partial, held, unrecorded, aclRoom, contained awscloudwatch.Metric
+	partial, held, unrecorded, unknown, aclRoom, contained, open, repaired awscloudwatch.Metric
 }
 
 func newLogged(logs awslogs.LogGroup) logged {
@@ -67,6 +69,11 @@ func newLogged(logs awslogs.LogGroup) logged {
 		held:    counted(logs, "Held", is(lineIncident, "verdict", string(containment.Held))),
 		unrecorded: counted(logs, "Unrecorded",
 			fmt.Sprintf(`{ $.message = %q && $.unrecorded IS TRUE }`, lineIncident)),
+		unknown: counted(logs, "UnknownFindingTypes", fmt.Sprintf(`{ $.message = %q }`, lineUnknownType)),
+		open: measured(logs, "OpenContainments", "$.open", "Maximum",
+			fmt.Sprintf(`{ $.message = %q && $.open = * }`, lineReconciled)),
+		repaired: measured(logs, "RepairedContainments", "$.changed", "Sum",
+			fmt.Sprintf(`{ $.message = %q && $.changed = * }`, lineReconciled)),
 		aclRoom: measured(logs, "ACLRoom", "$.aclRoom", "Minimum",
 			fmt.Sprintf(`{ $.message = %q && $.aclRoom = * }`, lineIncident)),
 		contained: measured(logs, "ContainedMillis", "$.containedMillis", "Maximum",

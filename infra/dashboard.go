@@ -37,6 +37,10 @@ func addDashboard(stack awscdk.Stack, a alarmed, logs awslogs.LogGroup, alarms [
 		graph("Waiting events", a.failed.MetricApproximateNumberOfMessagesVisible(nil), a.undelivered.MetricApproximateNumberOfMessagesVisible(nil)),
 	)
 	board.AddWidgets(
+		graph("Open containments, and those that had drifted", a.logged.open, a.logged.repaired),
+		graph("Findings of types that nobody knows yet", a.logged.unknown),
+	)
+	board.AddWidgets(
 		graph("Free entries in the fullest network ACL", a.logged.aclRoom),
 		graph("Duration, ms", a.contain.MetricDuration(nil), a.release.MetricDuration(nil)),
 	)

@@ -241,7 +241,7 @@ func TestLogLines(t *testing.T) {
 			source += string(b)
 		}
 	}
-	want := map[string]bool{lineIncident: true, lineInvocation: true}
+	want := map[string]bool{lineIncident: true, lineInvocation: true, lineReconciled: true, lineUnknownType: true}
 	for _, f := range plain(t).of("AWS::Logs::MetricFilter") {
 		value, _ := pick(f.Properties, "MetricTransformations", 0, "MetricValue").(string)
 		for _, m := range logField.FindAllStringSubmatch(f.Properties["FilterPattern"].(string)+value, -1) {
@@ -249,7 +249,7 @@ func TestLogLines(t *testing.T) {
 		}
 	}
 	delete(want, "message") // of slog's, renamed by lambdacontext
-	for _, field := range []string{"status", "verdict", "unrecorded", "aclRoom", "containedMillis"} {
+	for _, field := range []string{"status", "verdict", "unrecorded", "aclRoom", "containedMillis", "open", "changed"} {
 		if !want[field] {
 			t.Errorf("no metric filter reads %s", field)
 		}
