@@ -211,9 +211,13 @@ func TestCrashes(t *testing.T) {
 			t.Parallel()
 			var want *stage
 			synctest.Test(t, func(t *testing.T) { want = end(t.Context(), t, w, j, always) })
+			step := 1
+			if testing.Short() { // with the race detector, which has enough of them
+				step = 5
+			}
 			for _, d := range disturbances {
 				points := 0
-				for n, met := 1, true; met; n++ {
+				for n, met := 1, true; met; n += step {
 					synctest.Test(t, func(t *testing.T) {
 						ctx, die := context.WithCancel(t.Context())
 						defer die()

@@ -31,6 +31,24 @@
 // look and plan start from; a lost race is a look that finds more done. Nothing
 // depends on the answer of a change: only what a look shows counts.
 //
+// # How it is undone
+//
+// [Releaser.Release] goes the same way backwards: look, plan ([NewRelease]), record,
+// revert, until a look shows nothing left to do. It compares before it changes. A
+// denial lingers while EC2 may still track the flow that it cuts, and
+// [Releaser.Expire] removes it then. An entry is removed in two moves: its slot is
+// marked first, so that nobody comes to hold it, and is free only once a look shows
+// the entry gone.
+//
+// [Reconciler.Reconcile] compares open containments with the world, and tightens.
+//
+// # Who gives way
+//
+// Findings of activity before a release give way to it, and it gives way to newer
+// ones. A containment that overtakes a release may be followed by the release's
+// last calls: until those can't come any more ([MaxInvocation]), it isn't done. A
+// release that finds a step which an invocation may yet apply stays open for as long.
+//
 // # What always holds
 //
 // The recorded original groups of an interface are written once: a plan that finds

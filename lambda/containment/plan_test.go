@@ -360,3 +360,36 @@ func TestOriginalsSurviveTags(t *testing.T) {
 		t.Errorf("read back (-want +got):\n%s", d)
 	}
 }
+
+// Peers go into few tags, the most important first; without any, a tag still says
+// that there was no ledger. What others have written there is no address.
+func TestPeersSurviveTags(t *testing.T) {
+	t.Parallel()
+	var peers []guardduty.Peer
+	for n := range 200 {
+		peers = append(peers, guardduty.Peer{Addr: netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0xff, 0xff, 14: byte(n), 15: byte(n)})})
+	}
+	for _, count := range []int{0, 1, 40, 200} {
+		tags := peersTags(peers[:count])
+		if _, ok := tags[PeersTag]; !ok || len(tags) > maxPeerTags {
+			t.Errorf("%d peers: %d tags, %s among them: %t", count, len(tags), PeersTag, ok)
+		}
+		for k, v := range tags {
+			if len(v) > maxTagValue {
+				t.Errorf("tag %s has %d characters", k, len(v))
+			}
+		}
+		got := PeersOf(tags)
+		if len(got) < min(count, 80) {
+			t.Errorf("%d peers: %d read back", count, len(got))
+		}
+		for i, a := range got {
+			if a != peers[i].Addr {
+				t.Fatalf("peer %d is %s, want %s", i, a, peers[i].Addr)
+			}
+		}
+	}
+	if got := PeersOf(map[string]string{PeersTag: "198.51.100.7 evil; $(reboot)\n::1%eth0x"}); len(got) != 1 || got[0].String() != "198.51.100.7" {
+		t.Errorf("read %v", got)
+	}
+}

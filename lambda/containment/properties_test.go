@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -14,6 +15,7 @@ import (
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/vpc"
 )
 
 // scope ends what one random case has started.
@@ -123,6 +125,13 @@ func drawIncident(t *rapid.T, w *simvpc.World) containment.Incident {
 	return in
 }
 
+func drawRules(t *rapid.T) containment.Rules {
+	return containment.Rules{
+		ACLQuota:  rapid.SampledFrom([]int{4, 8, containment.DefaultACLQuota}).Draw(t, "quota"),
+		CoverIPv4: rapid.SampledFrom([]int{0, 28}).Draw(t, "cover"),
+	}
+}
+
 // What must hold of every containment, on random worlds.
 func TestContainProperties(t *testing.T) {
 	t.Parallel()
@@ -135,8 +144,7 @@ func TestContainProperties(t *testing.T) {
 		before = server.World()
 		book := &ledger.Memory{}
 		r := responder(server, book)
-		r.Rules.ACLQuota = rapid.SampledFrom([]int{4, 8, containment.DefaultACLQuota}).Draw(t, "quota")
-		r.Rules.CoverIPv4 = rapid.SampledFrom([]int{0, 28}).Draw(t, "cover")
+		r.Rules = drawRules(t)
 		out, err := r.Contain(context.Background(), in)
 		if err != nil {
 			t.Fatal(err)
@@ -154,6 +162,45 @@ func TestContainProperties(t *testing.T) {
 		}
 		if d := simvpc.Diff(after, server.World()); d != "" || book.String() != text || len(server.Mutations()) != 0 {
 			t.Fatalf("a second containment made %d changes: %s\nledger before:\n%s\nafter:\n%s", len(server.Mutations()), d, text, book.String())
+		}
+	})
+}
+
+// Contained and, when no flow is tracked any more, released: every random world is
+// as it was, but for the quarantine group and its tags, and the ledger holds nothing.
+func TestReleaseProperties(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		before := drawWorld(t)
+		in := drawIncident(t, before)
+		var started scope
+		defer started.end()
+		server := simvpc.Start(&started, before, simvpc.Options{})
+		before = server.World()
+		book := &ledger.Memory{}
+		now := time.Now()
+		r := responder(server, book)
+		r.Rules, r.Now = drawRules(t), func() time.Time { return now }
+		if _, err := r.Contain(context.Background(), in); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(containment.DefaultTracking + time.Minute)
+		releaser := &containment.Releaser{
+			EC2: &vpc.Reverter{Client: r.EC2.(*vpc.Client)}, Ledger: book, Book: book, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
+		}
+		out, err := releaser.Release(context.Background(), containment.Ask{Instance: victim, Reason: "released"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := server.World()
+		for _, w := range []*simvpc.World{before, after} {
+			w.Groups = slices.DeleteFunc(w.Groups, func(g *simvpc.SecurityGroup) bool { return g.Tags[containment.RoleTag] != "" })
+			for _, i := range w.Interfaces { // where none were set, the defaults are set now
+				i.TCPTimeout, i.UDPStreamTimeout, i.UDPTimeout = 0, 0, 0
+			}
+		}
+		if d := simvpc.Diff(before, after); d != "" || out.Record.Status != containment.Released || len(book.AllSlots()) > 0 {
+			t.Fatalf("%s, slots %v, and the world differs from before:\n%s", out.Record.Status, book.AllSlots(), d)
 		}
 	})
 }

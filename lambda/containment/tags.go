@@ -99,8 +99,8 @@ func Originals(tags map[string]string) []string {
 func PeersOf(tags map[string]string) []netip.Addr {
 	var peers []netip.Addr
 	for _, s := range readList(PeersTag, tags) {
-		if a, err := netip.ParseAddr(s); err == nil {
-			peers = append(peers, a)
+		if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+			peers = append(peers, a.Unmap())
 		}
 	}
 	return peers
