@@ -3,18 +3,25 @@ GOLANGCI_VERSION := v2.15.0
 TOOLS := $(CURDIR)/.tools
 BINARY := bootstrap
 
-.PHONY: build test race lint fuzz drill bench emulators integration ci
+.PHONY: build zip test race lint fuzz drill bench emulators deploy-tools integration ci
 
 build: bootstrap ## the Lambda binary for this machine
 
 bootstrap: FORCE
 	CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags "-s -w" -o $(BINARY) ./lambda
 
+ARCHITECTURE := arm64
+zip: ## what the stack deploys, the same bytes for the same source
+	go run ./infra/bundle/zip $(ARCHITECTURE) > tourniquet-$(ARCHITECTURE).zip
+	sha256sum tourniquet-$(ARCHITECTURE).zip
+
 test:
 	go test ./...
 
+# Not ./infra: the CDK's bindings take minutes to compile this way, and it has
+# nothing that runs side by side.
 race:
-	go test -race -shuffle=on ./...
+	go test -race -shuffle=on ./internal/... ./lambda/...
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 	go vet ./... && go vet -tags integration ./...
@@ -38,7 +45,13 @@ bench: emulators
 emulators: ## MiniStack and moto, in a Python virtual environment
 	.ci/emulators
 
-integration: emulators
+deploy-tools: infra/_tools/node_modules/.package-lock.json ## the CDK's command line, and a simulator of IAM
+
+infra/_tools/node_modules/.package-lock.json: infra/_tools/package-lock.json
+	npm ci --no-audit --no-fund --prefix infra/_tools
+	touch $@
+
+integration: emulators deploy-tools
 	go test -tags integration -count=1 -p 1 ./...
 
 ci:

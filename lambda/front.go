@@ -63,7 +63,7 @@ func oneError(errs ...error) error {
 		if all.Error() == first.Error() {
 			return first
 		}
-		return &containment.PartialError{Instance: first.Instance, Missing: first.Missing, Causes: []error{all}}
+		return &containment.PartialError{Doing: first.Doing, Instance: first.Instance, Missing: first.Missing, Causes: []error{all}}
 	}
 	if first, ok := errors.AsType[*guardduty.EventError](all); ok {
 		if all.Error() == first.Error() {
@@ -120,8 +120,14 @@ func (f Front) notify(ctx context.Context, outcomes []containment.Outcome, answe
 // report is the one line of an invocation that an operator searches for.
 func (f Front) report(ctx context.Context, a containment.Answer, err error) {
 	for _, i := range a.Incidents {
-		f.Log.InfoContext(ctx, "incident handled", "instance", i.Instance, "verdict", i.Verdict, "reason", i.Reason,
-			"status", i.Status, "generation", i.Generation, "steps", len(i.Steps), "exposures", len(i.Exposure), "unrecorded", i.Unrecorded)
+		attrs := []any{
+			"instance", i.Instance, "verdict", i.Verdict, "reason", i.Reason, "status", i.Status, "generation", i.Generation,
+			"steps", len(i.Steps), "exposures", len(i.Exposure), "unrecorded", i.Unrecorded,
+		}
+		if i.ACLRoom != nil {
+			attrs = append(attrs, "aclRoom", *i.ACLRoom)
+		}
+		f.Log.InfoContext(ctx, "incident handled", attrs...)
 	}
 	attrs := []any{"verdict", a.Verdict, "reason", a.Reason, "incidents", len(a.Incidents), "calls", a.Calls, "containedMillis", a.ContainedMillis}
 	if err != nil {

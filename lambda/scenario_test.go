@@ -53,6 +53,8 @@ func TestScenarios(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scenarios (%v)", err)
 	}
+	made := &requests{seen: map[string]bool{}}
+	t.Cleanup(func() { made.check(t) })
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			t.Parallel()
@@ -60,7 +62,7 @@ func TestScenarios(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := runScenario(t, archive)
+			got := runScenario(t, archive, made)
 			if *update {
 				rewrite(t, file, archive, got)
 				return
@@ -83,7 +85,7 @@ func section(a *txtar.Archive, name string) string {
 	return ""
 }
 
-func runScenario(t *testing.T, a *txtar.Archive) map[string]string {
+func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]string {
 	t.Helper()
 	world, err := simvpc.ParseWorld(section(a, "world"))
 	if err != nil {
@@ -108,8 +110,10 @@ func runScenario(t *testing.T, a *txtar.Archive) map[string]string {
 		if forRelease(f.Data) {
 			handle = r.Release
 		}
+		before := len(server.Calls())
 		answer, err := handle(lambdaContext(t.Context(), world), f.Data)
 		fmt.Fprintf(&answers, "%s: %s", f.Name, describe(answer, err))
+		made.add(f.Data, server.Calls()[before:], server.World())
 	}
 	return map[string]string{
 		"want/answer":    answers.String(),

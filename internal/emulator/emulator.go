@@ -74,7 +74,7 @@ func Python(tb testing.TB, script string, args ...string) string {
 // start runs a program of the virtual environment and waits until it answers.
 func start(tb testing.TB, port, health string, env []string, program string, args ...string) string {
 	tb.Helper()
-	bin := filepath.Join(venv(tb), "bin")
+	bin := Bin(tb)
 	path := filepath.Join(bin, program)
 	if _, err := os.Stat(path); err != nil {
 		tb.Fatalf("the emulators are not installed (%v): run make emulators", err)
@@ -112,6 +112,13 @@ func start(tb testing.TB, port, health string, env []string, program string, arg
 		tb.Fatalf("waiting for %s: %v\n%s", program, err, said)
 	}
 	return endpoint
+}
+
+// Bin is the folder of the programs that are installed beside the emulators, such
+// as cfn-lint.
+func Bin(tb testing.TB) string {
+	tb.Helper()
+	return filepath.Join(venv(tb), "bin")
 }
 
 // environment is what a program needs and nothing of the account that whoever

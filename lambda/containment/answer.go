@@ -24,6 +24,7 @@ type IncidentAnswer struct {
 	Steps      []StepAnswer     `json:"steps"`
 	Exposure   []ExposureAnswer `json:"residualExposure"`
 	Warnings   []string         `json:"warnings,omitempty"`
+	ACLRoom    *int             `json:"-"` // for the log: it says nothing about this instance
 }
 
 // A StepAnswer is one step and its state.
@@ -77,7 +78,7 @@ func NewAnswer(outcomes []Outcome) Answer {
 func (o Outcome) answer() IncidentAnswer {
 	a := IncidentAnswer{
 		Instance: o.Instance, Generation: o.Record.Generation, Verdict: o.Verdict, Reason: o.Reason,
-		Status: o.Record.Status, Unrecorded: o.Unrecorded, Warnings: o.Warnings,
+		Status: o.Record.Status, Unrecorded: o.Unrecorded, Warnings: o.Warnings, ACLRoom: o.ACLRoom,
 		Steps: []StepAnswer{}, Exposure: []ExposureAnswer{},
 	}
 	for _, s := range o.Record.Steps {

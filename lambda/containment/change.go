@@ -75,6 +75,14 @@ func (p Plan) tags(seen Network, unrecorded bool) map[string]map[string]string {
 			}
 		}
 	}
+	if mine := p.marks(seen.Instance, unrecorded); len(mine) > 0 {
+		tags[seen.Instance.ID] = mine
+	}
+	return tags
+}
+
+// marks are the instance's own tags, as far as it doesn't carry them yet.
+func (p Plan) marks(i Instance, unrecorded bool) map[string]string {
 	mine := map[string]string{}
 	if unrecorded {
 		mine = peersTags(p.Record.Peers)
@@ -82,11 +90,8 @@ func (p Plan) tags(seen Network, unrecorded bool) map[string]map[string]string {
 	if p.Record.Status != Containing {
 		mine[StatusTag] = string(p.Record.Status)
 	}
-	maps.DeleteFunc(mine, func(key, value string) bool { is, set := seen.Instance.Tags[key]; return set && is == value })
-	if len(mine) > 0 {
-		tags[seen.Instance.ID] = mine
-	}
-	return tags
+	maps.DeleteFunc(mine, func(key, value string) bool { is, set := i.Tags[key]; return set && is == value })
+	return mine
 }
 
 // observed is the plan as observe mode records it: shown, not carried out. Beside

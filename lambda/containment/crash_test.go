@@ -210,7 +210,7 @@ func TestCrashes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var want *stage
-			synctest.Test(t, func(t *testing.T) { want = end(t, w, j, always, nil) })
+			synctest.Test(t, func(t *testing.T) { want = end(t.Context(), t, w, j, always) })
 			for _, d := range disturbances {
 				points := 0
 				for n, met := 1, true; met; n++ {
@@ -218,7 +218,7 @@ func TestCrashes(t *testing.T) {
 						ctx, die := context.WithCancel(t.Context())
 						defer die()
 						g, reached := disturbed(d, n, die)
-						got := end(t, w, j, g, ctx)
+						got := end(ctx, t, w, j, g)
 						if met = reached(); met {
 							points++
 						}
@@ -241,13 +241,10 @@ func TestCrashes(t *testing.T) {
 }
 
 // end is the stage after a job was disturbed, and done again after a while.
-func end(t *testing.T, w *simvpc.World, j job, g gate, ctx context.Context) *stage {
+func end(ctx context.Context, t *testing.T, w *simvpc.World, j job, g gate) *stage {
 	t.Helper()
 	s := newStage(w)
 	j.before(t, s)
-	if ctx == nil {
-		ctx = t.Context()
-	}
 	_ = j.do(ctx, s.process(g)) // what it says before it dies, nobody hears
 	time.Sleep(containment.MaxInvocation + time.Second)
 	s.must(t, j.do)

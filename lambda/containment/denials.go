@@ -75,6 +75,23 @@ func (p *planner) denyIn(acl ACL, peers []netip.Addr, never *netipx.IPSet) {
 		d.report(peer, peers)
 	}
 	d.exposeOpen(peers)
+	d.noteRoom()
+}
+
+// noteRoom keeps the least room that the plan leaves in a direction and family.
+func (d *denier) noteRoom() {
+	least := d.rules.ACLQuota
+	for _, dir := range Directions {
+		least = min(least, d.room(dir, false), d.room(dir, true))
+	}
+	for _, why := range d.why {
+		if why == ACLFull { // as EC2 said, whatever the quota is thought to be
+			least = 0
+		}
+	}
+	if d.aclRoom == nil || least < *d.aclRoom {
+		d.aclRoom = &least
+	}
 }
 
 // withReservations is the ACL with the entries that are reserved in the ledger

@@ -151,24 +151,51 @@ func pairs(w *simvpc.World) map[string]pair {
 	}
 	const never, long, future = 0, containment.DefaultTracking + time.Hour, 1000 * time.Hour
 	return map[string]pair{
-		"two findings for one instance": {after(0),
-			[]do{at(never, victim, "f1", "198.51.100.7"), at(never, victim, "f2", "198.51.100.8")}, contained(victim)},
-		"two instances share an ACL and a peer": {after(0),
-			[]do{at(never, victim, "f1", "198.51.100.7"), at(never, second, "f2", "198.51.100.7")}, contained(victim, second)},
-		"an older finding beside a release": {after(long, at(never, victim, "f1", threePeers...)),
-			[]do{at(time.Minute, victim, "f2", "203.0.113.77"), release}, released(victim)},
-		"a newer finding beside a release": {after(long, at(never, victim, "f1", threePeers...)),
-			[]do{at(future, victim, "f2", "203.0.113.77"), release}, contained(victim)},
-		"a release beside one who comes to share": {after(long, at(never, victim, "f1", "198.51.100.7")),
-			[]do{at(future, second, "f2", "198.51.100.7"), release}, contained(second)},
-		"a release beside a new peer": {after(long, at(never, victim, "f1", "198.51.100.7"), at(never, second, "f2", "203.0.113.77")),
-			[]do{at(future, second, "f3", "198.51.100.7"), release}, contained(second)},
-		"a release beside a containment under way": {after(0),
-			[]do{at(-time.Minute, victim, "f1", "198.51.100.7"), waitFor(victim, release)}, released(victim)},
-		"reconcile beside a release": {after(long, at(never, victim, "f1", threePeers...)),
-			[]do{reconcile, release}, released(victim)},
-		"expire beside a finding": {after(containment.DefaultTracking+time.Hour, at(never, victim, "f1", "198.51.100.7"), release),
-			[]do{expire, at(future, second, "f2", "198.51.100.7")}, contained(second)},
+		"two findings for one instance": {
+			after(0),
+			[]do{at(never, victim, "f1", "198.51.100.7"), at(never, victim, "f2", "198.51.100.8")},
+			contained(victim),
+		},
+		"two instances share an ACL and a peer": {
+			after(0),
+			[]do{at(never, victim, "f1", "198.51.100.7"), at(never, second, "f2", "198.51.100.7")},
+			contained(victim, second),
+		},
+		"an older finding beside a release": {
+			after(long, at(never, victim, "f1", threePeers...)),
+			[]do{at(time.Minute, victim, "f2", "203.0.113.77"), release},
+			released(victim),
+		},
+		"a newer finding beside a release": {
+			after(long, at(never, victim, "f1", threePeers...)),
+			[]do{at(future, victim, "f2", "203.0.113.77"), release},
+			contained(victim),
+		},
+		"a release beside one who comes to share": {
+			after(long, at(never, victim, "f1", "198.51.100.7")),
+			[]do{at(future, second, "f2", "198.51.100.7"), release},
+			contained(second),
+		},
+		"a release beside a new peer": {
+			after(long, at(never, victim, "f1", "198.51.100.7"), at(never, second, "f2", "203.0.113.77")),
+			[]do{at(future, second, "f3", "198.51.100.7"), release},
+			contained(second),
+		},
+		"a release beside a containment under way": {
+			after(0),
+			[]do{at(-time.Minute, victim, "f1", "198.51.100.7"), waitFor(victim, release)},
+			released(victim),
+		},
+		"reconcile beside a release": {
+			after(long, at(never, victim, "f1", threePeers...)),
+			[]do{reconcile, release},
+			released(victim),
+		},
+		"expire beside a finding": {
+			after(containment.DefaultTracking+time.Hour, at(never, victim, "f1", "198.51.100.7"), release),
+			[]do{expire, at(future, second, "f2", "198.51.100.7")},
+			contained(second),
+		},
 	}
 }
 

@@ -16,6 +16,11 @@ type Outcome struct {
 	Applied    []string  // the steps that this invocation applied, in their order
 	Contained  time.Time // when the last change was made; zero when there was none
 	Warnings   []string  // what failed beside the containment and doesn't lessen it
+
+	// ACLRoom is how many more entries, in the direction and address family that
+	// has fewest left, the fullest ACL of the instance takes after the plan; nil
+	// when no plan was made, or none of the ACLs is this account's.
+	ACLRoom *int
 }
 
 // A PartialError says that steps of a containment, or of its release, are missing

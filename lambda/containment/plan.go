@@ -27,6 +27,7 @@ type Plan struct {
 	Slots   []SlotChange
 	Changed bool // the ledger does not say so yet
 	Relies  bool // on an entry that the ledger does not know
+	ACLRoom *int // see Outcome
 }
 
 // NewPlan works out the containment of an incident from the network as observed
@@ -47,7 +48,7 @@ func NewPlan(in Incident, seen Network, known Known, rules Rules) Plan {
 	}
 	p.record.Status = p.status()
 	changed := known.open() == nil || !p.record.says(*known.open()) || len(p.slots) > 0
-	return Plan{Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies}
+	return Plan{Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies, ACLRoom: p.aclRoom}
 }
 
 // next is the record that an incident opens or continues, without its steps.
@@ -101,13 +102,14 @@ func mergeStrings(known, more []string) []string {
 }
 
 type planner struct {
-	in     Incident
-	seen   Network
-	known  Known
-	rules  Rules
-	record Record // as it comes to be
-	slots  []SlotChange
-	relies bool
+	in      Incident
+	seen    Network
+	known   Known
+	rules   Rules
+	record  Record // as it comes to be
+	slots   []SlotChange
+	relies  bool
+	aclRoom *int // the least of the ACLs planned so far
 }
 
 func (p *planner) add(s Step, state State, note string) {

@@ -24,6 +24,8 @@ func (p Plan) text() string {
 			fmt.Fprintf(&b, "%s %s: %s -> %s", s.State, step.ID(), strings.Join(step.Before, " "), step.Group)
 		case Denial:
 			fmt.Fprintf(&b, "%s %s at %d", s.State, step.ID(), step.Number)
+		case Tracking:
+			fmt.Fprintf(&b, "%s %s: %s -> %s", s.State, step.ID(), strings.Join(step.Before.Texts(), " "), strings.Join(step.After.Texts(), " "))
 		}
 		if s.Note != "" {
 			fmt.Fprintf(&b, " (%s)", s.Note)
@@ -293,7 +295,7 @@ left: acl-full: acl-1 has no room for another entry: 198.51.100.7 is not denied
 				n.Interfaces[0].Groups, n.Interfaces[0].Originals = []string{"sg-q"}, []string{"sg-web"}
 				return n
 			}(),
-			want: "contained generation 1\napplied quarantine/eni-1: sg-web -> sg-q\n",
+			want: "contained generation 1\napplied quarantine/eni-1: sg-web -> sg-q\npending tracking/eni-1:  -> tcp=1m0s udp-stream=1m0s udp=30s\n",
 		},
 		"a tag left from earlier is not believed": {
 			in: incident(),

@@ -98,7 +98,8 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 			func(w *simvpc.World) {
 				w.Interfaces = slices.DeleteFunc(w.Interfaces, func(i *simvpc.Interface) bool { return i.ID == "eni-1" })
 			},
-			map[string]containment.State{"quarantine/eni-1": containment.Gone}, func(*testing.T, *simvpc.World) {},
+			map[string]containment.State{"quarantine/eni-1": containment.Gone},
+			func(*testing.T, *simvpc.World) {},
 		},
 		"an entry replaced": {
 			func(w *simvpc.World) { ours(w, false).CIDR = netip.MustParsePrefix("198.51.100.0/24") },
@@ -118,7 +119,8 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 					return !e.Allow && e.Egress && e.CIDR == netip.MustParsePrefix("198.51.100.7/32")
 				})
 			},
-			map[string]containment.State{out: containment.Gone}, func(*testing.T, *simvpc.World) {},
+			map[string]containment.State{out: containment.Gone},
+			func(*testing.T, *simvpc.World) {},
 		},
 		"a subnet behind another ACL": {
 			func(w *simvpc.World) { w.Subnet("subnet-0").ACL = "acl-1" }, nil,
@@ -133,7 +135,8 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 				w.Subnet("subnet-0").ACL = "acl-1"
 				w.ACLs = slices.DeleteFunc(w.ACLs, func(a *simvpc.NetworkACL) bool { return a.ID == "acl-0" })
 			},
-			map[string]containment.State{in: containment.Gone, out: containment.Gone}, func(*testing.T, *simvpc.World) {},
+			map[string]containment.State{in: containment.Gone, out: containment.Gone},
+			func(*testing.T, *simvpc.World) {},
 		},
 	}
 	for name, tc := range tests {

@@ -165,10 +165,28 @@ func (p *releaser) letGo(s StepState) {
 
 // remove plans what becomes of a slot that this containment holds.
 func (p *releaser) remove(s StepState, slot Slot) {
-	d := s.Step.(Denial)
 	acl, known := p.seen.acl(slot.ACL)
 	entry, there := acl.at(slot.Direction, slot.Number)
-	ours := there && entry == slot.entry()
+	switch leaving := slot.State == SlotRemoving; {
+	case !known:
+		p.giveUp(s, slot, Gone, "the network ACL does not exist any more")
+	case there && entry != slot.entry():
+		p.giveUp(s, slot, ChangedElsewhere, "somebody has changed the entry since: left as it is")
+	case there && leaving:
+		p.reverts = append(p.reverts, s.Step)
+		p.steps = append(p.steps, s)
+	case there:
+		p.lift(s, slot)
+	case leaving:
+		p.giveUp(s, slot, Removed, s.Note)
+	default:
+		p.giveUp(s, slot, Gone, "somebody has removed the entry")
+	}
+}
+
+// lift plans what becomes of a denial that is in effect: it lingers while it may
+// still cut something, stays for those who need it, or goes.
+func (p *releaser) lift(s StepState, slot Slot) {
 	until := slot.Since.Add(p.tracking())
 	if s.State == Lingering && !s.Until.IsZero() {
 		until = s.Until
@@ -176,41 +194,26 @@ func (p *releaser) remove(s StepState, slot Slot) {
 	revives := until.After(p.terms.Now)
 	others := slot.without(p.was.Holder()).Holders
 	switch {
-	case !known:
-		p.giveUp(s, slot, Gone, "the network ACL does not exist any more")
-	case slot.State == SlotRemoving && !there:
-		p.giveUp(s, slot, Removed, s.Note)
-	case there && !ours:
-		p.giveUp(s, slot, ChangedElsewhere, "somebody has changed the entry since: left as it is")
-	case slot.State == SlotRemoving:
-		p.reverts = append(p.reverts, d)
-		p.steps = append(p.steps, s)
-	case !there && p.unsettled(s):
-		p.settled(s, Gone, "")
-	case !there:
-		p.giveUp(s, slot, Gone, "somebody has removed the entry")
 	case revives && !p.terms.Force:
 		s.Until = until
 		p.add(s, Lingering, fmt.Sprintf("a connection with %s that stood before may still be tracked, and would revive", slot.Prefix))
 	case len(others) > 0:
 		p.giveUp(s, slot, Removed, "its hold is given up; the entry stays, since "+strings.Join(others, ", ")+" needs it")
 	default:
-		p.mayRevive(revives, slot, until)
 		s.Note = ""
 		if revives {
 			s.Note = fmt.Sprintf("by force: a connection with %s may revive until %s", slot.Prefix, clock(until))
+			p.revive(slot, until)
 		}
 		p.mark(slot)
-		p.reverts = append(p.reverts, d)
+		p.reverts = append(p.reverts, s.Step)
 		p.steps = append(p.steps, s)
 	}
 }
 
-func (p *releaser) mayRevive(revives bool, slot Slot, until time.Time) {
-	if revives {
-		p.revived = append(p.revived, Exposure{MayRevive, fmt.Sprintf(
-			"%s no longer denies %s %s: a connection that stood before may revive until %s", slot.ACL, slot.Prefix, slot.Direction, clock(until))})
-	}
+func (p *releaser) revive(slot Slot, until time.Time) {
+	p.revived = append(p.revived, Exposure{MayRevive, fmt.Sprintf(
+		"%s no longer denies %s %s: a connection that stood before may revive until %s", slot.ACL, slot.Prefix, slot.Direction, clock(until))})
 }
 
 func (p *releaser) giveUp(s StepState, slot Slot, state State, note string) {

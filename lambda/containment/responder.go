@@ -513,6 +513,6 @@ func (c *run) stopped(cause error) (Outcome, error) {
 func (c *run) outcome(v Verdict, reason string) Outcome {
 	return Outcome{
 		Instance: c.in.Instance, Verdict: v, Reason: reason, Record: c.plan.Record,
-		Unrecorded: c.unrecorded, Applied: c.applied, Contained: c.contained, Warnings: c.warnings,
+		Unrecorded: c.unrecorded, Applied: c.applied, Contained: c.contained, Warnings: c.warnings, ACLRoom: c.plan.ACLRoom,
 	}
 }

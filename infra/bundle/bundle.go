@@ -1,0 +1,86 @@
+// Package bundle makes the functions' zip, and makes the same bytes of the same
+// source: what is deployed can be built again by anybody, and a deployment without
+// a change uploads nothing.
+package bundle
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Architectures maps Lambda's names of processors to Go's.
+// https://docs.aws.amazon.com/lambda/latest/dg/foundation-arch.html
+var Architectures = map[string]string{"arm64": "arm64", "x86_64": "amd64"}
+
+// Zip builds the function from the module in dir for one of the Architectures.
+func Zip(dir, architecture string) ([]byte, error) {
+	goarch, ok := Architectures[architecture]
+	if !ok {
+		return nil, fmt.Errorf("building the function: %q is no architecture", architecture)
+	}
+	tmp, err := os.MkdirTemp("", "tourniquet-")
+	if err != nil {
+		return nil, fmt.Errorf("building the function: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(tmp) }()
+	out := filepath.Join(tmp, "bootstrap")
+	// The build's id, the paths of files and the state of the repository stay
+	// out: they differ between checkouts of the same source.
+	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-buildvcs=false", //nolint:gosec // only the temporary folder varies
+		"-ldflags", "-s -w -buildid=", "-o", out, "./lambda")
+	cmd.Dir = dir
+	cmd.Env = append(environment(), "GOOS=linux", "GOARCH="+goarch, "CGO_ENABLED=0")
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("building the function: %w\n%s", err, said.Bytes())
+	}
+	binary, err := os.ReadFile(out) //nolint:gosec // our own file
+	if err != nil {
+		return nil, fmt.Errorf("building the function: %w", err)
+	}
+	return Pack(binary)
+}
+
+// environment is this process's, without what would change what Go builds.
+func environment() []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		switch name, _, _ := strings.Cut(kv, "="); name {
+		case "GOFLAGS", "GOWORK", "GOEXPERIMENT", "GOARM64", "GOAMD64", "GOFIPS140", "GODEBUG":
+		default:
+			env = append(env, kv)
+		}
+	}
+	return append(env, "GOWORK=off")
+}
+
+// epoch is the time of the file in the zip: the earliest that a zip can hold.
+var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Pack makes the zip of a binary. Lambda's Go runtimes start the file bootstrap.
+// https://docs.aws.amazon.com/lambda/latest/dg/golang-package.html
+func Pack(binary []byte) ([]byte, error) {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	header := &zip.FileHeader{Name: "bootstrap", Method: zip.Deflate, Modified: epoch}
+	header.SetMode(0o755)
+	w, err := z.CreateHeader(header)
+	if err == nil {
+		_, err = io.Copy(w, bytes.NewReader(binary))
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("packing the function: %w", err)
+	}
+	return b.Bytes(), nil
+}

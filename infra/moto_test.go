@@ -1,0 +1,41 @@
+//go:build integration
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"testing"
+
+	"tourniquet/internal/emulator"
+)
+
+// moto is moto's EC2, with an answer to the two filters of interfaces that moto
+// doesn't have: no interface of the test has a public or an IPv6 address.
+func moto(t *testing.T) string {
+	t.Helper()
+	target, err := url.Parse(emulator.Moto(t))
+	must(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		form, _ := url.ParseQuery(string(body)) // what is no form is moto's to refuse
+		switch form.Get("Filter.1.Name") {
+		case "association.public-ip", "ipv6-addresses.ipv6-address":
+			_, _ = io.WriteString(w, `<DescribeNetworkInterfacesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><networkInterfaceSet/></DescribeNetworkInterfacesResponse>`)
+			return
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/vpc"
+)
+
+// TestRoleLaw: the function that faces events can attach the quarantine group
+// only, and remove no entry.
+func TestRoleLaw(t *testing.T) {
+	for name, stack := range map[string]stackUnderTest{"plain": plain(t), "options": withOptions(t)} {
+		t.Run(name, func(t *testing.T) {
+			for _, s := range stack.statements(t, "contain") {
+				for _, problem := range unlawful(s) {
+					t.Errorf("statement %s: %s", s.sid, problem)
+				}
+			}
+		})
+	}
+}
+
+// forbidden are parts of the names of actions that loosen, whatever the resource.
+var forbidden = []string{
+	"ec2:Authorize", "ec2:Delete", "ec2:Replace", "ec2:Disassociate", "ec2:Associate", "ec2:ModifyInstanceAttribute",
+	"ec2:ModifySecurityGroupRules", "ec2:UpdateSecurityGroupRule", "iam:", "sts:", "lambda:", "dynamodb:DeleteTable", "dynamodb:UpdateTable",
+}
+
+// unlawful lists what is wrong with a statement of the contain role.
+func unlawful(s statement) []string {
+	var problems []string
+	if s.effect != "Allow" || s.raw["NotAction"] != nil || s.raw["NotResource"] != nil || len(s.actions) == 0 || len(s.resources) == 0 {
+		problems = append(problems, "is no plain Allow of actions on resources")
+	}
+	for _, a := range s.actions {
+		if slices.ContainsFunc(forbidden, func(f string) bool { return strings.HasPrefix(a, f) }) {
+			problems = append(problems, "allows "+a)
+		}
+		onGroups := slices.ContainsFunc(s.resources, mayBeGroup)
+		tagged := equals(s.condition, "aws:ResourceTag/"+containment.RoleTag, containment.RoleValue)
+		if onGroups && (a == "ec2:ModifyNetworkInterfaceAttribute" || strings.HasPrefix(a, "ec2:Revoke")) && !tagged {
+			problems = append(problems, a+" of a group without the tag")
+		}
+		if onGroups && a == "ec2:CreateTags" && !equals(s.condition, "ec2:CreateAction", "CreateSecurityGroup") {
+			problems = append(problems, "tags an existing group")
+		}
+		if onGroups && a == "ec2:CreateSecurityGroup" && !equals(s.condition, "aws:RequestTag/"+containment.RoleTag, containment.RoleValue) {
+			problems = append(problems, "makes a group without the tag")
+		}
+	}
+	return problems
+}
+
+// mayBeGroup reports whether a resource of a statement takes in a security group.
+func mayBeGroup(resource string) bool {
+	return resource == "*" || strings.Contains(resource, "security-group") || strings.HasSuffix(resource, ":*") && strings.Contains(resource, ":ec2:")
+}
+
+func equals(condition map[string]any, key, value string) bool {
+	keys, _ := condition["StringEquals"].(map[string]any)
+	return keys[key] == value
+}
+
+// TestRoleLawFindsBreaches: the check itself sees what it is there for.
+func TestRoleLawFindsBreaches(t *testing.T) {
+	group := []string{"arn:aws:ec2:eu-central-1:111122223333:security-group/*"}
+	for _, s := range []statement{
+		{"any group", "Allow", []string{"ec2:ModifyNetworkInterfaceAttribute"}, group, nil, nil},
+		{"everything", "Allow", []string{"ec2:ModifyNetworkInterfaceAttribute"}, []string{"*"}, nil, nil},
+		{"removal", "Allow", []string{"ec2:DeleteNetworkAclEntry"}, []string{"*"}, nil, nil},
+		{"replacement", "Allow", []string{"ec2:ReplaceNetworkAclEntry"}, []string{"*"}, nil, nil},
+		{"adoption", "Allow", []string{"ec2:CreateTags"}, group, nil, nil},
+		{"untagged", "Allow", []string{"ec2:CreateSecurityGroup"}, group, nil, nil},
+		{"opening", "Allow", []string{"ec2:AuthorizeSecurityGroupIngress"}, group, nil, nil},
+	} {
+		if len(unlawful(s)) == 0 {
+			t.Errorf("%s is not seen", s.sid)
+		}
+	}
+}
+
+// TestNoWildcards: no action has a wildcard, and each resource that has one has a
+// reason beside it.
+func TestNoWildcards(t *testing.T) {
+	for _, stack := range []stackUnderTest{plain(t), withOptions(t)} {
+		for _, handler := range []string{"contain", "release"} {
+			_, role := stack.one(t, "AWS::IAM::Role", map[string]string{"contain": "ContainRole", "release": "ReleaseRole"}[handler])
+			if role.Properties["ManagedPolicyArns"] != nil {
+				t.Errorf("%s: has managed policies", handler)
+			}
+			reasons := fmt.Sprint(role.Metadata["cdk_nag"])
+			for _, s := range stack.statements(t, handler) {
+				for _, a := range s.actions {
+					if strings.ContainsAny(a, "*?") {
+						t.Errorf("%s, %s: action %s", handler, s.sid, a)
+					}
+				}
+				if slices.ContainsFunc(s.resources, wildcardResource) && !strings.Contains(reasons, "reason:"+s.sid+": ") {
+					t.Errorf("%s, %s: no reason for %v", handler, s.sid, s.resources)
+				}
+			}
+		}
+	}
+}
+
+// wildcardResource reports a wildcard; a log group's ARN ends in one that means
+// its streams.
+func wildcardResource(r string) bool {
+	return strings.Contains(r, "*") && !strings.HasPrefix(r, "arn:aws:logs:")
+}
+
+// TestRolesAreTheCode: what the functions' code says it calls is what their roles
+// allow, beside what Lambda itself does with a role.
+func TestRolesAreTheCode(t *testing.T) {
+	for handler, code := range map[string][]string{
+		"contain": slices.Concat(vpc.ContainActions, ledger.Actions, []string{"sns:Publish"}),
+		"release": slices.Concat(vpc.ReleaseActions, ledger.Actions, []string{"sns:Publish"}),
+	} {
+		want := slices.Compact(slices.Sorted(slices.Values(slices.Concat(code, lambdaActions))))
+		if diff := cmp.Diff(want, actionsAllowed(plain(t).statements(t, handler))); diff != "" {
+			t.Errorf("the %s role's actions (-code +role):\n%s", handler, diff)
+		}
+	}
+}
+
+func actionsAllowed(statements []statement) []string {
+	var actions []string
+	for _, s := range statements {
+		actions = append(actions, s.actions...)
+	}
+	slices.Sort(actions)
+	return slices.Compact(actions)
+}
+
+// TestCallsAreAllowed reads the source of the function: each operation of the SDK
+// for which it makes an input must be allowed to one of the roles.
+func TestCallsAreAllowed(t *testing.T) {
+	may := slices.Concat(actionsAllowed(plain(t).statements(t, "contain")), actionsAllowed(plain(t).statements(t, "release")))
+	calls := sdkCalls(t, "../lambda", "../lambda/vpc", "../lambda/ledger")
+	if len(calls) < 12 {
+		t.Fatalf("found %d calls in the source: %v; is it still written as this test reads it?", len(calls), calls)
+	}
+	for call, at := range calls {
+		for _, action := range actionsOf(call) {
+			if !slices.Contains(may, action) {
+				t.Errorf("%s: %s needs %s, which no role has", at, call, action)
+			}
+		}
+	}
+}
+
+// actionsOf are the IAM actions of an operation. A transaction has those of its parts.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+func actionsOf(call string) []string {
+	switch call {
+	case "dynamodb:TransactWriteItems":
+		return []string{"dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+	case "dynamodb:TransactGetItems":
+		return []string{"dynamodb:GetItem"}
+	default:
+		return []string{call}
+	}
+}
+
+// sdkCalls finds the operations, such as "ec2:CreateTags", whose inputs are made
+// in packages' sources: no operation of the SDK goes without an input.
+func sdkCalls(t *testing.T, dirs ...string) map[string]string {
+	t.Helper()
+	calls := map[string]string{}
+	files := token.NewFileSet()
+	for _, dir := range dirs {
+		sources, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range sources {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(files, path, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			maps.Copy(calls, inputs(files, file))
+		}
+	}
+	return calls
+}
+
+func inputs(files *token.FileSet, file *ast.File) map[string]string {
+	const sdk = "github.com/aws/aws-sdk-go-v2/service/"
+	services := map[string]bool{}
+	for _, i := range file.Imports {
+		if name, ok := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), sdk); ok && !strings.Contains(name, "/") {
+			services[name] = true
+		}
+	}
+	calls := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		pkg, ok := s.X.(*ast.Ident)
+		operation, isInput := strings.CutSuffix(s.Sel.Name, "Input")
+		if ok && isInput && services[pkg.Name] {
+			calls[pkg.Name+":"+operation] = files.Position(s.Pos()).String()
+		}
+		return true
+	})
+	return calls
+}
+
+// logField is a field of a line in a metric filter.
+var logField = regexp.MustCompile(`\$\.([A-Za-z]+)`)
+
+// TestLogLines: the metric filters read lines and fields that the function really
+// writes. That it writes them is tested beside it.
+func TestLogLines(t *testing.T) {
+	files, err := filepath.Glob("../lambda/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source string
+	for _, path := range files {
+		if b, err := os.ReadFile(path); err == nil && !strings.HasSuffix(path, "_test.go") {
+			source += string(b)
+		}
+	}
+	want := map[string]bool{lineIncident: true, lineInvocation: true}
+	for _, f := range plain(t).of("AWS::Logs::MetricFilter") {
+		value, _ := pick(f.Properties, "MetricTransformations", 0, "MetricValue").(string)
+		for _, m := range logField.FindAllStringSubmatch(f.Properties["FilterPattern"].(string)+value, -1) {
+			want[m[1]] = true
+		}
+	}
+	delete(want, "message") // of slog's, renamed by lambdacontext
+	for _, field := range []string{"status", "verdict", "unrecorded", "aclRoom", "containedMillis"} {
+		if !want[field] {
+			t.Errorf("no metric filter reads %s", field)
+		}
+	}
+	for text := range want {
+		if !strings.Contains(source, fmt.Sprintf("%q", text)) {
+			t.Errorf("the handler logs no %q", text)
+		}
+	}
+}

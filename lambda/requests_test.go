@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/simvpc"
+)
+
+// A request is what one call asks IAM for one of its resources: EC2 wants each of
+// them allowed. Ids are left out, so that many calls ask the same.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+type request struct {
+	Role     string            `json:"role"` // the function's: contain or release
+	Action   string            `json:"action"`
+	Resource string            `json:"resource"`         // its type; "*" where an action has none
+	Foreign  bool              `json:"foreign,omitzero"` // another account's, which shares its VPC
+	Tags     map[string]string `json:"tags,omitempty"`   // that the resource has, ours only
+	Sets     map[string]string `json:"sets,omitempty"`   // that the call sets or deletes
+	Creating string            `json:"creating,omitempty"`
+}
+
+// requests are those of all scenarios. Package infra's tests read the file, and
+// hold each against the role that the stack gives to the function.
+type requests struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+const requestsFile = "testdata/requests.json"
+
+// add notes what the calls of one event ask for.
+func (r *requests) add(event []byte, calls []simvpc.Call, world *simvpc.World) {
+	role := "contain"
+	var cmd struct{ Command string }
+	if json.Unmarshal(event, &cmd) == nil && (cmd.Command == "release" || cmd.Command == "expire") {
+		role = "release"
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range calls {
+		for _, q := range requestsOf(c, world) {
+			q.Role = role
+			line, _ := json.Marshal(q) // text only
+			r.seen[string(line)] = true
+		}
+	}
+}
+
+// check compares them with the file; under -run, with a part of it.
+func (r *requests) check(t *testing.T) {
+	lines := slices.Sorted(maps.Keys(r.seen))
+	text := "[\n" + strings.Join(lines, ",\n") + "\n]\n"
+	if *update {
+		if err := os.WriteFile(requestsFile, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	file, err := os.ReadFile(requestsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range lines {
+		if !bytes.Contains(file, []byte(line)) {
+			t.Errorf("%s lacks a request that is made; go test ./lambda -run Scenario -update rewrites it:\n%s", requestsFile, line)
+		}
+	}
+}
+
+// requestsOf are the requests of a call, by what it names.
+func requestsOf(c simvpc.Call, w *simvpc.World) []request {
+	action, p := "ec2:"+c.Op, c.Params
+	of := func(resource string, tags simvpc.Tags, owner string) request {
+		return request{Action: action, Resource: resource, Tags: ours(tags), Foreign: owner != "" && owner != w.Account}
+	}
+	switch {
+	case strings.HasPrefix(c.Op, "Describe"):
+		return []request{{Action: action, Resource: "*"}}
+	case c.Op == "CreateSecurityGroup":
+		made := of("security-group", nil, "")
+		made.Sets = pairs(c, "TagSpecification.1.Tag")
+		tagged := made
+		tagged.Action, tagged.Creating = "ec2:CreateTags", c.Op
+		return []request{made, tagged, of("vpc", nil, vpcOwner(w.VPC(p.Get("VpcId"))))}
+	case c.Op == "CreateTags" || c.Op == "DeleteTags":
+		var all []request
+		for _, id := range values(c, "ResourceId") {
+			q := byID(id, w, of)
+			q.Sets = pairs(c, "Tag")
+			all = append(all, q)
+		}
+		return all
+	}
+	var all []request
+	for _, name := range []string{"NetworkInterfaceId", "NetworkAclId", "GroupId"} {
+		if id := p.Get(name); id != "" {
+			all = append(all, byID(id, w, of))
+		}
+	}
+	if i := w.Interface(p.Get("NetworkInterfaceId")); i != nil {
+		all = append(all, of("instance", nil, ""), of("subnet", nil, vpcOwner(w.VPCOf(i))))
+	}
+	for _, id := range values(c, "SecurityGroupId") {
+		all = append(all, byID(id, w, of))
+	}
+	if len(all) == 0 {
+		panic("which resources does " + c.Op + " have? Say it here.")
+	}
+	return all
+}
+
+// byID is the request for a resource that a call names, which may be gone.
+func byID(id string, w *simvpc.World, of func(string, simvpc.Tags, string) request) request {
+	switch kind, _, _ := strings.Cut(id, "-"); kind {
+	case "i":
+		return of("instance", nil, "")
+	case "eni":
+		return of("network-interface", nil, "")
+	case "acl":
+		if a := w.ACL(id); a != nil {
+			return of("network-acl", nil, a.Owner)
+		}
+		return of("network-acl", nil, "")
+	case "sg":
+		if g := w.Group(id); g != nil {
+			return of("security-group", g.Tags, g.Owner)
+		}
+		return of("security-group", nil, "")
+	default:
+		panic("what is " + id + "?")
+	}
+}
+
+// vpcOwner is the account that a VPC belongs to, if it is there.
+func vpcOwner(v *simvpc.VPC) string {
+	if v == nil {
+		return ""
+	}
+	return v.Owner
+}
+
+// ours are the tags that a policy's condition may ask for.
+func ours(tags simvpc.Tags) map[string]string {
+	mine := map[string]string{}
+	for k, v := range tags {
+		if k == containment.RoleTag {
+			mine[k] = v
+		}
+	}
+	return mine
+}
+
+// values are the members of a list in a call's parameters.
+func values(c simvpc.Call, list string) []string {
+	var all []string
+	for n := 1; c.Params.Has(fmt.Sprintf("%s.%d", list, n)); n++ {
+		all = append(all, c.Params.Get(fmt.Sprintf("%s.%d", list, n)))
+	}
+	return all
+}
+
+// pairs are the tags in a call's parameters; the values that differ from call to
+// call are left out.
+func pairs(c simvpc.Call, list string) map[string]string {
+	tags := map[string]string{}
+	for n := 1; c.Params.Has(fmt.Sprintf("%s.%d.Key", list, n)); n++ {
+		key, value := c.Params.Get(fmt.Sprintf("%s.%d.Key", list, n)), c.Params.Get(fmt.Sprintf("%s.%d.Value", list, n))
+		if key != containment.RoleTag {
+			value = "…"
+		}
+		tags[key] = value
+	}
+	return tags
+}
