@@ -53,6 +53,7 @@ infra/_tools/node_modules/.package-lock.json: infra/_tools/package-lock.json
 
 integration: emulators deploy-tools
 	go test -tags integration -count=1 -p 1 ./infra/... ./internal/... ./lambda ./lambda/ledger ./lambda/tourniquet
+	go test -tags integration -count=1 ./lambda/containment -run 'OnMiniStack|BurstOfAThousand'
 
 ci:
 	.ci/run

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"tourniquet/internal/emulator"
 	"tourniquet/internal/runtimeapi"
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
@@ -115,20 +116,7 @@ func invoke(tb testing.TB, f *runtimeapi.Function, event []byte) containment.Ans
 func (e environment) createTable(tb testing.TB) *dynamodb.Client {
 	tb.Helper()
 	db := dynamodb.NewFromConfig(e.aws(e.dynamo))
-	_, err := db.CreateTable(tb.Context(), &dynamodb.CreateTableInput{
-		TableName: &e.table, BillingMode: types.BillingModePayPerRequest,
-		KeySchema: []types.KeySchemaElement{
-			{AttributeName: aws.String(ledger.PartitionKey), KeyType: types.KeyTypeHash},
-			{AttributeName: aws.String(ledger.SortKey), KeyType: types.KeyTypeRange},
-		},
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: aws.String(ledger.PartitionKey), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String(ledger.SortKey), AttributeType: types.ScalarAttributeTypeS},
-		},
-	})
-	if err != nil {
-		tb.Fatalf("creating the table: %v", err)
-	}
+	emulator.CreateTable(tb, db, e.table, ledger.PartitionKey, ledger.SortKey)
 	return db
 }
 

@@ -86,7 +86,7 @@ func (r *Reconciler) all(ctx context.Context, open, quarantined []string, reques
 
 // look is a run of this reconcile on an instance, after its first look.
 func (r *Reconciler) look(ctx context.Context, in Incident) (*run, error) {
-	c := &run{Responder: r.Responder, in: in, refused: map[string]Refusal{}, acked: map[string]int{}}
+	c := &run{Responder: r.Responder, in: in, refused: map[string]Refusal{}, taken: taken{}}
 	if err := c.look(ctx); err != nil {
 		return nil, fmt.Errorf("observing %s: %w", in.Instance, err)
 	}

@@ -86,7 +86,7 @@ func (r *Releaser) Release(ctx context.Context, ask Ask) (Outcome, error) {
 }
 
 func (r *Releaser) start(ask Ask, generation int, why Verdict) *releasing {
-	return &releasing{Releaser: r, ask: ask, generation: generation, verdict: why, began: r.Now().UTC(), acked: map[string]int{}}
+	return &releasing{Releaser: r, ask: ask, generation: generation, verdict: why, began: r.Now().UTC(), taken: taken{}}
 }
 
 // releasing is one invocation's work on one release.
@@ -102,7 +102,7 @@ type releasing struct {
 	plan     ReleasePlan
 	moved    bool // the ledger has taken a change
 	releases bool // it says that this release is under way
-	acked    map[string]int
+	taken    taken
 	causes   map[string]error
 	rounds   int
 	warnings []string
@@ -288,17 +288,8 @@ func changes(was, rec Record) []string {
 
 // revert undoes what the plan says, except what EC2 has taken and may be slow to show.
 func (c *releasing) revert(ctx context.Context) {
-	const showsLate = 3 // rounds to wait before a taken change is tried once more
-	c.causes = map[string]error{}
-	var todo []Step
-	for _, s := range c.plan.Reverts {
-		if n := c.acked[attempt(s)]; n > 0 && n <= showsLate {
-			c.acked[attempt(s)]++
-			c.causes[s.ID()] = fmt.Errorf("%s: EC2 took the change and does not show it", s.ID())
-			continue
-		}
-		todo = append(todo, s)
-	}
+	todo, late := c.taken.due(c.plan.Reverts)
+	c.causes = late
 	for i, err := range c.EC2.Revert(ctx, todo) {
 		id := todo[i].ID()
 		if err != nil {
@@ -306,7 +297,7 @@ func (c *releasing) revert(ctx context.Context) {
 			c.Log.WarnContext(ctx, "step not reverted", "instance", c.ask.Instance, "step", id, "err", err)
 			continue
 		}
-		c.acked[attempt(todo[i])] = 1
+		c.taken[attempt(todo[i])] = 1
 		c.Log.InfoContext(ctx, "step reverted", "instance", c.ask.Instance, "step", id)
 	}
 }

@@ -91,7 +91,7 @@ const maxRounds = 12
 // the same incident, as GuardDuty's repeats and Lambda's retries both do, makes
 // only the changes still missing.
 func (r *Responder) Contain(ctx context.Context, in Incident) (Outcome, error) {
-	run := run{Responder: r, in: in, refused: map[string]Refusal{}, acked: map[string]int{}}
+	run := run{Responder: r, in: in, refused: map[string]Refusal{}, taken: taken{}}
 	for round := range maxRounds {
 		if err := run.look(ctx); err != nil {
 			return run.stopped(fmt.Errorf("observing %s: %w", in.Instance, err))
@@ -224,7 +224,7 @@ type run struct {
 	owners map[netip.Addr]Owner
 
 	pending    []Step
-	acked      map[string]int // how often EC2 took a step that is not to be seen yet
+	taken      taken
 	refused    map[string]Refusal
 	causes     map[string]error // why a step is missing
 	relied     bool             // the last plan relied on somebody else's entry
@@ -419,17 +419,8 @@ func (c *run) warn(err error) {
 // apply makes the pending changes, except those that EC2 has taken and may be slow
 // to show.
 func (c *run) apply(ctx context.Context) {
-	const showsLate = 3 // rounds to wait before a taken step is tried once more
-	c.causes = map[string]error{}
-	var todo []Step
-	for _, s := range c.pending {
-		if n := c.acked[attempt(s)]; n > 0 && n <= showsLate {
-			c.acked[attempt(s)]++
-			c.causes[s.ID()] = fmt.Errorf("%s: EC2 took it and does not show it", s.ID())
-			continue
-		}
-		todo = append(todo, s)
-	}
+	todo, late := c.taken.due(c.pending)
+	c.causes = late
 	act, stop := c.timeToAct(ctx)
 	defer stop()
 	for i, err := range c.EC2.Apply(act, todo) {
@@ -437,7 +428,7 @@ func (c *run) apply(ctx context.Context) {
 		refusal, refused := errors.AsType[Refusal](err)
 		switch {
 		case err == nil:
-			c.acked[attempt(todo[i])] = 1
+			c.taken[attempt(todo[i])] = 1
 			c.applied = append(c.applied, id)
 			if _, beside := todo[i].(Tracking); !beside {
 				c.contained = c.Now()
@@ -462,6 +453,26 @@ func (c *run) timeToAct(ctx context.Context) (context.Context, context.CancelFun
 		return ctx, func() {}
 	}
 	return context.WithDeadline(ctx, deadline.Add(-min(most, time.Until(deadline)/4)))
+}
+
+// taken are the changes that EC2 took and has not been seen to show, by attempt,
+// each with the rounds since.
+type taken map[string]int
+
+// due splits off the changes to make now: not those that EC2 has taken and may be
+// slow to show. It says of each why it is missing.
+func (t taken) due(steps []Step) (now []Step, late map[string]error) {
+	const showsLate = 3 // rounds to wait before a change is made once more
+	late = map[string]error{}
+	for _, s := range steps {
+		if n := t[attempt(s)]; n > 0 && n <= showsLate {
+			t[attempt(s)]++
+			late[s.ID()] = fmt.Errorf("%s: EC2 took it and does not show it", s.ID())
+			continue
+		}
+		now = append(now, s)
+	}
+	return now, late
 }
 
 // attempt tells a denial that moved to another number from its first try.

@@ -9,11 +9,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tourniquet/internal/emulator"
 )
@@ -46,27 +44,9 @@ func testTable(t *testing.T, endpoint string, client *http.Client, except ...str
 	var tables atomic.Int64
 	testLedger(t, func(t *testing.T) subject {
 		table := &Table{Client: db, Name: "ledger-" + strconv.FormatInt(tables.Add(1), 10)}
-		create(t, table)
+		emulator.CreateTable(t, db, table.Name, PartitionKey, SortKey)
 		return subject{table, func(t *testing.T, k key) { ageItem(t, table, k) }}
 	}, except...)
-}
-
-func create(t *testing.T, table *Table) {
-	t.Helper()
-	_, err := table.Client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: &table.Name, BillingMode: types.BillingModePayPerRequest,
-		KeySchema: []types.KeySchemaElement{
-			{AttributeName: aws.String(PartitionKey), KeyType: types.KeyTypeHash},
-			{AttributeName: aws.String(SortKey), KeyType: types.KeyTypeRange},
-		},
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: aws.String(PartitionKey), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String(SortKey), AttributeType: types.ScalarAttributeTypeS},
-		},
-	})
-	if err != nil {
-		t.Fatalf("creating the table: %v", err)
-	}
 }
 
 func ageItem(t *testing.T, table *Table, k key) {

@@ -1,16 +1,21 @@
 package vpc
 
-// ContainActions are the IAM actions that containing needs, each of an API call
-// in this package. The stack gives the contain function these and no other.
-var ContainActions = []string{
-	// looking
+import "slices"
+
+// looking are the IAM actions that both functions need to observe.
+var looking = []string{
 	"ec2:DescribeInstances",
 	"ec2:DescribeNetworkAcls",
 	"ec2:DescribeNetworkInterfaces",
 	"ec2:DescribeSecurityGroups",
 	"ec2:DescribeSubnets",
 	"ec2:DescribeVpcs",
-	// quarantining
+}
+
+// ContainActions are the IAM actions that containing needs, each of an API call
+// in this package. The stack gives the contain function these and no other.
+var ContainActions = slices.Concat(looking, []string{
+	// quarantining, and lowering tracking timeouts
 	"ec2:ModifyNetworkInterfaceAttribute",
 	// denying
 	"ec2:CreateNetworkAclEntry",
@@ -20,18 +25,12 @@ var ContainActions = []string{
 	"ec2:RevokeSecurityGroupIngress",
 	// the second record of the originals; a new group's tag
 	"ec2:CreateTags",
-}
+})
 
 // ReleaseActions are the IAM actions that undoing a containment needs. The stack
 // gives them to the release function only: the one that faces events can't undo.
-var ReleaseActions = []string{
-	"ec2:DescribeInstances",
-	"ec2:DescribeNetworkAcls",
-	"ec2:DescribeNetworkInterfaces",
-	"ec2:DescribeSecurityGroups",
-	"ec2:DescribeSubnets",
-	"ec2:DescribeVpcs",
+var ReleaseActions = slices.Concat(looking, []string{
 	"ec2:ModifyNetworkInterfaceAttribute",
 	"ec2:DeleteNetworkAclEntry",
 	"ec2:DeleteTags",
-}
+})
