@@ -51,6 +51,7 @@ func TestDeploy(t *testing.T) {
 	t.Run("findings that call for nothing", func(t *testing.T) { testDeclined(t, d, w) })
 	t.Run("malformed events", func(t *testing.T) { testMalformed(t, d) })
 	t.Run("custom action", func(t *testing.T) { testCustomAction(t, d, w) })
+	t.Run("schedules", func(t *testing.T) { testSchedules(t, d, w) })
 	t.Run("release", func(t *testing.T) { testRelease(t, d, w) })
 	t.Run("diff", d.diff)
 	t.Run("destroy", func(t *testing.T) { testDestroy(t, d) })

@@ -14,8 +14,9 @@ import (
 	"tourniquet/internal/emulator"
 )
 
-// moto is moto's EC2, with an answer to the two filters of interfaces that moto
-// doesn't have: no interface of the test has a public or an IPv6 address.
+// moto is moto's EC2, with an answer to the filters that moto doesn't have. No
+// interface of the test has a public or an IPv6 address; ACLs it finds by their id
+// under another name.
 func moto(t *testing.T) string {
 	t.Helper()
 	target, err := url.Parse(emulator.Moto(t))
@@ -32,6 +33,9 @@ func moto(t *testing.T) string {
 		case "association.public-ip", "ipv6-addresses.ipv6-address":
 			_, _ = io.WriteString(w, `<DescribeNetworkInterfacesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><networkInterfaceSet/></DescribeNetworkInterfacesResponse>`)
 			return
+		case "network-acl-id":
+			form.Set("Filter.1.Name", "association.network-acl-id")
+			body = []byte(form.Encode())
 		}
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		proxy.ServeHTTP(w, r)
