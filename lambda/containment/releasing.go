@@ -1,0 +1,261 @@
+package containment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// releasing is one invocation's work on one release.
+type releasing struct {
+	*Releaser
+	ask        Ask
+	generation int     // 0: the latest
+	verdict    Verdict // Release, or Expire
+	began      time.Time
+
+	seen     Network
+	known    Known
+	plan     ReleasePlan
+	moved    bool // the ledger has taken a change
+	releases bool // it says that this release is under way
+	taken    taken
+	causes   map[string]error
+	rounds   int
+	warnings []string
+}
+
+func (c *releasing) run(ctx context.Context) (Outcome, error) {
+	for range maxRounds {
+		if err := c.look(ctx); err != nil {
+			return c.stopped(fmt.Errorf("observing %s: %w", c.ask.Instance, err))
+		}
+		rec := c.known.Record
+		switch {
+		case rec == nil || rec.Status == Observed:
+			return c.fromTags(ctx)
+		case rec.Status.Open() && c.isOvertaken(*rec):
+			return c.overtaken(), nil
+		}
+		c.plan = c.newPlan()
+		if c.ask.DryRun {
+			return c.outcome(ObservedOnly, c.plan.preview()), nil
+		}
+		switch err := c.record(ctx); {
+		case errors.Is(err, ErrConflict): // somebody else acts on it too: look again
+		case err != nil:
+			return c.stopped(fmt.Errorf("recording the release of %s: %w", c.ask.Instance, err))
+		case len(c.plan.Reverts) == 0:
+			c.untag(ctx)
+			return c.outcome(c.verdict, c.plan.Record), nil
+		default:
+			c.revert(ctx)
+		}
+		if err := c.pause(ctx); err != nil {
+			break
+		}
+	}
+	return c.stopped(nil)
+}
+
+// isOvertaken reports whether the record has something newer than the release: a
+// finding of activity since it was asked for, or steps made after it had begun.
+func (c *releasing) isOvertaken(rec Record) bool {
+	if c.verdict == Expire && rec.Status != Releasing {
+		return false // what expires restores nothing
+	}
+	asked := c.began
+	if rec.Status == Releasing {
+		asked = rec.Released
+	}
+	newer := func(f FindingRef) bool { return f.Seen.Truncate(time.Second).After(asked.Truncate(time.Second)) }
+	return c.releases && rec.Status != Releasing || slices.ContainsFunc(rec.Findings, newer)
+}
+
+// overtaken ends a release during which something newer contained the instance. It
+// is no error: a retry would release what nobody has asked to release.
+func (c *releasing) overtaken() Outcome {
+	out := c.outcome(NotActionable, *c.known.Record)
+	out.Reason = c.ask.Instance + " was contained again by something newer than this release; release it once more if it is to be released all the same"
+	return out
+}
+
+func (c *releasing) newPlan() ReleasePlan {
+	terms := Terms{Now: c.Now().UTC(), Began: c.began, Force: c.ask.Force, Untag: c.verdict == Release}
+	if c.verdict == Expire && c.known.Record.Status.Open() && c.known.Record.Status != Releasing {
+		return NewExpiry(*c.known.Record, c.seen, c.known.Slots, terms, c.DenialTTL)
+	}
+	return NewRelease(*c.known.Record, c.seen, c.known.Slots, terms)
+}
+
+// look reads the ledger, and then the network, wherever the record's interfaces,
+// groups and ACLs are by now.
+func (c *releasing) look(ctx context.Context) error {
+	known, err := c.load(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the ledger: %w", err)
+	}
+	c.known = known
+	target := Target{Instance: c.ask.Instance}
+	if known.Record != nil {
+		target = known.Record.target()
+	}
+	seen, err := c.EC2.Observe(ctx, target)
+	if err != nil {
+		return err
+	}
+	c.seen = seen
+	return nil
+}
+
+// load reads the containment to release, and the slots in the VPCs of its denials.
+func (c *releasing) load(ctx context.Context) (Known, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.LedgerWait)
+	defer cancel()
+	if c.generation == 0 {
+		known, err := c.Ledger.Load(ctx, c.ask.Instance, nil)
+		if err != nil || known.Record == nil {
+			return known, err
+		}
+		c.generation = known.Record.Generation
+	}
+	rec, err := c.Book.Containment(ctx, c.ask.Instance, c.generation)
+	if err != nil || rec == nil {
+		return Known{}, err
+	}
+	slots, err := c.Book.Slots(ctx, rec.vpcs())
+	return Known{Record: rec, Slots: slots}, err
+}
+
+// target is everything that the record names.
+func (r Record) target() Target {
+	t := Target{Instance: r.Instance}
+	for _, s := range r.Steps {
+		switch step := s.Step.(type) {
+		case Tracking:
+			t.Interfaces = append(t.Interfaces, step.Interface)
+		case Quarantine:
+			t.Interfaces = append(t.Interfaces, step.Interface)
+			t.Groups = append(t.Groups, step.Before...)
+		case Denial:
+			t.ACLs = append(t.ACLs, step.ACL)
+		}
+	}
+	for _, list := range []*[]string{&t.Interfaces, &t.Groups, &t.ACLs} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return t
+}
+
+// vpcs are those in which the record has denials.
+func (r Record) vpcs() []string {
+	var vpcs []string
+	for _, s := range r.Steps {
+		if d, ok := s.Step.(Denial); ok && !slices.Contains(vpcs, d.VPC) {
+			vpcs = append(vpcs, d.VPC)
+		}
+	}
+	return vpcs
+}
+
+// record writes the plan down before any of it is carried out.
+func (c *releasing) record(ctx context.Context) error {
+	if !c.plan.Changed {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.LedgerWait)
+	defer cancel()
+	if err := c.Ledger.Commit(ctx, c.change()); err != nil {
+		return err
+	}
+	c.moved, c.releases = true, c.plan.Record.Status == Releasing
+	return nil
+}
+
+// change is the plan as the ledger is to take it.
+func (c *releasing) change() Change {
+	now, was := c.Now().UTC(), *c.known.Record
+	rec := c.plan.Record
+	rec.Updated = now
+	change := Change{Record: rec, Slots: c.plan.Slots}
+	for i := range change.Slots {
+		change.Slots[i].Slot.Since = now
+	}
+	if was.Status.Open() && !rec.Status.Open() && !rec.ByPerson {
+		change.Count = -1
+	}
+	change.Event = Event{
+		Instance: rec.Instance, Time: now, ID: fmt.Sprintf("g%d-v%d", rec.Generation, rec.Version+1),
+		Verdict: c.verdict, Reason: c.ask.Reason, Request: c.ask.Request, Changes: changes(was, rec),
+	}
+	return change
+}
+
+// changes are the steps of a record that another one has not had in this state.
+func changes(was, rec Record) []string {
+	var changed []string
+	for _, s := range rec.Steps {
+		if old, ok := was.step(s.Step.ID()); !ok || !old.equal(s) {
+			changed = append(changed, s.Step.ID()+" "+string(s.State))
+		}
+	}
+	return changed
+}
+
+// revert undoes what the plan says, except what EC2 has taken and may be slow to show.
+func (c *releasing) revert(ctx context.Context) {
+	todo, late := c.taken.due(c.plan.Reverts)
+	c.causes = late
+	for i, err := range c.EC2.Revert(ctx, todo) {
+		id := todo[i].ID()
+		if err != nil {
+			c.causes[id] = err
+			c.Log.WarnContext(ctx, "step not reverted", "instance", c.ask.Instance, "step", id, "err", err)
+			continue
+		}
+		c.taken[attempt(todo[i])] = 1
+		c.Log.InfoContext(ctx, "step reverted", "instance", c.ask.Instance, "step", id)
+	}
+}
+
+// untag takes our tags away at the end. That they stay harms nobody.
+func (c *releasing) untag(ctx context.Context) {
+	if len(c.plan.Untags) == 0 {
+		return
+	}
+	if err := c.EC2.Untag(ctx, c.plan.Untags); err != nil {
+		err = fmt.Errorf("removing tags: %w", err)
+		c.warnings = append(c.warnings, err.Error())
+		c.Log.WarnContext(ctx, "beside the release", "instance", c.ask.Instance, "err", err)
+	}
+}
+
+func (c *releasing) pause(ctx context.Context) error {
+	c.rounds++
+	if c.rounds == 1 && len(c.causes) == 0 {
+		return ctx.Err()
+	}
+	return backOff(ctx, c.rounds)
+}
+
+// stopped ends a run whose work is not complete.
+func (c *releasing) stopped(cause error) (Outcome, error) {
+	e := &PartialError{Doing: "releasing", Instance: c.ask.Instance}
+	for _, s := range c.plan.Reverts {
+		e.Missing = append(e.Missing, s.ID())
+		if err := c.causes[s.ID()]; err != nil {
+			e.Causes = append(e.Causes, err)
+		}
+	}
+	if cause != nil {
+		e.Causes = append(e.Causes, cause)
+	}
+	return c.outcome(c.verdict, c.plan.Record), e
+}
+
+func (c *releasing) outcome(v Verdict, rec Record) Outcome {
+	return Outcome{Instance: c.ask.Instance, Verdict: v, Reason: c.ask.Reason, Record: rec, Warnings: c.warnings}
+}
