@@ -57,10 +57,21 @@ func disturbed(d disturbance, n int, die context.CancelFunc) (g gate, met func()
 	return g, func() bool { mu.Lock(); defer mu.Unlock(); return seen >= n }
 }
 
+// A deed is what a process does.
+type deed = func(ctx context.Context, p *process) error
+
+func containing(w *simvpc.World, peers ...string) deed {
+	return func(ctx context.Context, p *process) error { return p.contain(ctx, incidentWith(w, "f1", peers...)) }
+}
+
+func releasing(ctx context.Context, p *process) error   { return p.release(ctx, victim) }
+func reconciling(ctx context.Context, p *process) error { return p.reconcile(ctx) }
+func expiring(ctx context.Context, p *process) error    { return p.expire(ctx) }
+
 // A job is what a process does, and what has happened before.
 type job struct {
 	before func(t *testing.T, s *stage)
-	do     func(ctx context.Context, p *process) error
+	do     deed
 }
 
 // A stage is a world, a ledger and a clock. In its bubble, waiting takes no time.
@@ -78,7 +89,7 @@ func (s *stage) process(g gate) *process {
 }
 
 // must runs undisturbed, as often as a retry would.
-func (s *stage) must(t *testing.T, do func(ctx context.Context, p *process) error) {
+func (s *stage) must(t *testing.T, do deed) {
 	t.Helper()
 	var err error
 	for range 4 {
@@ -137,11 +148,9 @@ interface eni-1 ` + victim + ` subnet-1 10.0.1.10 2001:db8:1:1::10 groups sg-web
 
 func jobs(w *simvpc.World) map[string]job {
 	contained := func(t *testing.T, s *stage) {
-		s.must(t, func(ctx context.Context, p *process) error {
-			return p.contain(ctx, incidentWith(w, "f1", threePeers...))
-		})
+		s.must(t, containing(w, threePeers...))
 	}
-	after := func(d time.Duration, do func(ctx context.Context, p *process) error) func(t *testing.T, s *stage) {
+	after := func(d time.Duration, do deed) func(t *testing.T, s *stage) {
 		return func(t *testing.T, s *stage) {
 			contained(t, s)
 			time.Sleep(time.Hour)
@@ -151,21 +160,18 @@ func jobs(w *simvpc.World) map[string]job {
 			time.Sleep(d)
 		}
 	}
-	release := func(ctx context.Context, p *process) error { return p.release(ctx, victim) }
 	return map[string]job{
-		"contain": {func(*testing.T, *stage) {}, func(ctx context.Context, p *process) error {
-			return p.contain(ctx, incidentWith(w, "f1", threePeers...))
-		}},
-		"release while flows are tracked":    {after(0, nil), release},
-		"release when none is tracked":       {after(containment.DefaultTracking, nil), release},
-		"expire what lingers":                {after(containment.DefaultTracking, release), func(ctx context.Context, p *process) error { return p.expire(ctx) }},
-		"reconcile what has drifted":         {drifted(contained), func(ctx context.Context, p *process) error { return p.reconcile(ctx) }},
-		"reconcile an instance that is gone": {gone(contained), func(ctx context.Context, p *process) error { return p.reconcile(ctx) }},
+		"contain":                            {func(*testing.T, *stage) {}, containing(w, threePeers...)},
+		"release while flows are tracked":    {after(0, nil), releasing},
+		"release when none is tracked":       {after(containment.DefaultTracking, nil), releasing},
+		"expire what lingers":                {after(containment.DefaultTracking, releasing), expiring},
+		"reconcile what has drifted":         {drifted(contained), reconciling},
+		"reconcile an instance that is gone": {gone(contained), reconciling},
 		"expire the denials of one that is gone": {func(t *testing.T, s *stage) {
 			gone(contained)(t, s)
-			s.must(t, func(ctx context.Context, p *process) error { return p.reconcile(ctx) })
+			s.must(t, reconciling)
 			time.Sleep(containment.DefaultTracking)
-		}, func(ctx context.Context, p *process) error { return p.expire(ctx) }},
+		}, expiring},
 	}
 }
 

@@ -112,7 +112,7 @@ func (s *scheduler) next() (turn, bool) {
 // A pair is what runs at the same time, what was before, and what must hold in the end.
 type pair struct {
 	before func(t *testing.T, s *stage)
-	runs   []func(ctx context.Context, p *process) error
+	runs   []deed
 	check  func(t *testing.T, s *stage)
 }
 
@@ -130,18 +130,14 @@ func pairWorld(t *testing.T) *simvpc.World {
 }
 
 func pairs(w *simvpc.World) map[string]pair {
-	at := func(seen time.Duration, instance, finding string, peers ...string) func(context.Context, *process) error {
+	at := func(seen time.Duration, instance, finding string, peers ...string) deed {
 		return func(ctx context.Context, p *process) error {
 			in := incidentWith(w, finding, peers...)
 			in.Instance, in.Findings[0].Seen = instance, bubbleStart.Add(seen)
 			return p.contain(ctx, in)
 		}
 	}
-	release := func(ctx context.Context, p *process) error { return p.release(ctx, victim) }
-	reconcile := func(ctx context.Context, p *process) error { return p.reconcile(ctx) }
-	expire := func(ctx context.Context, p *process) error { return p.expire(ctx) }
-	type do = func(context.Context, *process) error
-	after := func(d time.Duration, steps ...do) func(*testing.T, *stage) {
+	after := func(d time.Duration, steps ...deed) func(*testing.T, *stage) {
 		return func(t *testing.T, s *stage) {
 			for _, f := range steps {
 				s.must(t, f)
@@ -153,47 +149,47 @@ func pairs(w *simvpc.World) map[string]pair {
 	return map[string]pair{
 		"two findings for one instance": {
 			after(0),
-			[]do{at(never, victim, "f1", "198.51.100.7"), at(never, victim, "f2", "198.51.100.8")},
+			[]deed{at(never, victim, "f1", "198.51.100.7"), at(never, victim, "f2", "198.51.100.8")},
 			contained(victim),
 		},
 		"two instances share an ACL and a peer": {
 			after(0),
-			[]do{at(never, victim, "f1", "198.51.100.7"), at(never, second, "f2", "198.51.100.7")},
+			[]deed{at(never, victim, "f1", "198.51.100.7"), at(never, second, "f2", "198.51.100.7")},
 			contained(victim, second),
 		},
 		"an older finding beside a release": {
 			after(long, at(never, victim, "f1", threePeers...)),
-			[]do{at(time.Minute, victim, "f2", "203.0.113.77"), release},
+			[]deed{at(time.Minute, victim, "f2", "203.0.113.77"), releasing},
 			released(victim),
 		},
 		"a newer finding beside a release": {
 			after(long, at(never, victim, "f1", threePeers...)),
-			[]do{at(future, victim, "f2", "203.0.113.77"), release},
+			[]deed{at(future, victim, "f2", "203.0.113.77"), releasing},
 			contained(victim),
 		},
 		"a release beside one who comes to share": {
 			after(long, at(never, victim, "f1", "198.51.100.7")),
-			[]do{at(future, second, "f2", "198.51.100.7"), release},
+			[]deed{at(future, second, "f2", "198.51.100.7"), releasing},
 			contained(second),
 		},
 		"a release beside a new peer": {
 			after(long, at(never, victim, "f1", "198.51.100.7"), at(never, second, "f2", "203.0.113.77")),
-			[]do{at(future, second, "f3", "198.51.100.7"), release},
+			[]deed{at(future, second, "f3", "198.51.100.7"), releasing},
 			contained(second),
 		},
 		"a release beside a containment under way": {
 			after(0),
-			[]do{at(-time.Minute, victim, "f1", "198.51.100.7"), waitFor(victim, release)},
+			[]deed{at(-time.Minute, victim, "f1", "198.51.100.7"), waitFor(victim, releasing)},
 			released(victim),
 		},
 		"reconcile beside a release": {
 			after(long, at(never, victim, "f1", threePeers...)),
-			[]do{reconcile, release},
+			[]deed{reconciling, releasing},
 			released(victim),
 		},
 		"expire beside a finding": {
-			after(containment.DefaultTracking+time.Hour, at(never, victim, "f1", "198.51.100.7"), release),
-			[]do{expire, at(future, second, "f2", "198.51.100.7")},
+			after(containment.DefaultTracking+time.Hour, at(never, victim, "f1", "198.51.100.7"), releasing),
+			[]deed{expiring, at(future, second, "f2", "198.51.100.7")},
 			contained(second),
 		},
 	}
@@ -203,7 +199,7 @@ func pairs(w *simvpc.World) map[string]pair {
 var bubbleStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // waitFor begins once the instance's containment is on record.
-func waitFor(instance string, f func(context.Context, *process) error) func(context.Context, *process) error {
+func waitFor(instance string, f deed) deed {
 	return func(ctx context.Context, p *process) error {
 		for {
 			if k, _ := p.book.Load(ctx, instance, nil); k.Record != nil {
@@ -264,7 +260,7 @@ func interleave(t *testing.T, w *simvpc.World, p pair, seed uint64) {
 	}
 	time.Sleep(containment.MaxInvocation) // what was cut off lets go
 	// The schedule goes on with releases. A reconcile would hide what went wrong.
-	s.must(t, func(ctx context.Context, p *process) error { return p.expire(ctx) })
+	s.must(t, expiring)
 	checkLaws(t, s, before)
 	p.check(t, s)
 	if t.Failed() {

@@ -21,9 +21,7 @@ func TestReconcileRepairsDrift(t *testing.T) {
 		w := crashWorld(t)
 		s := newStage(w)
 		drifted(func(t *testing.T, s *stage) {
-			s.must(t, func(ctx context.Context, p *process) error {
-				return p.contain(ctx, incidentWith(w, "f1", threePeers...))
-			})
+			s.must(t, containing(w, threePeers...))
 		})(t, s)
 		p := s.process(always)
 		r := &containment.Reconciler{Responder: p.responder(), Book: p}
@@ -44,7 +42,7 @@ func TestReconcileRepairsDrift(t *testing.T) {
 			}
 		}
 		after := s.server.World()
-		s.must(t, func(ctx context.Context, p *process) error { return p.reconcile(ctx) })
+		s.must(t, reconciling)
 		if d := simvpc.Diff(after, s.server.World()); d != "" {
 			t.Errorf("a second reconcile changed:\n%s", d)
 		}
@@ -60,11 +58,9 @@ func TestReconcileClosesWhatIsGone(t *testing.T) {
 		s := newStage(w)
 		before := s.server.World()
 		gone(func(t *testing.T, s *stage) {
-			s.must(t, func(ctx context.Context, p *process) error {
-				return p.contain(ctx, incidentWith(w, "f1", threePeers...))
-			})
+			s.must(t, containing(w, threePeers...))
 		})(t, s)
-		s.must(t, func(ctx context.Context, p *process) error { return p.reconcile(ctx) })
+		s.must(t, reconciling)
 		k, _ := s.book.Load(t.Context(), victim, nil)
 		if k.Record.Status != containment.Closed {
 			t.Fatalf("status %s", k.Record.Status)
@@ -75,13 +71,12 @@ func TestReconcileClosesWhatIsGone(t *testing.T) {
 		if n, _ := s.book.GuardCount(t.Context()); n != 0 {
 			t.Errorf("the guard counts %d", n)
 		}
-		expire := func(ctx context.Context, p *process) error { return p.expire(ctx) }
-		s.must(t, expire)
+		s.must(t, expiring)
 		if got := len(s.book.AllSlots()); got != 12 {
 			t.Errorf("%d slots right after, want 12", got)
 		}
 		time.Sleep(containment.DefaultTracking)
-		s.must(t, expire)
+		s.must(t, expiring)
 		if got := s.book.AllSlots(); len(got) != 0 {
 			t.Errorf("slots are left: %v", got)
 		}
@@ -103,9 +98,7 @@ func TestInstanceStates(t *testing.T) {
 				w := crashWorld(t)
 				w.Instance(victim).State = state
 				s := newStage(w)
-				s.must(t, func(ctx context.Context, p *process) error {
-					return p.contain(ctx, incidentWith(w, "f1", "198.51.100.7"))
-				})
+				s.must(t, containing(w, "198.51.100.7"))
 				contained(victim)(t, s)
 			})
 		})
@@ -161,7 +154,7 @@ func TestSubnetReassociatedMeanwhile(t *testing.T) {
 		}
 		contained(victim)(t, s)
 		time.Sleep(containment.DefaultTracking)
-		s.must(t, func(ctx context.Context, p *process) error { return p.release(ctx, victim) })
+		s.must(t, releasing)
 		for _, acl := range s.server.World().ACLs {
 			for _, e := range acl.Entries {
 				if !e.Allow && e.CIDR == netip.MustParsePrefix("198.51.100.7/32") {

@@ -145,12 +145,10 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := crashWorld(t)
 				s := newStage(w)
-				s.must(t, func(ctx context.Context, p *process) error {
-					return p.contain(ctx, incidentWith(w, "f1", "198.51.100.7"))
-				})
+				s.must(t, containing(w, "198.51.100.7"))
 				time.Sleep(containment.DefaultTracking)
 				s.server.Edit(tc.edit)
-				s.must(t, func(ctx context.Context, p *process) error { return p.release(ctx, victim) })
+				s.must(t, releasing)
 				for id, got := range states(t, s, victim) {
 					want := containment.Removed
 					if strings.HasPrefix(id, "quarantine/") {
@@ -178,9 +176,7 @@ func TestReleaseOfANewerRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := crashWorld(t)
 		s := newStage(w)
-		s.must(t, func(ctx context.Context, p *process) error {
-			return p.contain(ctx, incidentWith(w, "f1", "198.51.100.7"))
-		})
+		s.must(t, containing(w, "198.51.100.7"))
 		before := s.server.World()
 		p := s.process(always)
 		r := p.releaser()
@@ -219,7 +215,7 @@ func TestAdoptAndRelease(t *testing.T) {
 			t.Fatalf("on record: %v", open)
 		}
 		cut := s.server.World()
-		s.must(t, func(ctx context.Context, p *process) error { return p.reconcile(ctx) })
+		s.must(t, reconciling)
 		if d := simvpc.Diff(cut, s.server.World()); d != "" {
 			t.Errorf("adopting changed the world:\n%s", d)
 		}
@@ -234,7 +230,7 @@ func TestAdoptAndRelease(t *testing.T) {
 		if !k.Record.Adopted || unclaimed != 12 { // three peers, two directions, two ACLs
 			t.Errorf("adopted %t, %d entries named that may be ours, want 12", k.Record.Adopted, unclaimed)
 		}
-		s.must(t, func(ctx context.Context, p *process) error { return p.release(ctx, victim) })
+		s.must(t, releasing)
 		after := s.server.World()
 		for _, i := range before.Interfaces {
 			if got := after.Interface(i.ID); !slices.Equal(got.Groups, i.Groups) || len(got.Tags) > 0 {
@@ -309,9 +305,7 @@ func TestReleaseWithoutTheLedger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := crashWorld(t)
 		s := newStage(w)
-		s.must(t, func(ctx context.Context, p *process) error {
-			return p.contain(ctx, incidentWith(w, "f1", "198.51.100.7"))
-		})
+		s.must(t, containing(w, "198.51.100.7"))
 		before := s.server.World()
 		r := s.process(always).releaser()
 		r.Ledger = down{s.book, true, true}
