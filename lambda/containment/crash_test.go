@@ -167,6 +167,8 @@ func jobs(w *simvpc.World) map[string]job {
 		"expire what lingers":                {after(containment.DefaultTracking, releasing), expiring},
 		"reconcile what has drifted":         {drifted(contained), reconciling},
 		"reconcile an instance that is gone": {gone(contained), reconciling},
+		"contain without a peer":             {func(*testing.T, *stage) {}, containing(w)},
+		"release without a peer":             {func(t *testing.T, s *stage) { s.must(t, containing(w)) }, releasing},
 		"expire the denials of one that is gone": {func(t *testing.T, s *stage) {
 			gone(contained)(t, s)
 			s.must(t, reconciling)

@@ -143,7 +143,7 @@ func (c *run) prepare(ctx context.Context) error {
 // record writes the plan down, in the ledger and beside it in tags, before any of
 // it is applied. One of the two must hold the originals.
 func (c *run) record(ctx context.Context, plan Plan) error {
-	c.plan, c.pending = plan, plan.Record.Pending()
+	c.intend(plan)
 	if err := c.count(ctx, plan); err != nil {
 		return err
 	}
@@ -162,10 +162,23 @@ func (c *run) record(ctx context.Context, plan Plan) error {
 			return err
 		}
 	}
+	c.intend(plan)
 	if plan.Changed {
 		c.known = c.known.after(change)
 	}
 	return nil
+}
+
+// intend takes a plan's pending steps as those to carry out. Without the ledger,
+// timeouts stay as they are: tags hold the original groups, and not these.
+func (c *run) intend(plan Plan) {
+	if c.unrecorded {
+		plan.Record.Steps = slices.DeleteFunc(slices.Clone(plan.Record.Steps), func(s StepState) bool {
+			_, tracking := s.Step.(Tracking)
+			return tracking && s.State == Pending
+		})
+	}
+	c.plan, c.pending = plan, plan.Record.Pending()
 }
 
 // decided reports whether an error is the ledger's own answer, not a failure to
