@@ -2,20 +2,13 @@ package containment
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
-
-// maxAtOnce bounds the containments that one reconcile or expire works on at once.
-const maxAtOnce = 8
 
 // Expire finishes what releases have left: releases that were cut off, denials
 // that linger and whose flows can't revive any more, and, with a DenialTTL, denials
@@ -29,26 +22,9 @@ func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error
 	if err != nil {
 		return nil, fmt.Errorf("looking for denials to expire: %w", err)
 	}
-	var mu sync.Mutex
-	var outcomes []Outcome
-	var errs []error
-	var g errgroup.Group
-	g.SetLimit(maxAtOnce)
-	for _, h := range holders {
-		g.Go(func() error {
-			out, worked, err := r.expire(ctx, h, slots, request)
-			mu.Lock()
-			defer mu.Unlock()
-			if worked {
-				outcomes = append(outcomes, out)
-			}
-			errs = append(errs, err)
-			return nil // one's failure stops no other
-		})
-	}
-	_ = g.Wait()
+	outcomes, err := each(holders, func(h holder) (Outcome, bool, error) { return r.expire(ctx, h, slots, request) })
 	slices.SortFunc(outcomes, func(a, b Outcome) int { return strings.Compare(a.Record.Holder(), b.Record.Holder()) })
-	return outcomes, errors.Join(errs...)
+	return outcomes, err
 }
 
 // allSlots are the slots of every VPC that EC2 shows an ACL of.
@@ -148,10 +124,7 @@ func (r *Releaser) due(rec Record, slots []Slot) bool {
 		if rec.Status.Open() {
 			return rec.Status == Contained && old(slot, now, r.DenialTTL)
 		}
-		i := slices.IndexFunc(rec.Steps, func(s StepState) bool {
-			d, ok := s.Step.(Denial)
-			return ok && d.Slot() == slot.SlotKey
-		})
+		i := rec.denialIn(slot.SlotKey)
 		return i < 0 || !rec.Steps[i].Until.After(now)
 	})
 }
@@ -174,10 +147,7 @@ func NewExpiry(rec Record, seen Network, slots []Slot, terms Terms, ttl time.Dur
 		if !slot.heldBy(rec.Holder()) {
 			continue
 		}
-		i := slices.IndexFunc(rec.Steps, func(s StepState) bool {
-			d, ok := s.Step.(Denial)
-			return ok && d.Slot() == slot.SlotKey
-		})
+		i := rec.denialIn(slot.SlotKey)
 		aged := i >= 0 && rec.Steps[i].State == Applied && quiet && old(slot, terms.Now, max(ttl, p.tracking()))
 		if p.expire(slot, aged && ttl > 0) {
 			rec.Steps[i].State, rec.Steps[i].Note = Removed, fmt.Sprintf("expired: in effect since %s, and no interface lets anything through", clock(slot.Since))
@@ -193,10 +163,9 @@ func (p *releaser) expire(slot Slot, aged bool) bool {
 	acl, _ := p.seen.acl(slot.ACL)
 	entry, there := acl.at(slot.Direction, slot.Number)
 	ours := there && entry == slot.entry()
-	d := Denial{VPC: slot.VPC, ACL: slot.ACL, Direction: slot.Direction, Number: slot.Number, Prefix: slot.Prefix}
 	switch {
 	case slot.State == SlotRemoving && ours:
-		p.reverts = append(p.reverts, d)
+		p.reverts = append(p.reverts, slot.denial())
 	case slot.State == SlotRemoving:
 		p.slots = append(p.slots, SlotChange{slot, GiveUp})
 	case !aged || !ours:
@@ -205,7 +174,7 @@ func (p *releaser) expire(slot Slot, aged bool) bool {
 		return true
 	default:
 		p.mark(slot)
-		p.reverts = append(p.reverts, d)
+		p.reverts = append(p.reverts, slot.denial())
 		return true
 	}
 	return false

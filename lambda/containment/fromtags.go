@@ -83,8 +83,8 @@ func releaseFromTags(seen Network, done []StepState) (Record, []Step) {
 		case was >= 0:
 			p.restore(done[was], done[was].Step.(Quarantine))
 		case seen.held(i) && len(i.Originals) > 0:
-			p.restore(StepState{State: Applied, Step: Quarantine{Interface: i.ID, Before: i.Originals, Group: i.Groups[0]}},
-				Quarantine{Interface: i.ID, Before: i.Originals, Group: i.Groups[0]})
+			q := Quarantine{Interface: i.ID, Before: i.Originals, Group: i.Groups[0]}
+			p.restore(StepState{State: Applied, Step: q}, q)
 		}
 	}
 	rec := Record{Instance: seen.Instance.ID, Status: Released, Steps: p.steps}

@@ -32,6 +32,22 @@ type PartialError struct {
 	Causes   []error
 }
 
+// missing is the error of steps that are not carried out, each with its cause where
+// there is one, and of what stopped all of them, if something did.
+func missing(doing, instance string, steps []Step, causes map[string]error, stopped error) *PartialError {
+	e := &PartialError{Doing: doing, Instance: instance}
+	for _, s := range steps {
+		e.Missing = append(e.Missing, s.ID())
+		if err := causes[s.ID()]; err != nil {
+			e.Causes = append(e.Causes, err)
+		}
+	}
+	if stopped != nil {
+		e.Causes = append(e.Causes, stopped)
+	}
+	return e
+}
+
 func (e *PartialError) Error() string {
 	msg := fmt.Sprintf("%s %s: stopped with no step pending", e.Doing, e.Instance)
 	if len(e.Missing) > 0 {

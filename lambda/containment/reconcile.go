@@ -54,14 +54,31 @@ func (r *Reconciler) Reconcile(ctx context.Context, request string) ([]Outcome, 
 }
 
 func (r *Reconciler) all(ctx context.Context, open, quarantined []string, request string) ([]Outcome, error) {
+	unknown := slices.DeleteFunc(slices.Clone(quarantined), func(i string) bool { return slices.Contains(open, i) })
+	outcomes, err := each(slices.Concat(open, unknown), func(instance string) (Outcome, bool, error) {
+		if slices.Contains(open, instance) {
+			return r.repair(ctx, instance, request)
+		}
+		return r.adopt(ctx, instance, request)
+	})
+	slices.SortFunc(outcomes, func(a, b Outcome) int { return strings.Compare(a.Instance, b.Instance) })
+	return outcomes, err
+}
+
+// maxAtOnce bounds the containments that one reconcile or expire works on at once.
+const maxAtOnce = 8
+
+// each does something with all items, some at once. One's failure stops no other;
+// the errors are joined. The outcomes are those where there was something to do.
+func each[T any](items []T, do func(T) (out Outcome, worked bool, err error)) ([]Outcome, error) {
 	var mu sync.Mutex
 	var outcomes []Outcome
 	var errs []error
 	var g errgroup.Group
 	g.SetLimit(maxAtOnce)
-	review := func(instance string, f func(context.Context, string, string) (Outcome, bool, error)) {
+	for _, item := range items {
 		g.Go(func() error {
-			out, worked, err := f(ctx, instance, request)
+			out, worked, err := do(item)
 			mu.Lock()
 			defer mu.Unlock()
 			if worked {
@@ -71,22 +88,13 @@ func (r *Reconciler) all(ctx context.Context, open, quarantined []string, reques
 			return nil
 		})
 	}
-	for _, instance := range open {
-		review(instance, r.repair)
-	}
-	for _, instance := range quarantined {
-		if !slices.Contains(open, instance) {
-			review(instance, r.adopt)
-		}
-	}
 	_ = g.Wait()
-	slices.SortFunc(outcomes, func(a, b Outcome) int { return strings.Compare(a.Instance, b.Instance) })
 	return outcomes, errors.Join(errs...)
 }
 
 // look is a run of this reconcile on an instance, after its first look.
 func (r *Reconciler) look(ctx context.Context, in Incident) (*run, error) {
-	c := &run{Responder: r.Responder, in: in, refused: map[string]Refusal{}, taken: taken{}}
+	c := r.start(in)
 	if err := c.look(ctx); err != nil {
 		return nil, fmt.Errorf("observing %s: %w", in.Instance, err)
 	}

@@ -66,6 +66,14 @@ func (r Record) step(id string) (StepState, bool) {
 	return r.Steps[i], true
 }
 
+// denialIn is the index of the step that fills a slot; -1 when there is none.
+func (r Record) denialIn(slot SlotKey) int {
+	return slices.IndexFunc(r.Steps, func(s StepState) bool {
+		d, ok := s.Step.(Denial)
+		return ok && d.Slot() == slot
+	})
+}
+
 // Pending are the steps that are recorded and not yet seen in the network.
 func (r Record) Pending() []Step {
 	var steps []Step

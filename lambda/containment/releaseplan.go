@@ -236,16 +236,11 @@ func (p *releaser) mark(slot Slot) {
 // that a newer containment overtook left it behind.
 func (p *releaser) unlisted(slots []Slot) {
 	for _, slot := range slots {
-		if !slot.heldBy(p.was.Holder()) || slices.ContainsFunc(p.was.Steps, func(s StepState) bool {
-			d, ok := s.Step.(Denial)
-			return ok && d.Slot() == slot.SlotKey
-		}) {
+		if !slot.heldBy(p.was.Holder()) || p.was.denialIn(slot.SlotKey) >= 0 {
 			continue
 		}
 		shown := len(p.steps)
-		p.remove(StepState{Step: Denial{
-			VPC: slot.VPC, ACL: slot.ACL, Direction: slot.Direction, Number: slot.Number, Prefix: slot.Prefix,
-		}, State: Applied}, slot)
+		p.remove(StepState{Step: slot.denial(), State: Applied}, slot)
 		p.steps = p.steps[:shown] // not one of the record's own
 	}
 }

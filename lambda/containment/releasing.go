@@ -243,17 +243,7 @@ func (c *releasing) pause(ctx context.Context) error {
 
 // stopped ends a run whose work is not complete.
 func (c *releasing) stopped(cause error) (Outcome, error) {
-	e := &PartialError{Doing: "releasing", Instance: c.ask.Instance}
-	for _, s := range c.plan.Reverts {
-		e.Missing = append(e.Missing, s.ID())
-		if err := c.causes[s.ID()]; err != nil {
-			e.Causes = append(e.Causes, err)
-		}
-	}
-	if cause != nil {
-		e.Causes = append(e.Causes, cause)
-	}
-	return c.outcome(c.verdict, c.plan.Record), e
+	return c.outcome(c.verdict, c.plan.Record), missing("releasing", c.ask.Instance, c.plan.Reverts, c.causes, cause)
 }
 
 func (c *releasing) outcome(v Verdict, rec Record) Outcome {

@@ -84,7 +84,7 @@ const maxRounds = 12
 // the same incident, as GuardDuty's repeats and Lambda's retries both do, makes
 // only the changes still missing.
 func (r *Responder) Contain(ctx context.Context, in Incident) (Outcome, error) {
-	run := run{Responder: r, in: in, refused: map[string]Refusal{}, taken: taken{}}
+	run := r.start(in)
 	for round := range maxRounds {
 		if err := run.look(ctx); err != nil {
 			return run.stopped(fmt.Errorf("observing %s: %w", in.Instance, err))
@@ -152,7 +152,7 @@ func (c *run) settled() (Outcome, error) {
 // Preview plans the containment of an incident, records the plan as observed, and
 // changes nothing.
 func (r *Responder) Preview(ctx context.Context, in Incident) (Outcome, error) {
-	run := run{Responder: r, in: in}
+	run := r.start(in)
 	for {
 		if err := run.look(ctx); err != nil {
 			return Outcome{}, fmt.Errorf("observing %s: %w", in.Instance, err)

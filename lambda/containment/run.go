@@ -39,6 +39,10 @@ type run struct {
 	warnings   []string
 }
 
+func (r *Responder) start(in Incident) *run {
+	return &run{Responder: r, in: in, refused: map[string]Refusal{}, taken: taken{}}
+}
+
 // look reads network and ledger side by side. What the ledger knows may ask for
 // more: other VPCs than the finding says, earlier peers.
 func (c *run) look(ctx context.Context) error {
@@ -324,17 +328,7 @@ func backOff(ctx context.Context, round int) error {
 
 // stopped ends a run whose work is not complete.
 func (c *run) stopped(cause error) (Outcome, error) {
-	e := &PartialError{Doing: "containing", Instance: c.in.Instance}
-	for _, s := range c.pending {
-		e.Missing = append(e.Missing, s.ID())
-		if err := c.causes[s.ID()]; err != nil {
-			e.Causes = append(e.Causes, err)
-		}
-	}
-	if cause != nil {
-		e.Causes = append(e.Causes, cause)
-	}
-	return c.outcome(Contain, c.in.Reason), e
+	return c.outcome(Contain, c.in.Reason), missing("containing", c.in.Instance, c.pending, c.causes, cause)
 }
 
 func (c *run) outcome(v Verdict, reason string) Outcome {
