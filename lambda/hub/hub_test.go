@@ -1,0 +1,124 @@
+package hub
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/google/go-cmp/cmp"
+
+	"tourniquet/lambda/guardduty"
+)
+
+// wire is a Security Hub that keeps what it is told.
+type wire struct {
+	path   string
+	bodies []map[string]any
+	answer string
+}
+
+func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	raw, _ := io.ReadAll(r.Body)
+	var body map[string]any
+	_ = json.Unmarshal(raw, &body)
+	w.path, w.bodies = r.Method+" "+r.URL.Path, append(w.bodies, body)
+	_, _ = io.WriteString(rw, w.answer)
+}
+
+func serve(t *testing.T, answer string) (*Hub, *wire) {
+	t.Helper()
+	w := &wire{answer: answer}
+	server := httptest.NewServer(w)
+	t.Cleanup(server.Close)
+	return New(aws.Config{
+		Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""),
+	}), w
+}
+
+const findingARN = "arn:aws:guardduty:eu-west-1:111122223333:detector/d/finding/f"
+
+// The call sets the workflow's status and the note, and no other field.
+func TestNoteSetsTwoFields(t *testing.T) {
+	t.Parallel()
+	h, w := serve(t, `{"ProcessedFindings":[],"UnprocessedFindings":[]}`)
+	from := FromHub([]guardduty.Finding{
+		{Origin: guardduty.SecurityHub, ARN: findingARN, Instances: []guardduty.Instance{{}}},
+		{Origin: guardduty.GuardDuty, ARN: findingARN, Instances: []guardduty.Instance{{}}},
+		{Origin: guardduty.SecurityHub, ARN: "no arn", Instances: []guardduty.Instance{{}}},
+	})
+	if err := h.Note(t.Context(), from, "contained\x1b "+strings.Repeat("x", 2*maxNote)); err != nil {
+		t.Fatal(err)
+	}
+	if w.path != "PATCH /findings/batchupdate" || len(w.bodies) != 1 {
+		t.Fatalf("%d calls, the last is %s", len(w.bodies), w.path)
+	}
+	note, _ := w.bodies[0]["Note"].(map[string]any)
+	if text, _ := note["Text"].(string); len(text) > maxNote || strings.Contains(text, "\x1b") || !strings.HasPrefix(text, "contained") {
+		t.Errorf("the note is %q", note["Text"])
+	}
+	w.bodies[0]["Note"] = "seen above"
+	want := map[string]any{
+		"FindingIdentifiers": []any{map[string]any{"Id": findingARN, "ProductArn": "arn:aws:securityhub:eu-west-1::product/aws/guardduty"}},
+		"Note":               "seen above", "Workflow": map[string]any{"Status": Notified},
+	}
+	if d := cmp.Diff(want, w.bodies[0]); d != "" {
+		t.Errorf("the call (-want +got):\n%s", d)
+	}
+}
+
+// A finding that Security Hub did not take is an error, though the call succeeded.
+func TestUnprocessedIsAnError(t *testing.T) {
+	t.Parallel()
+	h, _ := serve(t, `{"ProcessedFindings":[],"UnprocessedFindings":[
+		{"FindingIdentifier":{"Id":"f-1","ProductArn":"p"},"ErrorCode":"FindingNotFound","ErrorMessage":"no such finding"}]}`)
+	err := h.Note(t.Context(), []Finding{{"f-1", "p"}}, "contained")
+	if err == nil || !strings.Contains(err.Error(), "f-1: FindingNotFound") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Findings beyond what a call takes go in others; without any, there is no call.
+func TestManyAndNone(t *testing.T) {
+	t.Parallel()
+	h, w := serve(t, `{"ProcessedFindings":[],"UnprocessedFindings":[]}`)
+	if err := h.Note(t.Context(), nil, "contained"); err != nil || len(w.bodies) != 0 {
+		t.Errorf("%d calls and %v for no finding", len(w.bodies), err)
+	}
+	if err := h.Note(t.Context(), make([]Finding, maxFindings+1), "contained"); err != nil || len(w.bodies) != 2 {
+		t.Errorf("%d calls and %v, want 2", len(w.bodies), err)
+	}
+}
+
+// The identifiers are those of the findings that Security Hub really sends.
+func TestFromHubOnTheCorpus(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../guardduty/testdata/securityhub-c2.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var event struct {
+		Detail struct {
+			Findings []struct{ Id, ProductArn string }
+		}
+	}
+	if err := json.Unmarshal(raw, &event); err != nil {
+		t.Fatal(err)
+	}
+	findings, err := guardduty.ParseEvent(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []Finding
+	for _, f := range event.Detail.Findings {
+		want = append(want, Finding{f.Id, f.ProductArn})
+	}
+	if d := cmp.Diff(want, FromHub(findings)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}

@@ -1,0 +1,137 @@
+package plain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"tourniquet/lambda/answer"
+	"tourniquet/lambda/record"
+)
+
+// shown is how many names a sentence lists before it counts the rest.
+const shown = 4
+
+// The kinds of step beyond those that package record knows by name. The contract
+// names them; a record of a stack with these rungs has them.
+const (
+	kindIsolation  = "isolation"
+	kindHost       = "host"
+	kindFlowLog    = "flow-log"
+	kindStandby    = "standby"
+	kindChecks     = "checks"
+	kindProtection = "protection"
+	kindSnapshot   = "snapshot"
+	kindProfile    = "profile"
+	kindMetadata   = "metadata"
+)
+
+// others say what a step of a kind does to its resource.
+var others = map[string]string{
+	record.KindTracking: "idle connections of %s are forgotten sooner",
+	kindIsolation:       "nothing crosses the edge of %s any more",
+	kindHost:            "%s was told to close its own connections",
+	kindFlowLog:         "traffic of %s is logged, to find survivors",
+	kindStandby:         "%s is in standby, so that its group does not terminate it",
+	kindChecks:          "status checks of %s are suppressed, so that nothing replaces it",
+	kindProtection:      "%s is protected against termination",
+	kindSnapshot:        "snapshots of %s are taken",
+	kindProfile:         "%s has a role that may do nothing",
+	kindMetadata:        "%s has no metadata service any more",
+}
+
+// Step says what one step does. The state is not part of it.
+func Step(s answer.StepAnswer) string {
+	resource := Line(s.Resource, maxWord)
+	switch words, ok := others[s.Kind]; {
+	case s.Kind == record.KindQuarantine && len(s.After) == 0:
+		return fmt.Sprintf("%s gets the quarantine group", resource)
+	case s.Kind == record.KindQuarantine:
+		return fmt.Sprintf("%s is in quarantine (%s)", resource, Line(strings.Join(s.After, " "), maxWord))
+	case s.Kind == record.KindDenial:
+		return fmt.Sprintf("%s is denied %s in %s, rule %d", Address(s.Prefix), s.Direction, resource, s.Number)
+	case ok:
+		return sentence(fmt.Sprintf(words, resource))
+	default:
+		return fmt.Sprintf("%s of %s", Line(s.Kind, maxWord), resource)
+	}
+}
+
+// Cut says what the steps in force, or planned, keep from flowing: the quarantined
+// interfaces first, then each denied address, then the rest.
+func Cut(steps []answer.StepAnswer) []string {
+	var quarantined, lines []string
+	var prefixes []string
+	at := map[string][]answer.StepAnswer{}
+	for _, s := range steps {
+		switch {
+		case !inForce(s.State):
+		case s.Kind == record.KindQuarantine:
+			quarantined = append(quarantined, Line(s.Resource, maxWord))
+		case s.Kind == record.KindDenial:
+			if len(at[s.Prefix]) == 0 {
+				prefixes = append(prefixes, s.Prefix)
+			}
+			at[s.Prefix] = append(at[s.Prefix], s)
+		case s.Kind == kindIsolation:
+			lines = append(lines, Step(s))
+		}
+	}
+	if len(quarantined) > 0 {
+		verb := "is"
+		if len(quarantined) > 1 {
+			verb = "are"
+		}
+		lines = append(lines, fmt.Sprintf("%s %s in quarantine: no new connection, in or out", Some(quarantined, shown), verb))
+	}
+	for _, p := range prefixes {
+		lines = append(lines, denied(p, at[p]))
+	}
+	return lines
+}
+
+// denied says where an address is denied, and in which directions.
+func denied(prefix string, steps []answer.StepAnswer) string {
+	var acls []string
+	ways := map[string]bool{}
+	for _, s := range steps {
+		ways[string(s.Direction)] = true
+		if !slices.Contains(acls, s.Resource) {
+			acls = append(acls, s.Resource)
+		}
+	}
+	way := "both ways"
+	if len(ways) == 1 {
+		way = string(steps[0].Direction) + " only"
+	}
+	return fmt.Sprintf("%s is denied %s in %s", Address(prefix), way, Some(acls, shown))
+}
+
+// inForce reports whether a step of this state keeps something from flowing, or
+// would once it is carried out.
+func inForce(s record.State) bool {
+	return s == record.Applied || s == record.Lingering || s == record.Planned || s == record.Pending
+}
+
+// Lingering are the addresses that stay denied after a release, each until a moment,
+// as RFC 3339 has it.
+func Lingering(steps []answer.StepAnswer) map[string]string {
+	until := map[string]string{}
+	for _, s := range steps {
+		if s.State == record.Lingering && s.Until > until[s.Prefix] {
+			until[s.Prefix] = s.Until
+		}
+	}
+	return until
+}
+
+// Denied counts the addresses and prefixes that steps in force deny.
+func Denied(steps []answer.StepAnswer) int {
+	seen := map[string]bool{}
+	for _, s := range steps {
+		if s.Kind == record.KindDenial && (s.State == record.Applied || s.State == record.Lingering) {
+			seen[s.Prefix] = true
+		}
+	}
+	return len(seen)
+}
