@@ -25,8 +25,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
 
-	"tourniquet/internal/emulator"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/internal/emulator"
 )
 
 // The real binary, on two emulators that others have written: an instance with two

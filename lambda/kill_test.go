@@ -18,9 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
 
-	"tourniquet/internal/emulator"
-	"tourniquet/internal/runtimeapi"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/internal/emulator"
+	"tourniquet/lambda/internal/runtimeapi"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
 )
