@@ -52,7 +52,7 @@ infra/_tools/node_modules/.package-lock.json: infra/_tools/package-lock.json
 	touch $@
 
 integration: emulators deploy-tools
-	go test -tags integration -count=1 -p 1 ./infra/... ./lambda/internal/... ./lambda ./lambda/ledger ./lambda/tourniquet
+	go test -tags integration -count=1 -p 1 ./infra/... ./lambda/emulator ./lambda ./lambda/ledger ./lambda/tourniquet
 	go test -tags integration -count=1 ./lambda/containment -run 'OnMiniStack|BurstOfAThousand'
 
 ci:

@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tourniquet/lambda/containment"
-	"tourniquet/lambda/internal/emulator"
+	"tourniquet/lambda/emulator"
 	"tourniquet/lambda/internal/runtimeapi"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"

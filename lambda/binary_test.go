@@ -19,7 +19,7 @@ import (
 
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
-	"tourniquet/lambda/internal/emulator"
+	"tourniquet/lambda/emulator"
 	"tourniquet/lambda/internal/runtimeapi"
 	"tourniquet/lambda/ledger"
 )

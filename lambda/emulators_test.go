@@ -26,7 +26,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tourniquet/lambda/containment"
-	"tourniquet/lambda/internal/emulator"
+	"tourniquet/lambda/emulator"
 )
 
 // The real binary, on two emulators that others have written: an instance with two

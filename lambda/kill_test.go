@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tourniquet/lambda/containment"
-	"tourniquet/lambda/internal/emulator"
+	"tourniquet/lambda/emulator"
 	"tourniquet/lambda/internal/runtimeapi"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
