@@ -13,6 +13,7 @@ import (
 
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/pause"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 )
@@ -316,17 +317,11 @@ func (c *run) pause(ctx context.Context) error {
 	return backOff(ctx, c.rounds)
 }
 
-// backOff waits before a round, longer each time, and nobody for quite as long as
-// the next: what spreads them is the clock's last digits.
+// backOff waits before the next round: exponentially longer, with jitter so that
+// competing invocations drift apart.
 func backOff(ctx context.Context, round int) error {
 	const least, most = 20 * time.Millisecond, 2 * time.Second
-	d := min(least<<min(round, 10), most)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d/2 + time.Duration(time.Now().UnixNano()*7919%int64(d))):
-		return nil
-	}
+	return pause.Backoff(ctx, round, least, most)
 }
 
 // stopped ends a run whose work is not complete.
