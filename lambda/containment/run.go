@@ -13,6 +13,7 @@ import (
 
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/pause"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 )
@@ -190,8 +191,7 @@ func (c *run) record(ctx context.Context, plan plan.Plan) error {
 func (c *run) intend(plan plan.Plan) {
 	if c.unrecorded {
 		plan.Record.Steps = slices.DeleteFunc(slices.Clone(plan.Record.Steps), func(s record.StepState) bool {
-			_, tracking := s.Step.(record.Tracking)
-			return tracking && s.State == record.Pending
+			return !s.Step.Kind().HeldByTags() && s.State == record.Pending
 		})
 	}
 	c.plan, c.pending = plan, plan.Record.Pending()
@@ -262,7 +262,7 @@ func (c *run) apply(ctx context.Context) {
 		case err == nil:
 			c.taken[record.Attempt(todo[i])] = 1
 			c.applied = append(c.applied, id)
-			if _, beside := todo[i].(record.Tracking); !beside {
+			if todo[i].Kind().Decides() {
 				c.contained = c.Now()
 			}
 			c.Log.InfoContext(ctx, "step applied", "instance", c.in.Instance, "step", id)
@@ -317,17 +317,11 @@ func (c *run) pause(ctx context.Context) error {
 	return backOff(ctx, c.rounds)
 }
 
-// backOff waits before a round, longer each time, and nobody for quite as long as
-// the next: what spreads them is the clock's last digits.
+// backOff waits before the next round: exponentially longer, with jitter so that
+// competing invocations drift apart.
 func backOff(ctx context.Context, round int) error {
 	const least, most = 20 * time.Millisecond, 2 * time.Second
-	d := min(least<<min(round, 10), most)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d/2 + time.Duration(time.Now().UnixNano()*7919%int64(d))):
-		return nil
-	}
+	return pause.Backoff(ctx, round, least, most)
 }
 
 // stopped ends a run whose work is not complete.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/pause"
 )
 
 // quarantineGroups are the groups with our tag, by VPC.
@@ -192,17 +193,13 @@ var errNotVisible = errors.New("EC2 does not show it yet")
 // has changed. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 func eventually(ctx context.Context, look func() (done bool, err error)) error {
 	const tries, first, most = 12, 25 * time.Millisecond, 2 * time.Second
-	wait := first
-	for range tries {
+	for attempt := range tries {
 		done, err := look()
 		if done || err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-			wait = min(2*wait, most)
+		if err := pause.Backoff(ctx, attempt, first, most); err != nil {
+			return err
 		}
 	}
 	return errNotVisible
