@@ -15,19 +15,19 @@ const shown = 4
 // The kinds of step beyond those that package record knows by name. The contract
 // names them; a record of a stack with these rungs has them.
 const (
-	kindIsolation  = "isolation"
-	kindHost       = "host"
-	kindFlowLog    = "flow-log"
-	kindStandby    = "standby"
-	kindChecks     = "checks"
-	kindProtection = "protection"
-	kindSnapshot   = "snapshot"
-	kindProfile    = "profile"
-	kindMetadata   = "metadata"
+	kindIsolation  = record.Kind("isolation")
+	kindHost       = record.Kind("host")
+	kindFlowLog    = record.Kind("flow-log")
+	kindStandby    = record.Kind("standby")
+	kindChecks     = record.Kind("checks")
+	kindProtection = record.Kind("protection")
+	kindSnapshot   = record.Kind("snapshot")
+	kindProfile    = record.Kind("profile")
+	kindMetadata   = record.Kind("metadata")
 )
 
 // others say what a step of a kind does to its resource.
-var others = map[string]string{
+var others = map[record.Kind]string{
 	record.KindTracking: "idle connections of %s are forgotten sooner",
 	kindIsolation:       "nothing crosses the edge of %s any more",
 	kindHost:            "%s was told to close its own connections",
@@ -53,7 +53,7 @@ func Step(s answer.StepAnswer) string {
 	case ok:
 		return sentence(fmt.Sprintf(words, resource))
 	default:
-		return fmt.Sprintf("%s of %s", Line(s.Kind, maxWord), resource)
+		return fmt.Sprintf("%s of %s", Line(string(s.Kind), maxWord), resource)
 	}
 }
 
