@@ -1,0 +1,145 @@
+package operate
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+
+	"tourniquet/lambda/answer"
+	"tourniquet/lambda/plain"
+	"tourniquet/lambda/record"
+	"tourniquet/lambda/tourniquet/console"
+)
+
+// printJSON prints one document.
+func printJSON(w io.Writer, doc any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(doc); err != nil {
+		return fmt.Errorf("printing the document: %w", err)
+	}
+	return nil
+}
+
+// styleOf is how a status looks: contained is good, what needs a person is not.
+func styleOf(s record.Status) lipgloss.Style {
+	switch s {
+	case record.Contained, record.Released:
+		return console.Good
+	case record.PartiallyContained:
+		return console.Bad
+	case record.Containing, record.Releasing:
+		return console.Warn
+	default:
+		return console.Faint
+	}
+}
+
+// printAnswer prints what a function says, for people.
+func (s *session) printAnswer(w io.Writer, a answer.Answer) {
+	for n, i := range a.Incidents {
+		if n > 0 {
+			fmt.Fprintln(w)
+		}
+		s.printIncident(w, i)
+	}
+	if len(a.Incidents) == 0 {
+		fmt.Fprintln(w, s.console.Wrap(clean(a.Reason), "", ""))
+	}
+}
+
+func (s *session) printIncident(w io.Writer, i answer.IncidentAnswer) {
+	fmt.Fprintf(w, "%s  %s\n", console.Strong.Render(clean(i.Instance)), headline(i))
+	s.line2(w, "", clean(i.Reason))
+	if i.Unrecorded {
+		s.line2(w, "", console.Bad.Render("NOT in the ledger: only the interfaces' tags hold the original groups."))
+	}
+	s.printSteps(w, i.Steps)
+	s.printExposure(w, i.Exposure)
+	for _, warning := range i.Warnings {
+		s.line2(w, console.Warn.Render("warning: "), clean(warning))
+	}
+}
+
+// line2 is an indented line, wrapped.
+func (s *session) line2(w io.Writer, mark, text string) {
+	fmt.Fprintln(w, s.console.Wrap(text, "  "+mark, "    "))
+}
+
+// headline says how an incident stands, or why nothing was done.
+func headline(i answer.IncidentAnswer) string {
+	if i.Verdict == record.ObservedOnly {
+		return console.Warn.Render("plan only, nothing is changed")
+	}
+	if i.Status != "" {
+		return styleOf(i.Status).Render(plain.Status(i.Status))
+	}
+	return console.Warn.Render(clean(string(i.Verdict)))
+}
+
+func (s *session) printSteps(w io.Writer, steps []answer.StepAnswer) {
+	if len(steps) == 0 {
+		return
+	}
+	fmt.Fprintln(w, heading("Steps"))
+	var rows [][]console.Cell
+	for _, step := range steps {
+		rows = append(rows, []console.Cell{
+			console.Plain(" "), {Text: string(step.State), Style: styleOfStep(step.State)}, console.Plain(s.stepText(step)),
+		})
+	}
+	fmt.Fprint(w, withoutHeader(s.console.Table([]string{"", "", ""}, rows)))
+}
+
+// stepText is what a step does, and what else there is to know of it.
+func (s *session) stepText(step answer.StepAnswer) string {
+	text := plain.Step(step)
+	switch step.State {
+	case record.Restored:
+		text = fmt.Sprintf("%s has %s again", clean(step.Resource), clean(strings.Join(step.Before, " ")))
+	case record.Removed:
+		text = fmt.Sprintf("the denial of %s %s in %s", plain.Address(step.Prefix), step.Direction, clean(step.Resource))
+	}
+	if step.Note != "" {
+		text += ": " + clean(step.Note)
+	}
+	if step.Until != "" {
+		text += ", until " + s.when(step.Until)
+	}
+	return text
+}
+
+func styleOfStep(state record.State) lipgloss.Style {
+	switch state {
+	case record.Applied, record.Restored, record.Removed:
+		return console.Good
+	case record.Failed, record.ChangedElsewhere:
+		return console.Bad
+	case record.Pending, record.Lingering:
+		return console.Warn
+	default:
+		return console.Faint
+	}
+}
+
+func (s *session) printExposure(w io.Writer, exposure []answer.ExposureAnswer) {
+	if len(exposure) == 0 {
+		return
+	}
+	fmt.Fprintln(w, heading("What may still flow"))
+	for _, e := range exposure {
+		s.line2(w, console.Warn.Render(plain.Exposure(e.Kind))+": ", clean(e.Detail))
+	}
+}
+
+func heading(text string) string { return console.Strong.Render(text) }
+
+// withoutHeader is a table without its first line.
+func withoutHeader(table string) string {
+	_, rows, _ := strings.Cut(table, "\n")
+	return rows
+}
