@@ -68,7 +68,7 @@ func TestCut(t *testing.T) {
 	want := []string{
 		"eni-1 is in quarantine: no new connection, in or out",
 		"198.51.100.7 is denied both ways in acl-1 and acl-2",
-		"203.0.113.9 is denied out only in acl-2",
+		"203.0.113.9 is denied outbound only in acl-2",
 	}
 	if d := cmp.Diff(want, Cut(steps)); d != "" {
 		t.Errorf("what is cut (-want +got):\n%s", d)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tourniquet/lambda/answer"
+	"tourniquet/lambda/network"
 	"tourniquet/lambda/record"
 )
 
@@ -49,7 +50,7 @@ func Step(s answer.StepAnswer) string {
 	case s.Kind == record.KindQuarantine:
 		return fmt.Sprintf("%s is in quarantine (%s)", resource, Line(strings.Join(s.After, " "), maxWord))
 	case s.Kind == record.KindDenial:
-		return fmt.Sprintf("%s is denied %s in %s, rule %d", Address(s.Prefix), s.Direction, resource, s.Number)
+		return fmt.Sprintf("%s is denied %s in %s, rule %d", Address(s.Prefix), way(s.Direction), resource, s.Number)
 	case ok:
 		return sentence(fmt.Sprintf(words, resource))
 	default:
@@ -100,12 +101,15 @@ func denied(prefix string, steps []answer.StepAnswer) string {
 			acls = append(acls, s.Resource)
 		}
 	}
-	way := "both ways"
+	both := "both ways"
 	if len(ways) == 1 {
-		way = string(steps[0].Direction) + " only"
+		both = way(steps[0].Direction) + " only"
 	}
-	return fmt.Sprintf("%s is denied %s in %s", Address(prefix), way, Some(acls, shown))
+	return fmt.Sprintf("%s is denied %s in %s", Address(prefix), both, Some(acls, shown))
 }
+
+// way names a direction as an adverb.
+func way(d network.Direction) string { return string(d) + "bound" }
 
 // inForce reports whether a step of this state keeps something from flowing, or
 // would once it is carried out.

@@ -102,7 +102,7 @@ func New(rec record.Record, history []record.Event, now time.Time) Document {
 	}
 	for _, p := range rec.Peers {
 		d.Peers = append(d.Peers, Peer{
-			Address: p.Addr.String(), Direction: string(p.Direction), Protocol: p.Protocol,
+			Address: p.Addr.String(), Direction: p.Direction.String(), Protocol: p.Protocol,
 			LocalPort: p.LocalPort, RemotePort: p.RemotePort, Denied: denied(rec, p.Addr),
 		})
 	}

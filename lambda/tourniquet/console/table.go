@@ -16,15 +16,30 @@ type Cell struct {
 // Plain is a cell in no style.
 func Plain(text string) Cell { return Cell{Text: text} }
 
-// Table sets rows under headers in columns that fit the width; what is too long goes
-// on below.
+// gap is the room between columns, and least the room that the last one needs.
+const gap, least = 2, 8
+
+// Table sets rows under headers. The last column takes the room that the others leave,
+// and goes on below where it is too long for it; where there is next to none, all
+// columns give way.
 func (c *Console) Table(headers []string, rows [][]Cell) string {
 	texts := make([][]string, len(rows))
+	widths := make([]int, len(headers))
+	for i, h := range headers {
+		widths[i] = lipgloss.Width(h)
+	}
 	for i, row := range rows {
-		for _, cell := range row {
+		for n, cell := range row {
 			texts[i] = append(texts[i], cell.Text)
+			widths[n] = max(widths[n], lipgloss.Width(cell.Text))
 		}
 	}
+	last, taken := len(headers)-1, 0
+	for _, w := range widths[:last] {
+		taken += w + gap
+	}
+	fits := taken+least <= c.Width
+	widths[last] = min(widths[last], c.Width-taken)
 	t := table.New().
 		Border(lipgloss.HiddenBorder()).BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).
 		BorderHeader(false).BorderColumn(false).BorderRow(false).Wrap(true).
@@ -37,15 +52,20 @@ func (c *Console) Table(headers []string, rows [][]Cell) string {
 			case row < len(rows) && col < len(rows[row]):
 				style = rows[row][col].Style
 			}
-			if col < len(headers)-1 {
-				style = style.PaddingRight(2)
+			if col < last {
+				style = style.PaddingRight(gap)
+			}
+			if fits && col < last {
+				style = style.Width(widths[col] + gap)
+			} else if fits {
+				style = style.Width(widths[col])
 			}
 			return style
 		})
-	if text := t.Render(); lipgloss.Width(text) <= c.Width {
-		return trimmed(text)
+	if !fits {
+		t = t.Width(c.Width)
 	}
-	return trimmed(t.Width(c.Width).Render())
+	return trimmed(t.Render())
 }
 
 // trimmed is a text without blanks at the ends of its lines.

@@ -181,22 +181,30 @@ func (s *session) listing(rec record.Record) listed {
 	return l
 }
 
+// wide is the width from which the list names the kinds of exposure; below, it counts
+// them.
+const wide = 110
+
+// shortStatuses are statuses in a word, for the list.
+var shortStatuses = map[record.Status]string{record.PartiallyContained: "in part"}
+
 // printList prints the open containments as a table.
 func printList(c *console.Console, all []listed, regions bool) {
 	if len(all) == 0 {
 		fmt.Fprintln(c.Out, "No instance is contained.")
 		return
 	}
-	headers := []string{"INSTANCE", "NAME", "STATUS", "SINCE", "DENIED", "MAY STILL FLOW"}
+	headers := []string{"INSTANCE", "NAME", "STATUS", "SINCE", "DENIED", "EXPOSURE"}
 	if regions {
 		headers = slices.Insert(headers, 1, "REGION")
 	}
 	var rows [][]console.Cell
 	for _, l := range all {
 		row := []console.Cell{
-			{Text: clean(l.Instance), Style: console.Strong}, console.Plain(plain.Line(l.Name, 40)),
-			{Text: plain.Status(l.Status), Style: styleOf(l.Status)}, console.Plain(plain.Ago(l.Since, c.Now())),
-			console.Plain(fmt.Sprintf("%d of %d", l.Denied, l.Peers)), console.Plain(kinds(l.Exposure)),
+			{Text: clean(l.Instance), Style: console.Strong}, console.Plain(plain.Line(l.Name, max(10, c.Width-70))),
+			{Text: cmp.Or(shortStatuses[l.Status], clean(string(l.Status))), Style: styleOf(l.Status)},
+			console.Plain(plain.Ago(l.Since, c.Now())), console.Plain(fmt.Sprintf("%d of %d", l.Denied, l.Peers)),
+			console.Plain(exposed(l.Exposure, c.Width)),
 		}
 		if regions {
 			row = slices.Insert(row, 1, console.Plain(l.Region))
@@ -205,6 +213,14 @@ func printList(c *console.Console, all []listed, regions bool) {
 	}
 	fmt.Fprint(c.Out, c.Table(headers, rows))
 	fmt.Fprintln(c.Out, console.Faint.Render(plain.Count(len(all), "instance is contained", "instances are contained")+". More of one: tourniquet show INSTANCE"))
+}
+
+// exposed names the kinds of exposure, or counts them where there is little room.
+func exposed(list []record.ExposureKind, width int) string {
+	if width < wide {
+		return plain.Count(len(list), "kind", "kinds")
+	}
+	return kinds(list)
 }
 
 func kinds(list []record.ExposureKind) string {

@@ -281,9 +281,8 @@ func (s *session) printHistory(w io.Writer, d report.Document) {
 }
 
 func (s *session) printNext(w io.Writer, d report.Document) {
-	fmt.Fprintln(w)
 	if d.Incident.Status.Open() {
-		fmt.Fprintln(w, "Release: "+s.line("release", d.Incident.Instance, "--reason", "REASON"))
+		fmt.Fprintf(w, "%s\n  %s\n", heading("Release it"), s.line("release", d.Incident.Instance, "--reason", "REASON"))
 	}
-	fmt.Fprintln(w, "Report:  "+s.line("report", d.Incident.Instance))
+	fmt.Fprintf(w, "%s\n  %s\n", heading("Write it down"), s.line("report", d.Incident.Instance))
 }

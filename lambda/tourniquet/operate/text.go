@@ -102,7 +102,7 @@ func (s *session) stepText(step answer.StepAnswer) string {
 	case record.Restored:
 		text = fmt.Sprintf("%s has %s again", clean(step.Resource), clean(strings.Join(step.Before, " ")))
 	case record.Removed:
-		text = fmt.Sprintf("the denial of %s %s in %s", plain.Address(step.Prefix), step.Direction, clean(step.Resource))
+		text = fmt.Sprintf("the denial of %s %sbound in %s", plain.Address(step.Prefix), step.Direction, clean(step.Resource))
 	}
 	if step.Note != "" {
 		text += ": " + clean(step.Note)
