@@ -85,6 +85,9 @@ func TestKnownKinds(t *testing.T) {
 		if strings.Contains(title, "-") || !unicode.IsUpper(rune(title[0])) {
 			t.Errorf("%s: %q is not a title in words", kind, title)
 		}
+		if Advice(kind) == "" {
+			t.Errorf("%s: no advice", kind)
+		}
 	}
 	if got := Exposure("something-new"); got != "Something new" {
 		t.Errorf("an unknown kind: got %q", got)

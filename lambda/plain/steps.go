@@ -27,34 +27,35 @@ const (
 	kindMetadata   = record.Kind("metadata")
 )
 
-// others say what a step of a kind does to its resource.
-var others = map[record.Kind]string{
-	record.KindTracking: "idle connections of %s are forgotten sooner",
-	kindIsolation:       "nothing crosses the edge of %s any more",
-	kindHost:            "%s was told to close its own connections",
-	kindFlowLog:         "traffic of %s is logged, to find survivors",
-	kindStandby:         "%s is in standby, so that its group does not terminate it",
-	kindChecks:          "status checks of %s are suppressed, so that nothing replaces it",
-	kindProtection:      "%s is protected against termination",
-	kindSnapshot:        "snapshots of %s are taken",
-	kindProfile:         "%s has a role that may do nothing",
-	kindMetadata:        "%s has no metadata service any more",
+// nouns name what a step of a kind is, whatever its state.
+var nouns = map[record.Kind]string{
+	record.KindQuarantine: "quarantine",
+	record.KindTracking:   "shorter tracking of idle connections",
+	kindIsolation:         "isolation",
+	kindHost:              "closing of connections on the host itself",
+	kindFlowLog:           "flow log, to find survivors",
+	kindStandby:           "standby, so that its group does not terminate it",
+	kindChecks:            "suppression of status checks",
+	kindProtection:        "protection against termination",
+	kindSnapshot:          "snapshots",
+	kindProfile:           "a role that may do nothing",
+	kindMetadata:          "metadata service off",
 }
 
-// Step says what one step does. The state is not part of it.
+// Step names what one step does. It is true in every state: the state says whether it
+// is done, planned, refused or undone.
 func Step(s answer.StepAnswer) string {
 	resource := Line(s.Resource, maxWord)
-	switch words, ok := others[s.Kind]; {
-	case s.Kind == record.KindQuarantine && len(s.After) == 0:
-		return fmt.Sprintf("%s gets the quarantine group", resource)
-	case s.Kind == record.KindQuarantine:
-		return fmt.Sprintf("%s is in quarantine (%s)", resource, Line(strings.Join(s.After, " "), maxWord))
+	noun, known := nouns[s.Kind]
+	switch {
 	case s.Kind == record.KindDenial:
-		return fmt.Sprintf("%s is denied %s in %s, rule %d", Address(s.Prefix), way(s.Direction), resource, s.Number)
-	case ok:
-		return sentence(fmt.Sprintf(words, resource))
+		return fmt.Sprintf("denial of %s, %s in %s, rule %d", Address(s.Prefix), way(s.Direction), resource, s.Number)
+	case s.Kind == record.KindQuarantine && len(s.After) > 0:
+		return fmt.Sprintf("%s of %s, by %s", noun, resource, Line(strings.Join(s.After, " "), maxWord))
+	case known:
+		return fmt.Sprintf("%s: %s", noun, resource)
 	default:
-		return fmt.Sprintf("%s of %s", Line(string(s.Kind), maxWord), resource)
+		return fmt.Sprintf("%s: %s", Line(string(s.Kind), maxWord), resource)
 	}
 }
 
@@ -75,7 +76,7 @@ func Cut(steps []answer.StepAnswer) []string {
 			}
 			at[s.Prefix] = append(at[s.Prefix], s)
 		case s.Kind == kindIsolation:
-			lines = append(lines, Step(s))
+			lines = append(lines, fmt.Sprintf("nothing crosses the edge of %s", Line(s.Resource, maxWord)))
 		}
 	}
 	if len(quarantined) > 0 {

@@ -98,11 +98,8 @@ func (s *session) printSteps(w io.Writer, steps []answer.StepAnswer) {
 // stepText is what a step does, and what else there is to know of it.
 func (s *session) stepText(step answer.StepAnswer) string {
 	text := plain.Step(step)
-	switch step.State {
-	case record.Restored:
-		text = fmt.Sprintf("%s has %s again", clean(step.Resource), clean(strings.Join(step.Before, " ")))
-	case record.Removed:
-		text = fmt.Sprintf("the denial of %s %sbound in %s", plain.Address(step.Prefix), step.Direction, clean(step.Resource))
+	if step.State == record.Restored {
+		text += ": " + clean(strings.Join(step.Before, " ")) + " again"
 	}
 	if step.Note != "" {
 		text += ": " + clean(step.Note)
