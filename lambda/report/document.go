@@ -7,6 +7,7 @@ import (
 
 	"tourniquet/lambda/answer"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/record"
 )
@@ -102,7 +103,7 @@ func New(rec record.Record, history []record.Event, now time.Time) Document {
 	}
 	for _, p := range rec.Peers {
 		d.Peers = append(d.Peers, Peer{
-			Address: p.Addr.String(), Direction: p.Direction.String(), Protocol: p.Protocol,
+			Address: p.Addr.String(), Direction: direction(p.Direction), Protocol: p.Protocol,
 			LocalPort: p.LocalPort, RemotePort: p.RemotePort, Denied: denied(rec, p.Addr),
 		})
 	}
@@ -110,6 +111,14 @@ func New(rec record.Record, history []record.Event, now time.Time) Document {
 		d.History = append(d.History, Event{e.Time, string(e.Verdict), e.Reason, e.Finding, e.Request, e.Changes})
 	}
 	return d
+}
+
+// direction names a peer's direction; empty where the finding gives none.
+func direction(d guardduty.Direction) string {
+	if d == guardduty.Inbound || d == guardduty.Outbound {
+		return d.String()
+	}
+	return ""
 }
 
 // verdictOf is the verdict that a record of a status stands for.

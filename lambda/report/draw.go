@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tourniquet/lambda/plain"
+	"tourniquet/lambda/record"
 )
 
 // deniedIn are the ACLs whose denials cover an address.
@@ -98,8 +99,11 @@ func (p *picture) host(d Document, s scene, x, y, w int) map[string]int {
 	y += 58
 	for _, i := range s.interfaces {
 		class, state := "interface open", "not in quarantine"
-		if inQuarantine(d, i.ID) {
+		switch quarantineState(d, i.ID) {
+		case record.Applied:
 			class, state = "interface held", "in quarantine"
+		case record.Restored:
+			class, state = "interface", "released: its groups are back"
 		}
 		where := strings.Join(i.Addresses, " ")
 		if i.Subnet != "" {

@@ -119,7 +119,7 @@ func tone(s record.Status) string {
 }
 
 func facts(d Document) []fact {
-	all := []fact{{"Instance", d.Incident.Instance}}
+	var all []fact
 	add := func(name, value string) {
 		if value != "" {
 			all = append(all, fact{name, cleaned(value)})

@@ -217,11 +217,15 @@ func (s *scene) limit() {
 	}
 }
 
-// inQuarantine reports whether the record has an interface in quarantine.
-func inQuarantine(d Document, id string) bool {
-	return slices.ContainsFunc(d.Incident.Steps, func(s answer.StepAnswer) bool {
-		return s.Kind == record.KindQuarantine && s.Resource == id && s.State == record.Applied
-	})
+// quarantineState is how far the quarantine of an interface has come; empty where the
+// record has none.
+func quarantineState(d Document, id string) record.State {
+	for _, s := range d.Incident.Steps {
+		if s.Kind == record.KindQuarantine && s.Resource == id {
+			return s.State
+		}
+	}
+	return ""
 }
 
 // describe says in words what the picture shows.

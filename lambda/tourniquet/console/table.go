@@ -77,12 +77,13 @@ func trimmed(text string) string {
 	return b.String()
 }
 
-// Wrap breaks a text into lines that fit the width, each after the first indented.
-func (c *Console) Wrap(text string, first, indent string) string {
-	width := max(c.Width-lipgloss.Width(first), 20)
+// Wrap breaks a text into lines that fit the width behind what they begin with: the
+// first with one text, the others with another.
+func (c *Console) Wrap(text, first, others string) string {
+	width := max(c.Width-max(lipgloss.Width(first), lipgloss.Width(others)), least)
 	lines := strings.Split(lipgloss.NewStyle().Width(width).Render(text), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}
-	return first + strings.Join(lines, "\n"+indent)
+	return first + strings.Join(lines, "\n"+others)
 }

@@ -142,7 +142,7 @@ func (s *session) printDocument(w io.Writer, d report.Document) {
 	s.printPeers(w, d)
 	s.printHistory(w, d)
 	for _, u := range d.Unread {
-		s.line2(w, console.Warn.Render("not shown: "), u)
+		s.item(w, console.Warn.Render("not shown: ")+u)
 	}
 	s.printNext(w, d)
 }
@@ -186,7 +186,7 @@ func (s *session) printCut(w io.Writer, d report.Document) {
 	}
 	fmt.Fprintln(w, heading("What is cut"))
 	for _, line := range lines {
-		s.line2(w, "", line)
+		s.item(w, line)
 	}
 }
 
@@ -196,7 +196,7 @@ func (s *session) printOriginals(w io.Writer, d report.Document) {
 	}
 	fmt.Fprintln(w, heading("Original groups, for the release"))
 	for _, g := range d.Originals {
-		s.line2(w, "", originalText(g))
+		s.item(w, originalText(g))
 	}
 }
 

@@ -54,20 +54,20 @@ func (s *session) printAnswer(w io.Writer, a answer.Answer) {
 
 func (s *session) printIncident(w io.Writer, i answer.IncidentAnswer) {
 	fmt.Fprintf(w, "%s  %s\n", console.Strong.Render(clean(i.Instance)), headline(i))
-	s.line2(w, "", clean(i.Reason))
+	s.item(w, clean(i.Reason))
 	if i.Unrecorded {
-		s.line2(w, "", console.Bad.Render("NOT in the ledger: only the interfaces' tags hold the original groups."))
+		s.item(w, console.Bad.Render("NOT in the ledger: only the interfaces' tags hold the original groups."))
 	}
 	s.printSteps(w, i.Steps)
 	s.printExposure(w, i.Exposure)
 	for _, warning := range i.Warnings {
-		s.line2(w, console.Warn.Render("warning: "), clean(warning))
+		s.item(w, console.Warn.Render("warning: ")+clean(warning))
 	}
 }
 
-// line2 is an indented line, wrapped.
-func (s *session) line2(w io.Writer, mark, text string) {
-	fmt.Fprintln(w, s.console.Wrap(text, "  "+mark, "    "))
+// item prints a text that is indented, and wrapped where it is too long.
+func (s *session) item(w io.Writer, text string) {
+	fmt.Fprintln(w, s.console.Wrap(text, "  ", "    "))
 }
 
 // headline says how an incident stands, or why nothing was done.
@@ -129,7 +129,7 @@ func (s *session) printExposure(w io.Writer, exposure []answer.ExposureAnswer) {
 	}
 	fmt.Fprintln(w, heading("What may still flow"))
 	for _, e := range exposure {
-		s.line2(w, console.Warn.Render(plain.Exposure(e.Kind))+": ", clean(e.Detail))
+		s.item(w, console.Warn.Render(plain.Exposure(e.Kind))+": "+clean(e.Detail))
 	}
 }
 
