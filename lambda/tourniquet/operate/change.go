@@ -169,7 +169,11 @@ func everything(ctx context.Context, c *console.Console, f Flags, command, what 
 		function = st.release
 	}
 	a, err := s.invoke(ctx, function, request{Command: command}, what)
-	return s.finish(a, err, done)
+	if err != nil || s.flags.JSON {
+		return s.finish(a, err, done)
+	}
+	s.printAll(c.Out, a)
+	return done(a)
 }
 
 // agree shows what would be done and asks, unless that is settled already.

@@ -125,7 +125,7 @@ func (s *session) moment(t time.Time) string {
 	now := s.console.Now()
 	words := plain.Ago(t, now)
 	if d := now.Sub(t); d.Abs() >= 24*time.Hour {
-		return t.UTC().Format("2 Jan 2006 15:04 UTC") + " (" + words + ")"
+		return t.UTC().Format("2006-01-02 15:04 UTC") + " (" + words + ")"
 	}
 	return words
 }

@@ -39,16 +39,26 @@ func styleOf(s record.Status) lipgloss.Style {
 	}
 }
 
-// printAnswer prints what a function says, for people.
+// printAnswer prints what a function says of one instance, for people.
 func (s *session) printAnswer(w io.Writer, a answer.Answer) {
-	for n, i := range a.Incidents {
-		if n > 0 {
-			fmt.Fprintln(w)
-		}
+	for _, i := range a.Incidents {
 		s.printIncident(w, i)
 	}
 	if len(a.Incidents) == 0 {
 		fmt.Fprintln(w, s.console.Wrap(clean(a.Reason), "", ""))
+	}
+}
+
+// printAll prints what a function says of all instances: of each one line or two, and
+// more with show.
+func (s *session) printAll(w io.Writer, a answer.Answer) {
+	fmt.Fprintln(w, s.console.Wrap(clean(a.Reason), "", ""))
+	for _, i := range a.Incidents {
+		fmt.Fprintf(w, "%s  %s\n", console.Strong.Render(clean(i.Instance)), headline(i))
+		s.item(w, clean(i.Reason))
+		for _, warning := range i.Warnings {
+			s.item(w, console.Warn.Render("warning: ")+clean(warning))
+		}
 	}
 }
 
@@ -101,7 +111,7 @@ func (s *session) stepText(step answer.StepAnswer) string {
 	if step.State == record.Restored {
 		text += ": " + clean(strings.Join(step.Before, " ")) + " again"
 	}
-	if step.Note != "" {
+	if step.Note != "" && step.State != record.Lingering { // why it lingers is the same for all
 		text += ": " + clean(step.Note)
 	}
 	if step.Until != "" {
