@@ -28,7 +28,6 @@ import (
 	"tourniquet/lambda/tourniquet/internal/account"
 )
 
-
 // A deployed is an account with the real functions: the binary as it is deployed, the
 // ledger in MiniStack, EC2 simulated.
 type deployed struct {
