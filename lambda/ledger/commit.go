@@ -71,7 +71,7 @@ type write struct {
 
 	// refused says why the condition failed, given the item as it is stored. Nil
 	// means that a race was lost.
-	refused func(stored attributes) error
+	refused func(stored Item) error
 
 	// instead takes the write's place when its condition fails.
 	instead *write
@@ -139,7 +139,7 @@ func resolve(writes []write, canceled *types.TransactionCanceledException) ([]wr
 }
 
 // refusal is why a write's condition failed, or nil when there is another write.
-func (w write) refusal(stored attributes) error {
+func (w write) refusal(stored Item) error {
 	var h header
 	if err := attributevalue.UnmarshalMap(stored, &h); err != nil {
 		return fmt.Errorf("item %s: %w", w.key, err)

@@ -25,6 +25,8 @@ type subject struct {
 	ledger
 	// age makes an item one that a later version of this program wrote.
 	age func(t *testing.T, k key)
+	// put stores items as a table has them.
+	put func(t *testing.T, items ...Item)
 }
 
 type ledger interface {
@@ -66,12 +68,20 @@ func testLedger(t *testing.T, newLedger func(t *testing.T) subject, except ...st
 			t.Run(name, func(t *testing.T) { test(t, newLedger(t)) })
 		}
 	}
+	for name, items := range golden(t) {
+		t.Run("earlier_version_"+name, func(t *testing.T) { testEarlierVersion(t, newLedger(t), items) })
+	}
 }
 
 func TestMemory(t *testing.T) {
 	testLedger(t, func(*testing.T) subject {
 		m := &Memory{}
-		return subject{m, func(t *testing.T, k key) { age(t, m, k) }}
+		return subject{m, func(t *testing.T, k key) { age(t, m, k) }, func(t *testing.T, items ...Item) {
+			t.Helper()
+			if err := m.Put(items...); err != nil {
+				t.Fatal(err)
+			}
+		}}
 	})
 }
 

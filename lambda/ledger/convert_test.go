@@ -334,8 +334,8 @@ func attribute(wire map[string]any) types.AttributeValue {
 	return nil
 }
 
-func fromWire(wire map[string]any) attributes {
-	values := attributes{}
+func fromWire(wire map[string]any) Item {
+	values := Item{}
 	for name, v := range wire {
 		m, _ := v.(map[string]any)
 		values[name] = attribute(m)
@@ -366,7 +366,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		values := fromWire(wire)
-		if latest, err := newest([]attributes{values, values}); err == nil {
+		if latest, err := newest([]Item{values, values}); err == nil {
 			if k, err := known(latest, nil); err == nil && k.Record != nil {
 				if _, err := toItem(*k.Record); err != nil {
 					t.Errorf("what was read can't be written: %v", err)

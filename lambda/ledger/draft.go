@@ -48,7 +48,7 @@ func (d *draft) containment(next containmentItem) write {
 		}
 		w = d.update(next.key, update, readable.And(is("version", next.Version-1), kept...))
 	}
-	w.refused = func(stored attributes) error {
+	w.refused = func(stored Item) error {
 		item, err := decode[containmentItem](stored)
 		return cmp.Or(err, next.follows(item), conflict(next.key))
 	}
@@ -85,7 +85,7 @@ func (d *draft) guard(c record.Change) []write {
 			room = absent.Or(room)
 		}
 		w := d.update(guardKey, update, room)
-		w.refused = func(attributes) error { return record.ErrGuard }
+		w.refused = func(Item) error { return record.ErrGuard }
 		return []write{w}
 	case c.Count < 0:
 		counted := count.GreaterThanEqual(expression.Value(-c.Count))

@@ -106,8 +106,8 @@ func (t *Table) Containment(ctx context.Context, instance string, generation int
 }
 
 // newest is the containment with the highest generation, or the zero item.
-func newest(items []attributes) (containmentItem, error) {
-	var latest attributes
+func newest(items []Item) (containmentItem, error) {
+	var latest Item
 	highest := 0
 	for _, i := range items {
 		k, err := keyOf(i)
@@ -189,7 +189,7 @@ func all[T any](ctx context.Context, t *Table, pk, prefix string) ([]T, error) {
 }
 
 // query reads every item under a partition key whose sort key has a prefix.
-func (t *Table) query(ctx context.Context, pk, prefix string) ([]attributes, error) {
+func (t *Table) query(ctx context.Context, pk, prefix string) ([]Item, error) {
 	cond := expression.Key(PartitionKey).Equal(expression.Value(pk))
 	if prefix != "" {
 		cond = cond.And(expression.Key(SortKey).BeginsWith(prefix))
@@ -203,7 +203,7 @@ func (t *Table) query(ctx context.Context, pk, prefix string) ([]attributes, err
 		KeyConditionExpression:   expr.KeyCondition(),
 		ExpressionAttributeNames: expr.Names(), ExpressionAttributeValues: expr.Values(),
 	})
-	var items []attributes
+	var items []Item
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -214,12 +214,12 @@ func (t *Table) query(ctx context.Context, pk, prefix string) ([]attributes, err
 	return items, nil
 }
 
-// attributes are an item as DynamoDB has it.
-type attributes = map[string]types.AttributeValue
+// An Item is an item of the table as DynamoDB has it.
+type Item = map[string]types.AttributeValue
 
 // decode reads an item. Its schema comes first: of a newer one, not even the
 // attributes' types are known.
-func decode[T any](i attributes) (T, error) {
+func decode[T any](i Item) (T, error) {
 	var item T
 	var h header
 	if err := attributevalue.UnmarshalMap(i, &h); err != nil {
@@ -234,7 +234,7 @@ func decode[T any](i attributes) (T, error) {
 	return item, nil
 }
 
-func keyOf(i attributes) (key, error) {
+func keyOf(i Item) (key, error) {
 	var k key
 	if err := attributevalue.UnmarshalMap(i, &k); err != nil {
 		return k, fmt.Errorf("an item's key: %w", err)
