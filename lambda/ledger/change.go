@@ -26,7 +26,7 @@ func check(c record.Change) error {
 	return checkSlots(c.Slots, r.Holder())
 }
 
-func checkSlots(changes []record.SlotChange, holder string) error {
+func checkSlots(changes []record.SlotChange, holder record.Holder) error {
 	seen := map[record.SlotKey]bool{}
 	for _, s := range changes {
 		k := slotKey(s.Slot.SlotKey)
@@ -37,7 +37,7 @@ func checkSlots(changes []record.SlotChange, holder string) error {
 			return fmt.Errorf("slot %s has no valid prefix", k)
 		case !slices.Contains(ops, s.Op):
 			return fmt.Errorf("slot %s: unknown change %q", k, s.Op)
-		case s.Op == record.GiveUp && !slices.Contains(s.Slot.Holders, holder):
+		case s.Op == record.GiveUp && !s.Slot.HeldBy(holder):
 			return fmt.Errorf("%s can't give up slot %s, which it doesn't hold", holder, k)
 		}
 		seen[s.Slot.SlotKey] = true
@@ -99,11 +99,6 @@ func bySlotKey(a, b record.Slot) int {
 		cmp.Compare(a.VPC, b.VPC), cmp.Compare(a.ACL, b.ACL),
 		cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Number, b.Number),
 	)
-}
-
-// without is the holders less one.
-func without(holders []string, holder string) []string {
-	return slices.DeleteFunc(slices.Clone(holders), func(h string) bool { return h == holder })
 }
 
 func conflict(k key) error { return fmt.Errorf("item %s: %w", k, record.ErrConflict) }

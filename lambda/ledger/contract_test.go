@@ -147,7 +147,11 @@ func event(instance, id string) record.Event {
 	}
 }
 
-func slot(number int, holders ...string) record.Slot {
+func slot(number int, names ...string) record.Slot {
+	holders, err := convert(names, record.ParseHolder)
+	if err != nil {
+		panic(err)
+	}
 	return record.Slot{
 		SlotKey: record.SlotKey{VPC: "vpc-1", ACL: "acl-1", Direction: network.In, Number: number},
 		Prefix:  netip.MustParsePrefix("198.51.100.7/32"), Holders: holders, State: record.SlotReserved, Since: noon,
@@ -255,7 +259,7 @@ func testReadsBack(t *testing.T, l subject) {
 		op(record.Reserve, slot(100, "i-1#1")), // before 90 as text
 		op(record.Reserve, record.Slot{
 			SlotKey: record.SlotKey{VPC: "vpc-2", ACL: "acl-2", Direction: network.Out, Number: 7},
-			Prefix:  netip.MustParsePrefix("2001:db8::/64"), Holders: []string{"i-1#1"}, State: record.SlotReserved, Since: noon,
+			Prefix:  netip.MustParsePrefix("2001:db8::/64"), Holders: []record.Holder{{Instance: "i-1", Generation: 1}}, State: record.SlotReserved, Since: noon,
 		}))
 	l.commit(t, c)
 	want := record.Known{Record: &first, Slots: []record.Slot{c.Slots[0].Slot, c.Slots[1].Slot, c.Slots[2].Slot}}
@@ -453,7 +457,7 @@ func testReserveAtOnce(t *testing.T, l subject) {
 	const writers = 12
 	done, conflicts, _ := atOnce(t, writers, func(n int) error {
 		r := aRecord(fmt.Sprintf("i-%d", n))
-		return l.Commit(t.Context(), change(r, op(record.Reserve, slot(90, r.Holder()))))
+		return l.Commit(t.Context(), change(r, op(record.Reserve, slot(90, r.Holder().String()))))
 	})
 	if done != 1 || conflicts != writers-1 {
 		t.Errorf("%d done and %d conflicts, want 1 and %d", done, conflicts, writers-1)
@@ -763,7 +767,7 @@ func testCopies(t *testing.T, l subject) {
 		k.Record.Steps[1].Step.(record.Quarantine).Before[0] = "sg-defaced"
 		k.Record.Steps[0].State = "defaced"
 		k.Record.Unreadable[0] = "defaced"
-		k.Slots[0].Holders[0] = "defaced"
+		k.Slots[0].Holders[0].Instance = "defaced"
 	}
 	deface(record.Known{Record: &c.Record, Slots: []record.Slot{c.Slots[0].Slot}})
 	deface(l.load(t, "i-1"))

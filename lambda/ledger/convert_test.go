@@ -259,7 +259,7 @@ func TestMemoryInspected(t *testing.T) {
 	}
 	for _, instance := range []string{"i-2", "i-1"} {
 		r := aRecord(instance)
-		if err := m.Commit(t.Context(), change(r, op(record.Reserve, slot(len(m.AllSlots())+1, r.Holder())))); err != nil {
+		if err := m.Commit(t.Context(), change(r, op(record.Reserve, slot(len(m.AllSlots())+1, r.Holder().String())))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -354,7 +354,7 @@ func FuzzDecode(f *testing.F) {
 		  "peers":{"L":[{"M":{"address":{"S":"198.51.100.7"},"direction":{"S":"outbound"}}}]},"opened":{"NULL":true},
 		  "steps":{"L":[{"M":{"id":{"S":"quarantine/eni-1"},"kind":{"S":"quarantine"},"resource":{"S":"eni-1"},"before":{"L":[{"S":"sg-1"}]}}},
 		    {"M":{"kind":{"S":"denial"},"resource":{"S":"acl-1"},"number":{"N":"90"},"prefix":{"S":"198.51.100.7/32"}}}]}}`,
-		`{"pk":{"S":"VPC#vpc-1"},"sk":{"S":"SLOT#acl-1#in#90"},"schema":{"N":"1"},"prefix":{"S":"::/0"},"holders":{"SS":["b","a","b"]}}`,
+		`{"pk":{"S":"VPC#vpc-1"},"sk":{"S":"SLOT#acl-1#in#90"},"schema":{"N":"1"},"prefix":{"S":"::/0"},"holders":{"SS":["i-b#1","i-a#2","i-b#1"]}}`,
 		`{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"EVENT#2026-03-01T12:00:00Z#a"},"schema":{"N":"2"},"changes":{"L":[{"NULL":true}]}}`,
 		`{"pk":{"NULL":true},"sk":{"L":[]},"schema":{"S":"x"},"steps":{"L":[{}]},"holders":{"L":[{"S":"a"}]}}`,
 	} {

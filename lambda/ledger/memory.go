@@ -141,8 +141,8 @@ func (m *Memory) count(c record.Change) error {
 }
 
 // changed is a slot after a change to it by a holder; without holders, it is free.
-func changed(stored slotItem, c record.SlotChange, holder string) (slotItem, error) {
-	next := fromSlot(c.Slot)
+func changed(stored slotItem, c record.SlotChange, by record.Holder) (slotItem, error) {
+	next, holder := fromSlot(c.Slot), by.String()
 	if err := stored.check(); err != nil {
 		return next, err
 	}
@@ -153,7 +153,7 @@ func changed(stored slotItem, c record.SlotChange, holder string) (slotItem, err
 		if !same || !slices.Equal(stored.Holders, next.Holders) {
 			return next, conflict(next.key)
 		}
-		stored.Holders = without(next.Holders, holder)
+		stored.Holders = slices.DeleteFunc(texts(next.Holders), func(h string) bool { return h == holder })
 		return stored, nil
 	}
 	staying := same && stored.State != string(record.SlotRemoving)
