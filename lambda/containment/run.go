@@ -170,7 +170,7 @@ func (c *run) record(ctx context.Context, plan plan.Plan) error {
 		c.warn(fmt.Errorf("tagging: %w", tagErr))
 	}
 	switch {
-	case decided(err):
+	case record.Decided(err):
 		return err
 	case c.unrecorded && tagErr != nil && len(c.pending) > 0:
 		return fmt.Errorf("neither the ledger nor tags hold the originals: %w", tagErr)
@@ -196,12 +196,6 @@ func (c *run) intend(plan plan.Plan) {
 		})
 	}
 	c.plan, c.pending = plan, plan.Record.Pending()
-}
-
-// decided reports whether an error is the ledger's own answer, not a failure to
-// reach it.
-func decided(err error) bool {
-	return errors.Is(err, record.ErrConflict) || errors.Is(err, record.ErrGuard) || errors.Is(err, record.ErrNewerRecord)
 }
 
 // write writes to the ledger and the tags side by side. Once the ledger has the

@@ -52,16 +52,10 @@ func (t *Table) Commit(ctx context.Context, c record.Change) error {
 		return nil
 	}
 	err = worst(errs)
-	if len(errs) < len(parts) && !decided(err) {
+	if len(errs) < len(parts) && !record.Decided(err) {
 		err = fmt.Errorf("%w: only a part is written: %w", record.ErrConflict, err)
 	}
 	return fmt.Errorf("committing containment %s: %w", c.Record.Holder(), err)
-}
-
-// decided reports whether an error is the ledger's own answer, not a failure to
-// reach it.
-func decided(err error) bool {
-	return errors.Is(err, record.ErrNewerRecord) || errors.Is(err, record.ErrConflict) || errors.Is(err, record.ErrGuard)
 }
 
 // A write is one item of a transaction.

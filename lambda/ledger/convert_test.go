@@ -279,9 +279,9 @@ func TestMemoryInspected(t *testing.T) {
 func TestUnknownStepsAreErrors(t *testing.T) {
 	for name, i := range map[string]stepItem{
 		"kind":    {ID: "x", Kind: "snapshot"},
-		"nothing": {ID: "x", Kind: quarantine},
-		"groups":  {ID: "x", Kind: quarantine, Resource: "eni-1", After: []string{"sg-1", "sg-2"}},
-		"prefix":  {ID: "x", Kind: denial, Prefix: "198.51.100.7"},
+		"nothing": {ID: "x", Kind: record.KindQuarantine},
+		"groups":  {ID: "x", Kind: record.KindQuarantine, Resource: "eni-1", After: []string{"sg-1", "sg-2"}},
+		"prefix":  {ID: "x", Kind: record.KindDenial, Prefix: "198.51.100.7"},
 	} {
 		if s, err := i.step(); err == nil {
 			t.Errorf("%s: got %v, want an error", name, s)

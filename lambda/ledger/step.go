@@ -9,13 +9,6 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// The kinds of steps.
-const (
-	quarantine = "quarantine"
-	denial     = "denial"
-	tracking   = "tracking"
-)
-
 var errNoInterface = errors.New("a quarantine of no interface")
 
 func fromStep(s record.StepState) (stepItem, error) {
@@ -25,7 +18,7 @@ func fromStep(s record.StepState) (stepItem, error) {
 			return stepItem{}, errNoInterface
 		}
 		i := stepItem{
-			ID: step.ID(), Kind: quarantine, Resource: step.Interface, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
+			ID: step.ID(), Kind: record.KindQuarantine, Resource: step.Interface, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
 			Before: texts(step.Before),
 		}
 		if step.Group != "" {
@@ -37,12 +30,12 @@ func fromStep(s record.StepState) (stepItem, error) {
 			return stepItem{}, fmt.Errorf("step %s has no valid prefix", step.ID())
 		}
 		return stepItem{
-			ID: step.ID(), Kind: denial, Resource: step.ACL, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
+			ID: step.ID(), Kind: record.KindDenial, Resource: step.ACL, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
 			VPC: step.VPC, Direction: string(step.Direction), Number: step.Number, Prefix: step.Prefix.String(),
 		}, nil
 	case record.Tracking:
 		return stepItem{
-			ID: step.ID(), Kind: tracking, Resource: step.Interface, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
+			ID: step.ID(), Kind: record.KindTracking, Resource: step.Interface, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
 			Before: step.Before.Texts(), After: step.After.Texts(),
 		}, nil
 	default:
@@ -53,7 +46,7 @@ func fromStep(s record.StepState) (stepItem, error) {
 func (i stepItem) step() (record.StepState, error) {
 	s := record.StepState{State: record.State(i.State), Note: i.Note, Until: moment(i.Until)}
 	switch i.Kind {
-	case quarantine:
+	case record.KindQuarantine:
 		if i.Resource == "" {
 			return s, errNoInterface
 		}
@@ -66,7 +59,7 @@ func (i stepItem) step() (record.StepState, error) {
 			return s, fmt.Errorf("step %s has %d groups after it, not one", i.ID, len(i.After))
 		}
 		s.Step = q
-	case denial:
+	case record.KindDenial:
 		prefix, err := netip.ParsePrefix(i.Prefix)
 		if err != nil {
 			return s, fmt.Errorf("step %s: %w", i.ID, err)
@@ -74,7 +67,7 @@ func (i stepItem) step() (record.StepState, error) {
 		s.Step = record.Denial{
 			VPC: i.VPC, ACL: i.Resource, Direction: network.Direction(i.Direction), Number: i.Number, Prefix: prefix,
 		}
-	case tracking:
+	case record.KindTracking:
 		before, err := network.ParseTimeouts(i.Before)
 		if err != nil {
 			return s, fmt.Errorf("step %s: %w", i.ID, err)

@@ -83,3 +83,9 @@ var (
 	ErrGuard       = errors.New("the blast-radius guard is reached")
 	ErrNewerRecord = errors.New("the record was written by a newer version of tourniquet")
 )
+
+// Decided reports whether an error is the ledger's own answer. Any other error is a
+// failure to reach it.
+func Decided(err error) bool {
+	return errors.Is(err, ErrNewerRecord) || errors.Is(err, ErrConflict) || errors.Is(err, ErrGuard)
+}
