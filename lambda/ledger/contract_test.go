@@ -677,6 +677,9 @@ func testGenerations(t *testing.T, l subject) {
 		r.Generation, r.Status = generation+1, record.Released
 		r.Steps = []record.StepState{{Step: quarantineOf("eni-1", fmt.Sprint("sg-", generation)), State: record.Restored}}
 		l.commit(t, change(r))
+		if got := l.load(t, "i-1").Record; got.Generation != generation+1 {
+			t.Errorf("of %d generations: got %d", generation+1, got.Generation)
+		}
 	}
 	l.commit(t, change(aRecord("i-11")))
 	if got := l.load(t, "i-1").Record; got.Generation != 12 || got.Version != 1 || got.Instance != "i-1" {

@@ -408,15 +408,63 @@ func slotText(partition string, number int) string {
 		partition, number, strings.TrimPrefix(partition, "VPC#"), number)
 }
 
-func TestLoadTakesTheLatest(t *testing.T) {
-	var items []string
-	for _, n := range []int{1, 10, 9} {
-		items = append(items, fmt.Sprintf(`{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#%d"},"generation":{"N":"%d"}}`, n, n))
+// generations answers as a table that has generations 1 to n of an instance, and
+// fails a read of any whole item but the last key's and the latest one.
+func generations(t *testing.T, n int) func(int, call) reply {
+	item := func(g int) string {
+		return fmt.Sprintf(`{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#%d"},"generation":{"N":"%d"}}`, g, g)
 	}
-	table, _ := newWire(t, inTurn(reply{200, `{"Items":[` + strings.Join(items, ",") + `]}`}))
-	known, err := table.Load(t.Context(), "i-1", nil)
-	if err != nil || known.Record.Generation != 10 {
-		t.Errorf("got %+v, %v, want generation 10", known.Record, err)
+	var keys []string
+	for g := range n {
+		keys = append(keys, item(g+1))
+	}
+	slices.Sort(keys) // the key comes first in the text
+	return func(_ int, c call) reply {
+		_, onlyKeys := c.body["ProjectionExpression"]
+		switch {
+		case c.operation == "GetItem":
+			if got := plain(c.body["Key"].(map[string]any)["sk"]); got != fmt.Sprint("CONTAINMENT#", n) {
+				t.Errorf("%s is read", got)
+			}
+			return reply{200, `{"Item":` + item(n) + `}`}
+		case onlyKeys:
+			return reply{200, `{"Items":[` + strings.Join(keys, ",") + `]}`}
+		case c.body["Limit"] != 1.0 || c.body["ScanIndexForward"] != false:
+			t.Errorf("a query for more than the last item: %v", c.body)
+		}
+		last := slices.MaxFunc(keys, func(a, b string) int { return strings.Compare(sortKey(a), sortKey(b)) })
+		return reply{200, `{"Items":[` + last + `],"LastEvaluatedKey":{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"x"}}}`}
+	}
+}
+
+func sortKey(item string) string {
+	_, after, _ := strings.Cut(item, `"sk":{"S":"`)
+	key, _, _ := strings.Cut(after, `"`)
+	return key
+}
+
+// Whatever the number of generations, one item is read, or two at 10 and more; there is
+// a second and a third request only where the last key may not be the latest's.
+func TestLoadTakesTheLatest(t *testing.T) {
+	for n, requests := range map[int]int{
+		0: 1, 1: 1, 2: 1, 8: 1, 9: 2, 10: 3, 11: 3, 19: 3, 20: 3, 89: 3, 90: 1, 91: 1, 98: 1, 99: 2, 100: 3, 101: 3, 989: 3, 990: 1, 998: 1, 999: 2, 1000: 3,
+	} {
+		answer := generations(t, n)
+		if n == 0 {
+			answer = inTurn(reply{200, `{"Items":[]}`})
+		}
+		table, w := newWire(t, answer)
+		known, err := table.Load(t.Context(), "i-1", nil)
+		got := 0
+		if known.Record != nil {
+			got = known.Record.Generation
+		}
+		if err != nil || got != n {
+			t.Errorf("of %d generations: got %d, %v", n, got, err)
+		}
+		if got := len(w.said()); got != requests {
+			t.Errorf("of %d generations: %d requests, want %d", n, got, requests)
+		}
 	}
 }
 
