@@ -104,19 +104,26 @@ func bySlotKey(a, b record.Slot) int {
 func conflict(k key) error { return fmt.Errorf("item %s: %w", k, record.ErrConflict) }
 
 // worst is the error that says most about what to do next: with a newer record
-// nothing helps, after a conflict a new look does, and the guard's word counts
-// only when nothing else moved.
+// nothing helps; after a conflict a new look does; after one that isn't decided, the
+// same again; and the guard's word counts only when nothing else moved.
 func worst(errs []error) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	ranked := []error{record.ErrNewerRecord, record.ErrConflict, record.ErrGuard}
-	rank := func(err error) int {
-		i := slices.IndexFunc(ranked, func(target error) bool { return errors.Is(err, target) })
-		if i < 0 {
-			return len(ranked)
-		}
-		return i
-	}
 	return slices.MinFunc(errs, func(a, b error) int { return rank(a) - rank(b) })
+}
+
+func rank(err error) int {
+	switch {
+	case errors.Is(err, record.ErrNewerRecord):
+		return 0
+	case errors.Is(err, errOngoing):
+		return 2
+	case errors.Is(err, record.ErrConflict):
+		return 1
+	case errors.Is(err, record.ErrGuard):
+		return 3
+	default:
+		return 4
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,6 +57,8 @@ func testLedger(t *testing.T, newLedger func(t *testing.T) subject, except ...st
 		"generation_by_number":        testContainment,
 		"many_slots":                  testManySlots,
 		"many_slots_lost_race":        testManySlotsLostRace,
+		"many_slots_lost_race_late":   testManySlotsLostRaceLate,
+		"many_slots_refused":          testManySlotsRefused,
 		"events":                      testEvents,
 		"open":                        testOpen,
 		"generations":                 testGenerations,
@@ -83,6 +86,38 @@ func TestMemory(t *testing.T) {
 			}
 		}}
 	})
+}
+
+// Transactions that meet others, as in DynamoDB, end as those that don't.
+func TestMemoryWithConflicts(t *testing.T) {
+	for name, test := range map[string]func(t *testing.T, l subject){
+		"one_of_many_wins": testOneWins, "guard_at_once": testGuardAtOnce, "reserve_at_once": testReserveAtOnce, "many_slots": testManySlots,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, subject{ledger: &Memory{Takes: 10 * time.Millisecond}}) })
+		})
+	}
+}
+
+// Of two transactions with an item in common, the second one waits for the first one's
+// end; one that is kept from it for too long is a conflict.
+func TestMemoryTriesAgain(t *testing.T) {
+	for takes, want := range map[time.Duration]error{20 * time.Millisecond: nil, time.Hour: record.ErrConflict} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &Memory{Takes: takes}
+			first, second := change(aRecord("i-1")), change(aRecord("i-2"))
+			first.Count, first.Limit, second.Count, second.Limit = 1, 25, 1, 25
+			go func() { _ = m.Commit(t.Context(), first) }()
+			synctest.Wait()
+			if err := m.Commit(t.Context(), second); !errors.Is(err, want) {
+				t.Errorf("transactions of %v: got %v, want %v", takes, err, want)
+			}
+			time.Sleep(2 * takes)
+			if n, _ := m.GuardCount(t.Context()); want == nil && n != 2 || want != nil && n != 1 {
+				t.Errorf("transactions of %v: the guard counts %d", takes, n)
+			}
+		})
+	}
 }
 
 func age(t *testing.T, m *Memory, k key) {
@@ -584,24 +619,54 @@ func testManySlots(t *testing.T, l subject) {
 	}
 }
 
-// A plan that doesn't fit into one transaction may leave reservations when it
-// loses a race. They are the containment's own: the next try takes them.
+// A plan that doesn't fit into one transaction and loses a race with its first part
+// leaves nothing.
 func testManySlotsLostRace(t *testing.T, l subject) {
 	const many = 120
 	one, two := aRecord("i-1"), aRecord("i-2")
 	l.commit(t, change(one, op(record.Reserve, slot(1, "i-1#1"))))
 	c := change(two, manySlots("i-2#1", 1, many, record.Reserve)...)
-	if err := l.Commit(t.Context(), c); !errors.Is(err, record.ErrConflict) {
-		t.Fatalf("got %v, want a conflict", err)
-	}
+	l.refuse(t, c, record.ErrConflict)
 	if got := l.load(t, "i-2").Record; got != nil {
 		t.Errorf("the record was written: %v", got)
 	}
+	l.wantSlots(t, slot(1, "i-1#1"))
 	c.Slots = manySlots("i-2#1", 2, many, record.Reserve)
 	l.commit(t, c)
 	if got := len(l.slots(t)); got != many+1 {
 		t.Errorf("got %d slots, want %d", got, many+1)
 	}
+}
+
+// When it loses with a later part, its record is there, and open: the next look goes
+// on from it, and takes the slots that are its own already.
+func testManySlotsLostRaceLate(t *testing.T, l subject) {
+	const many = 120
+	one, two := aRecord("i-1"), aRecord("i-2")
+	l.commit(t, change(one, op(record.Reserve, slot(many, "i-1#1"))))
+	c := change(two, manySlots("i-2#1", 1, many, record.Reserve)...)
+	if err := l.Commit(t.Context(), c); !errors.Is(err, record.ErrConflict) {
+		t.Fatalf("got %v, want a conflict", err)
+	}
+	got := l.load(t, "i-2").Record
+	if got == nil || got.Version != 1 || !slices.Equal(l.open(t), []string{"i-1", "i-2"}) {
+		t.Fatalf("the record is %v, open %v: nobody would go on", got, l.open(t))
+	}
+	c.Record.Version, c.Event.ID = 1, "g1-v2"
+	c.Slots = append(c.Slots[:many-1], op(record.Reserve, slot(many+1, "i-2#1")))
+	l.commit(t, c)
+	if got := len(l.slots(t)); got != many+1 {
+		t.Errorf("got %d slots, want %d", got, many+1)
+	}
+}
+
+// A plan that the guard refuses leaves no reservation behind: there may be no next run
+// to give it up.
+func testManySlotsRefused(t *testing.T, l subject) {
+	c := change(aRecord("i-1"), manySlots("i-1#1", 1, 250, record.Reserve)...)
+	c.Count, c.Limit = 1, 0
+	l.refuse(t, c, record.ErrGuard)
+	l.wantSlots(t)
 }
 
 func testEvents(t *testing.T, l subject) {

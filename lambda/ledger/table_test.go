@@ -280,73 +280,104 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// The first part decides: nothing else is written unless it is taken. What comes after
+// it goes side by side.
 func TestCommitInParts(t *testing.T) {
 	c := change(aRecord("i-1"), manySlots("i-1#1", 1, 250, record.Reserve)...)
 	c.Count, c.Limit = 1, 25
 	main := func(c call) bool { return strings.Contains(c.writes()[0], "CONTAINMENT#") }
 	size := func(c call) int { return len(c.writes()) }
-	allFailed := func(c call) []string { return slices.Repeat([]string{"None"}, size(c)) }
 	fail := func(c call, n int, code string) reply {
-		reasons := allFailed(c)
+		reasons := slices.Repeat([]string{"None"}, size(c))
 		reasons[n] = code
 		return canceled(reasons...)
 	}
-	for name, test := range map[string]struct {
-		answer func(n int, c call) reply
-		want   error
-	}{
-		"all done": {func(int, call) reply { return done }, nil},
-		"slots taken": {func(_ int, c call) reply {
+	small := func(f func(c call) reply) func(call) reply {
+		return func(c call) reply {
 			if main(c) || size(c) == maxItems {
 				return done
 			}
-			return fail(c, 0, "ConditionalCheckFailed")
-		}, record.ErrConflict},
-		"guard": {func(_ int, c call) reply {
+			return f(c)
+		}
+	}
+	for name, test := range map[string]struct {
+		answer func(c call) reply
+		want   error
+		parts  []int
+	}{
+		"all done":    {func(call) reply { return done }, nil, []int{100, 54, 100}},
+		"slots taken": {small(func(c call) reply { return fail(c, 0, "ConditionalCheckFailed") }), record.ErrConflict, []int{100, 54, 100}},
+		"guard": {func(c call) reply {
 			if main(c) {
 				return fail(c, 3, "ConditionalCheckFailed")
 			}
 			return done
-		}, record.ErrGuard},
-		"guard, and slots taken": {func(_ int, c call) reply {
-			if main(c) {
-				return fail(c, 3, "ConditionalCheckFailed")
-			}
-			return fail(c, 0, "ConditionalCheckFailed")
-		}, record.ErrConflict},
-		"a part unreachable": {func(_ int, c call) reply {
-			if main(c) {
-				return done
-			}
-			return fault("InternalServerError")
-		}, record.ErrConflict},
+		}, record.ErrGuard, []int{100}},
+		"a part unreachable": {small(func(call) reply { return fault("ResourceNotFoundException") }), record.ErrConflict, []int{100, 54, 100}},
+		"all unreachable":    {func(call) reply { return fault("ResourceNotFoundException") }, nil, []int{100}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			together := meet(3)
+			together := meet(2)
 			table, w := newWire(t, func(n int, c call) reply {
-				if n < 3 && !together() {
-					t.Errorf("the parts come one after the other")
+				if n > 0 && !together() {
+					t.Errorf("the other parts come one after the other")
 				}
-				return test.answer(n, c)
+				return test.answer(c)
 			})
-			if err := table.Commit(t.Context(), c); !errors.Is(err, test.want) {
+			err := table.Commit(t.Context(), c)
+			if test.want != nil && !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
+			if unreachable := name == "all unreachable"; test.want == nil && (err != nil) != unreachable || unreachable && record.Decided(err) {
+				t.Errorf("got %v", err)
+			}
 			var sizes []int
-			for _, c := range w.said()[:3] {
+			for _, c := range w.said() {
 				sizes = append(sizes, size(c))
 			}
-			if slices.Sort(sizes); !slices.Equal(sizes, []int{54, 100, 100}) {
-				t.Errorf("got parts of %v items", sizes)
+			if len(sizes) > 1 {
+				slices.Sort(sizes[1:])
+			}
+			if !slices.Equal(sizes, test.parts) || !main(w.said()[0]) {
+				t.Errorf("got parts of %v items, want %v, the containment's first", sizes, test.parts)
 			}
 		})
 	}
-	t.Run("all unreachable", func(t *testing.T) {
-		table, _ := newWire(t, inTurn(fault("InternalServerError")))
-		if err := table.Commit(t.Context(), c); err == nil || errors.Is(err, record.ErrConflict) {
-			t.Errorf("got %v, want an error that is no conflict", err)
-		}
-	})
+}
+
+// A transaction that meets another one is tried again, with a token of its own; a
+// condition that fails is not.
+func TestCommitMeetsAnother(t *testing.T) {
+	t.Parallel()
+	c := change(aRecord("i-1"))
+	c.Count, c.Limit = 1, 25
+	no, failed, ongoing := "None", "ConditionalCheckFailed", "TransactionConflict"
+	for name, test := range map[string]struct {
+		answers []reply
+		want    error
+		calls   int
+	}{
+		"for a moment":              {[]reply{canceled(no, no, no, ongoing), canceled(no, no, no, ongoing), done}, nil, 3},
+		"until the guard is full":   {[]reply{canceled(no, no, no, ongoing), canceled(no, no, no, failed)}, record.ErrGuard, 2},
+		"until somebody was faster": {[]reply{canceled(ongoing, no, no, ongoing), canceled(failed, no, no, no)}, record.ErrConflict, 2},
+		"beside a failed condition": {[]reply{canceled(failed, no, no, ongoing)}, record.ErrConflict, 1},
+		"for ever":                  {[]reply{canceled(no, no, no, ongoing)}, record.ErrConflict, maxTries},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			table, w := newWire(t, inTurn(test.answers...))
+			if err := table.Commit(t.Context(), c); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			tokens := map[string]bool{}
+			for _, c := range w.said() {
+				tokens[c.token()] = true
+			}
+			if len(w.said()) != test.calls || len(tokens) != test.calls {
+				t.Errorf("got %d calls with %d tokens, want %d", len(w.said()), len(tokens), test.calls)
+			}
+		})
+	}
 }
 
 // meet lets callers wait for each other, and tells whether all came.
