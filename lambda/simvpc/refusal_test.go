@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // More of the world of the refusals: a shared VPC, a Xen instance, full tags.
@@ -185,7 +186,7 @@ func TestRefusals(t *testing.T) {
 			if got := code(test.call(t.Context(), c)); got != test.want {
 				t.Errorf("%s, want %s", got, test.want)
 			}
-			if diff := simvpc.Diff(before, s.World()); diff != "" {
+			if diff := world.Diff(before, s.World()); diff != "" {
 				t.Errorf("a refused call changed the world:\n%s", diff)
 			}
 			if calls := s.Calls(); len(calls) != 1 || calls[0].Code != test.want {

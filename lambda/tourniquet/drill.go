@@ -23,6 +23,7 @@ import (
 	"tourniquet/lambda/policy"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
 )
 
@@ -43,11 +44,11 @@ type drillCmd struct {
 
 // Run rehearses a containment and prints what became of each flow.
 func (c *drillCmd) Run(ctx context.Context, out io.Writer) error {
-	finding, world, err := c.read()
+	finding, w, err := c.read()
 	if err != nil {
 		return err
 	}
-	report, err := rehearse(ctx, finding, world)
+	report, err := rehearse(ctx, finding, w)
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (c *drillCmd) Run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-func (c *drillCmd) read() (guardduty.Finding, *simvpc.World, error) {
+func (c *drillCmd) read() (guardduty.Finding, *world.World, error) {
 	raw := builtinFinding
 	if c.Finding != "" {
 		var err error
@@ -79,11 +80,11 @@ func (c *drillCmd) read() (guardduty.Finding, *simvpc.World, error) {
 	if len(findings) == 0 || len(findings[0].Instances) == 0 {
 		return guardduty.Finding{}, nil, errors.New("the finding: it names no EC2 instance")
 	}
-	world, err := c.world(findings[0])
-	return findings[0], world, err
+	w, err := c.world(findings[0])
+	return findings[0], w, err
 }
 
-func (c *drillCmd) world(f guardduty.Finding) (*simvpc.World, error) {
+func (c *drillCmd) world(f guardduty.Finding) (*world.World, error) {
 	switch {
 	case c.World != "":
 		return readWorld(c.World)
@@ -108,7 +109,7 @@ func (s *scope) end() {
 
 // rehearse contains the finding's first instance in a simulated VPC, through the
 // real AWS SDK.
-func rehearse(ctx context.Context, f guardduty.Finding, before *simvpc.World) (*report, error) {
+func rehearse(ctx context.Context, f guardduty.Finding, before *world.World) (*report, error) {
 	var started scope
 	defer started.end()
 	server := simvpc.Start(&started, before, simvpc.Options{})

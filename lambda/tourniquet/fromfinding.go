@@ -8,13 +8,14 @@ import (
 
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // worldOf makes a world from what a finding says of its first instance: its
 // interfaces in their subnets, each subnet with an ACL as AWS makes them, groups
 // that let the seen connections come about, and those connections established.
 // Prefix lengths are guesses: findings don't give them.
-func worldOf(f guardduty.Finding) (*simvpc.World, error) {
+func worldOf(f guardduty.Finding) (*world.World, error) {
 	i := f.Instances[0]
 	nics := i.Interfaces
 	if len(nics) == 0 {
@@ -35,11 +36,11 @@ func worldOf(f guardduty.Finding) (*simvpc.World, error) {
 		b.nic(i.ID, nic)
 	}
 	b.flows(nics, i.Peers)
-	world, err := simvpc.ParseWorld(b.String())
+	w, err := simvpc.ParseWorld(b.String())
 	if err != nil {
 		return nil, fmt.Errorf("a world can't be made from the finding (%w): write one and give it with --world", err)
 	}
-	return world, nil
+	return w, nil
 }
 
 type builder struct{ strings.Builder }

@@ -16,6 +16,8 @@ import (
 	"tourniquet/lambda/policy"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/oracle"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // A report is what a drill shows.
@@ -96,22 +98,22 @@ func calls(log []simvpc.Call, start time.Time) []callReport {
 }
 
 // compare judges every flow of the world, and new connections with each peer.
-func compare(in plan.Incident, before, after *simvpc.World) []flowReport {
+func compare(in plan.Incident, before, after *world.World) []flowReport {
 	naive := swapped(before, in.Instance)
 	peers := in.Target(nil).Peers
 	var flows []flowReport
 	for _, f := range before.Flows {
-		v := after.Passes(*f)
+		v := oracle.Passes(after, *f)
 		flows = append(flows, flowReport{
 			Flow: f.String(), Peer: concerns(before, *f, in.Instance, peers),
-			Before: before.Passes(*f).Passes, Naive: naive.Passes(*f).Passes, After: v.Passes, Why: v.Why,
+			Before: oracle.Passes(before, *f).Passes, Naive: oracle.Passes(naive, *f).Passes, After: v.Passes, Why: v.Why,
 		})
 	}
 	for _, f := range attempts(before, in.Instance, peers) {
-		v := after.Connects(f)
+		v := oracle.Connects(after, f)
 		flows = append(flows, flowReport{
 			Flow: "new " + f.String(), Peer: true, New: true,
-			Before: before.Connects(f).Passes, Naive: naive.Connects(f).Passes, After: v.Passes, Why: v.Why,
+			Before: oracle.Connects(before, f).Passes, Naive: oracle.Connects(naive, f).Passes, After: v.Passes, Why: v.Why,
 		})
 	}
 	return flows
@@ -119,7 +121,7 @@ func compare(in plan.Incident, before, after *simvpc.World) []flowReport {
 
 // swapped is the world after the usual isolation: every group of the instance's
 // interfaces replaced by one without rules, and nothing else.
-func swapped(w *simvpc.World, instance string) *simvpc.World {
+func swapped(w *world.World, instance string) *world.World {
 	naive := w.Clone()
 	for _, i := range naive.Interfaces {
 		if i.Instance != instance {
@@ -128,7 +130,7 @@ func swapped(w *simvpc.World, instance string) *simvpc.World {
 		vpc := naive.Subnet(i.Subnet).VPC
 		id := "sg-empty-" + vpc
 		if naive.Group(id) == nil {
-			naive.Groups = append(naive.Groups, &simvpc.SecurityGroup{ID: id, VPC: vpc, Name: id, Owner: w.Account})
+			naive.Groups = append(naive.Groups, &world.SecurityGroup{ID: id, VPC: vpc, Name: id, Owner: w.Account})
 		}
 		i.Groups = []string{id}
 	}
@@ -136,13 +138,13 @@ func swapped(w *simvpc.World, instance string) *simvpc.World {
 }
 
 // concerns reports whether a flow is between the instance and one of the peers.
-func concerns(w *simvpc.World, f simvpc.Flow, instance string, peers []netip.Addr) bool {
+func concerns(w *world.World, f world.Flow, instance string, peers []netip.Addr) bool {
 	mine := addressesOf(w, instance)
 	from, to := f.From.Addr(), f.To.Addr()
 	return slices.Contains(mine, from) && slices.Contains(peers, to) || slices.Contains(mine, to) && slices.Contains(peers, from)
 }
 
-func addressesOf(w *simvpc.World, instance string) []netip.Addr {
+func addressesOf(w *world.World, instance string) []netip.Addr {
 	var addrs []netip.Addr
 	for _, i := range w.Interfaces {
 		if i.Instance == instance {
@@ -153,14 +155,14 @@ func addressesOf(w *simvpc.World, instance string) []netip.Addr {
 }
 
 // attempts are new connections to each peer, from each address of its family.
-func attempts(w *simvpc.World, instance string, peers []netip.Addr) []simvpc.Flow {
+func attempts(w *world.World, instance string, peers []netip.Addr) []world.Flow {
 	const somePort, https = 50555, 443
-	var flows []simvpc.Flow
+	var flows []world.Flow
 	for _, peer := range peers {
 		for _, a := range addressesOf(w, instance) {
 			if a.Is6() == peer.Is6() {
-				flows = append(flows, simvpc.Flow{
-					Protocol: simvpc.TCP, From: netip.AddrPortFrom(a, somePort), To: netip.AddrPortFrom(peer, https),
+				flows = append(flows, world.Flow{
+					Protocol: world.TCP, From: netip.AddrPortFrom(a, somePort), To: netip.AddrPortFrom(peer, https),
 				})
 			}
 		}
