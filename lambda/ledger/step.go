@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // The kinds of steps.
@@ -17,9 +18,9 @@ const (
 
 var errNoInterface = errors.New("a quarantine of no interface")
 
-func fromStep(s containment.StepState) (stepItem, error) {
+func fromStep(s record.StepState) (stepItem, error) {
 	switch step := s.Step.(type) {
-	case containment.Quarantine:
+	case record.Quarantine:
 		if step.Interface == "" {
 			return stepItem{}, errNoInterface
 		}
@@ -31,7 +32,7 @@ func fromStep(s containment.StepState) (stepItem, error) {
 			i.After = []string{step.Group}
 		}
 		return i, nil
-	case containment.Denial:
+	case record.Denial:
 		if !step.Prefix.IsValid() {
 			return stepItem{}, fmt.Errorf("step %s has no valid prefix", step.ID())
 		}
@@ -39,7 +40,7 @@ func fromStep(s containment.StepState) (stepItem, error) {
 			ID: step.ID(), Kind: denial, Resource: step.ACL, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
 			VPC: step.VPC, Direction: string(step.Direction), Number: step.Number, Prefix: step.Prefix.String(),
 		}, nil
-	case containment.Tracking:
+	case record.Tracking:
 		return stepItem{
 			ID: step.ID(), Kind: tracking, Resource: step.Interface, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
 			Before: step.Before.Texts(), After: step.After.Texts(),
@@ -49,14 +50,14 @@ func fromStep(s containment.StepState) (stepItem, error) {
 	}
 }
 
-func (i stepItem) step() (containment.StepState, error) {
-	s := containment.StepState{State: containment.State(i.State), Note: i.Note, Until: moment(i.Until)}
+func (i stepItem) step() (record.StepState, error) {
+	s := record.StepState{State: record.State(i.State), Note: i.Note, Until: moment(i.Until)}
 	switch i.Kind {
 	case quarantine:
 		if i.Resource == "" {
 			return s, errNoInterface
 		}
-		q := containment.Quarantine{Interface: i.Resource, Before: texts(i.Before)}
+		q := record.Quarantine{Interface: i.Resource, Before: texts(i.Before)}
 		switch len(i.After) {
 		case 0:
 		case 1:
@@ -70,19 +71,19 @@ func (i stepItem) step() (containment.StepState, error) {
 		if err != nil {
 			return s, fmt.Errorf("step %s: %w", i.ID, err)
 		}
-		s.Step = containment.Denial{
-			VPC: i.VPC, ACL: i.Resource, Direction: containment.Direction(i.Direction), Number: i.Number, Prefix: prefix,
+		s.Step = record.Denial{
+			VPC: i.VPC, ACL: i.Resource, Direction: network.Direction(i.Direction), Number: i.Number, Prefix: prefix,
 		}
 	case tracking:
-		before, err := containment.ParseTimeouts(i.Before)
+		before, err := network.ParseTimeouts(i.Before)
 		if err != nil {
 			return s, fmt.Errorf("step %s: %w", i.ID, err)
 		}
-		after, err := containment.ParseTimeouts(i.After)
+		after, err := network.ParseTimeouts(i.After)
 		if err != nil {
 			return s, fmt.Errorf("step %s: %w", i.ID, err)
 		}
-		s.Step = containment.Tracking{Interface: i.Resource, Before: before, After: after}
+		s.Step = record.Tracking{Interface: i.Resource, Before: before, After: after}
 	default:
 		return s, fmt.Errorf("step %s is of the unknown kind %q", i.ID, i.Kind)
 	}

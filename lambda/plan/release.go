@@ -1,11 +1,19 @@
-package containment
+package plan
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
+
+// MaxInvocation bounds how long one invocation of either function takes: both have
+// this timeout. What an invocation has recorded and not finished after that time,
+// it won't.
+const MaxInvocation = 2 * time.Minute
 
 // Terms are what a release's plan depends on beside record and network.
 type Terms struct {
@@ -18,10 +26,10 @@ type Terms struct {
 // A ReleasePlan is a record as its release leaves it next, what has to be changed
 // in the ledger to get there, and what then has to be undone in EC2.
 type ReleasePlan struct {
-	Record  Record
-	Slots   []SlotChange
+	Record  record.Record
+	Slots   []record.SlotChange
 	Changed bool                // the ledger does not say so yet
-	Reverts []Step              // to undo now, once the ledger has the plan
+	Reverts []record.Step       // to undo now, once the ledger has the plan
 	Untags  map[string][]string // tag keys to remove in the end, by resource
 }
 
@@ -38,7 +46,7 @@ type ReleasePlan struct {
 // An entry is removed in two moves. First its slot is marked, on the condition
 // that nobody else holds it: from then on nobody can come to rely on it. Only then
 // it is removed, and only when a look shows it gone is the slot free.
-func NewRelease(rec Record, seen Network, slots []Slot, terms Terms) ReleasePlan {
+func NewRelease(rec record.Record, seen network.Network, slots []record.Slot, terms Terms) ReleasePlan {
 	p := &releaser{was: rec, seen: seen, terms: terms}
 	for _, s := range rec.Steps {
 		p.undo(s, slots)
@@ -48,35 +56,35 @@ func NewRelease(rec Record, seen Network, slots []Slot, terms Terms) ReleasePlan
 }
 
 type releaser struct {
-	was     Record
-	seen    Network
+	was     record.Record
+	seen    network.Network
 	terms   Terms
-	steps   []StepState
-	slots   []SlotChange
-	reverts []Step
-	revived []Exposure
+	steps   []record.StepState
+	slots   []record.SlotChange
+	reverts []record.Step
+	revived []record.Exposure
 }
 
-func (p *releaser) add(s StepState, state State, note string) {
+func (p *releaser) add(s record.StepState, state record.State, note string) {
 	s.State, s.Note = state, note
-	if state != Lingering && state != Pending {
+	if state != record.Lingering && state != record.Pending {
 		s.Until = time.Time{} // nothing left to wait for
 	}
 	p.steps = append(p.steps, s)
 }
 
-func (p *releaser) undo(s StepState, slots []Slot) {
-	if s.State == Pending && s.Until.IsZero() {
+func (p *releaser) undo(s record.StepState, slots []record.Slot) {
+	if s.State == record.Pending && s.Until.IsZero() {
 		// Whoever recorded it may be about to apply it.
 		s.Until = p.terms.Now.Add(MaxInvocation)
 	}
 	switch step := s.Step.(type) {
-	case Quarantine:
+	case record.Quarantine:
 		p.restore(s, step)
-	case Tracking:
+	case record.Tracking:
 		p.lengthen(s, step)
-	case Denial:
-		i := slices.IndexFunc(slots, func(o Slot) bool { return o.SlotKey == step.Slot() && o.heldBy(p.was.Holder()) })
+	case record.Denial:
+		i := slices.IndexFunc(slots, func(o record.Slot) bool { return o.SlotKey == step.Slot() && o.HeldBy(p.was.Holder()) })
 		if i < 0 {
 			p.letGo(s)
 			return
@@ -86,30 +94,28 @@ func (p *releaser) undo(s StepState, slots []Slot) {
 }
 
 // unsettled reports whether somebody may still apply the step.
-func (p *releaser) unsettled(s StepState) bool {
-	return s.State == Pending && s.Until.After(p.terms.Now)
+func (p *releaser) unsettled(s record.StepState) bool {
+	return s.State == record.Pending && s.Until.After(p.terms.Now)
 }
 
 // settled adds a step that is undone, unless it may yet be applied.
-func (p *releaser) settled(s StepState, state State, note string) {
+func (p *releaser) settled(s record.StepState, state record.State, note string) {
 	if !p.unsettled(s) {
 		p.add(s, state, note)
 		return
 	}
-	p.add(s, Pending, fmt.Sprintf("undone; but an invocation may be under way that applies it once more until %s", clock(s.Until)))
+	p.add(s, record.Pending, fmt.Sprintf("undone; but an invocation may be under way that applies it once more until %s", record.Clock(s.Until)))
 }
 
-func clock(t time.Time) string { return t.UTC().Truncate(time.Second).Format(time.RFC3339) }
-
 // restore plans the return of an interface's groups.
-func (p *releaser) restore(s StepState, q Quarantine) {
-	if s.State.final() {
+func (p *releaser) restore(s record.StepState, q record.Quarantine) {
+	if s.State.Final() {
 		p.steps = append(p.steps, s)
 		return
 	}
-	i, found := p.seen.find(q.Interface)
+	i, found := p.seen.Find(q.Interface)
 	if !found {
-		p.add(s, Gone, "the interface does not exist any more")
+		p.add(s, record.Gone, "the interface does not exist any more")
 		return
 	}
 	before := q.Before
@@ -122,18 +128,18 @@ func (p *releaser) restore(s StepState, q Quarantine) {
 		note = "without " + strings.Join(missing, ", ") + ", which no longer exists"
 	}
 	switch {
-	case p.seen.held(i) && len(before) == 0:
-		p.add(s, Failed, "nobody knows what groups the interface had: it stays in quarantine; set its groups by hand")
-	case p.seen.held(i) && len(there) == 0:
-		p.add(s, Failed, "none of its groups exists any more: it stays in quarantine; set its groups by hand")
-	case p.seen.held(i):
+	case p.seen.Held(i) && len(before) == 0:
+		p.add(s, record.Failed, "nobody knows what groups the interface had: it stays in quarantine; set its groups by hand")
+	case p.seen.Held(i) && len(there) == 0:
+		p.add(s, record.Failed, "none of its groups exists any more: it stays in quarantine; set its groups by hand")
+	case p.seen.Held(i):
 		q.Before = there
 		p.reverts = append(p.reverts, q)
 		p.steps = append(p.steps, s)
 	case slices.Equal(i.Groups, there):
-		p.settled(s, Restored, note)
+		p.settled(s, record.Restored, note)
 	default:
-		p.add(s, ChangedElsewhere, fmt.Sprintf("somebody has given it the groups %s since: left as it is", strings.Join(i.Groups, ", ")))
+		p.add(s, record.ChangedElsewhere, fmt.Sprintf("somebody has given it the groups %s since: left as it is", strings.Join(i.Groups, ", ")))
 	}
 }
 
@@ -152,57 +158,57 @@ func (p *releaser) existing(groups []string) (there, missing []string) {
 }
 
 // letGo settles a denial that this containment does not hold any more, or never did.
-func (p *releaser) letGo(s StepState) {
+func (p *releaser) letGo(s record.StepState) {
 	switch {
-	case s.State.final():
+	case s.State.Final():
 		p.steps = append(p.steps, s)
-	case s.State == Failed:
-		p.add(s, Gone, "was never made: "+s.Note)
+	case s.State == record.Failed:
+		p.add(s, record.Gone, "was never made: "+s.Note)
 	default:
-		p.add(s, Gone, "the containment does not hold it")
+		p.add(s, record.Gone, "the containment does not hold it")
 	}
 }
 
 // remove plans what becomes of a slot that this containment holds.
-func (p *releaser) remove(s StepState, slot Slot) {
-	acl, known := p.seen.acl(slot.ACL)
-	entry, there := acl.at(slot.Direction, slot.Number)
-	switch leaving := slot.State == SlotRemoving; {
+func (p *releaser) remove(s record.StepState, slot record.Slot) {
+	acl, known := p.seen.ACL(slot.ACL)
+	entry, there := acl.At(slot.Direction, slot.Number)
+	switch leaving := slot.State == record.SlotRemoving; {
 	case !known:
-		p.giveUp(s, slot, Gone, "the network ACL does not exist any more")
-	case there && entry != slot.entry():
-		p.giveUp(s, slot, ChangedElsewhere, "somebody has changed the entry since: left as it is")
+		p.giveUp(s, slot, record.Gone, "the network ACL does not exist any more")
+	case there && entry != slot.Entry():
+		p.giveUp(s, slot, record.ChangedElsewhere, "somebody has changed the entry since: left as it is")
 	case there && leaving:
 		p.reverts = append(p.reverts, s.Step)
 		p.steps = append(p.steps, s)
 	case there:
 		p.lift(s, slot)
 	case leaving:
-		p.giveUp(s, slot, Removed, s.Note)
+		p.giveUp(s, slot, record.Removed, s.Note)
 	default:
-		p.giveUp(s, slot, Gone, "somebody has removed the entry")
+		p.giveUp(s, slot, record.Gone, "somebody has removed the entry")
 	}
 }
 
 // lift plans what becomes of a denial that is in effect: it lingers while it may
 // still cut something, stays for those who need it, or goes.
-func (p *releaser) lift(s StepState, slot Slot) {
+func (p *releaser) lift(s record.StepState, slot record.Slot) {
 	until := slot.Since.Add(p.tracking())
-	if s.State == Lingering && !s.Until.IsZero() {
+	if s.State == record.Lingering && !s.Until.IsZero() {
 		until = s.Until
 	}
 	revives := until.After(p.terms.Now)
-	others := slot.without(p.was.Holder()).Holders
+	others := slot.Without(p.was.Holder()).Holders
 	switch {
 	case revives && !p.terms.Force:
 		s.Until = until
-		p.add(s, Lingering, fmt.Sprintf("a connection with %s that stood before may still be tracked, and would revive", slot.Prefix))
+		p.add(s, record.Lingering, fmt.Sprintf("a connection with %s that stood before may still be tracked, and would revive", slot.Prefix))
 	case len(others) > 0:
-		p.giveUp(s, slot, Removed, "its hold is given up; the entry stays, since "+strings.Join(others, ", ")+" needs it")
+		p.giveUp(s, slot, record.Removed, "its hold is given up; the entry stays, since "+strings.Join(others, ", ")+" needs it")
 	default:
 		s.Note = ""
 		if revives {
-			s.Note = fmt.Sprintf("by force: a connection with %s may revive until %s", slot.Prefix, clock(until))
+			s.Note = fmt.Sprintf("by force: a connection with %s may revive until %s", slot.Prefix, record.Clock(until))
 			p.revive(slot, until)
 		}
 		p.mark(slot)
@@ -211,36 +217,36 @@ func (p *releaser) lift(s StepState, slot Slot) {
 	}
 }
 
-func (p *releaser) revive(slot Slot, until time.Time) {
-	p.revived = append(p.revived, Exposure{MayRevive, fmt.Sprintf(
-		"%s no longer denies %s %s: a connection that stood before may revive until %s", slot.ACL, slot.Prefix, slot.Direction, clock(until))})
+func (p *releaser) revive(slot record.Slot, until time.Time) {
+	p.revived = append(p.revived, record.Exposure{Kind: record.MayRevive, Detail: fmt.Sprintf(
+		"%s no longer denies %s %s: a connection that stood before may revive until %s", slot.ACL, slot.Prefix, slot.Direction, record.Clock(until))})
 }
 
-func (p *releaser) giveUp(s StepState, slot Slot, state State, note string) {
-	if p.unsettled(s) && (state == Gone || state == Removed) {
+func (p *releaser) giveUp(s record.StepState, slot record.Slot, state record.State, note string) {
+	if p.unsettled(s) && (state == record.Gone || state == record.Removed) {
 		// An entry that may yet be made has to stay ours until then.
 		p.settled(s, state, note)
 		return
 	}
-	p.slots = append(p.slots, SlotChange{slot, GiveUp})
+	p.slots = append(p.slots, record.SlotChange{Slot: slot, Op: record.GiveUp})
 	p.add(s, state, note)
 }
 
 // mark takes the first of the two moves that remove an entry.
-func (p *releaser) mark(slot Slot) {
-	slot.State = SlotRemoving
-	p.slots = append(p.slots, SlotChange{slot, Remove})
+func (p *releaser) mark(slot record.Slot) {
+	slot.State = record.SlotRemoving
+	p.slots = append(p.slots, record.SlotChange{Slot: slot, Op: record.Remove})
 }
 
 // unlisted removes what the containment holds and its steps don't show: a release
 // that a newer containment overtook left it behind.
-func (p *releaser) unlisted(slots []Slot) {
+func (p *releaser) unlisted(slots []record.Slot) {
 	for _, slot := range slots {
-		if !slot.heldBy(p.was.Holder()) || p.was.denialIn(slot.SlotKey) >= 0 {
+		if !slot.HeldBy(p.was.Holder()) || p.was.DenialIn(slot.SlotKey) >= 0 {
 			continue
 		}
 		shown := len(p.steps)
-		p.remove(StepState{Step: slot.denial(), State: Applied}, slot)
+		p.remove(record.StepState{Step: slot.Denial(), State: record.Applied}, slot)
 		p.steps = p.steps[:shown] // not one of the record's own
 	}
 }
@@ -251,14 +257,14 @@ func (p *releaser) plan() ReleasePlan {
 	rec.Steps = p.steps
 	if rec.Status.Open() {
 		// What was left open is no question any more; what may be ours still is.
-		rec.Exposure = slices.DeleteFunc(slices.Clone(rec.Exposure), func(e Exposure) bool {
-			return e.Kind != UnclaimedDenial && e.Kind != MayRevive
+		rec.Exposure = slices.DeleteFunc(slices.Clone(rec.Exposure), func(e record.Exposure) bool {
+			return e.Kind != record.UnclaimedDenial && e.Kind != record.MayRevive
 		})
-		rec.Status = Released
+		rec.Status = record.Released
 		if len(p.reverts) > 0 || slices.ContainsFunc(p.steps, p.unsettled) {
-			rec.Status = Releasing
+			rec.Status = record.Releasing
 		}
-		if p.was.Status != Releasing {
+		if p.was.Status != record.Releasing {
 			rec.Released = p.terms.Began
 		}
 	}
@@ -268,8 +274,8 @@ func (p *releaser) plan() ReleasePlan {
 		}
 	}
 	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts}
-	plan.Changed = !rec.says(p.was) || len(p.slots) > 0
-	if rec.Status == Released && (p.was.Status.Open() || p.terms.Untag) {
+	plan.Changed = !rec.Says(p.was) || len(p.slots) > 0
+	if rec.Status == record.Released && (p.was.Status.Open() || p.terms.Untag) {
 		plan.Untags = p.untags()
 	}
 	return plan
@@ -279,25 +285,25 @@ func (p *releaser) plan() ReleasePlan {
 func (p *releaser) untags() map[string][]string {
 	tags := map[string][]string{}
 	for _, s := range p.steps {
-		q, ok := s.Step.(Quarantine)
-		if i, found := p.seen.find(q.Interface); ok && found && s.State.final() && len(i.Originals) > 0 {
-			tags[i.ID] = originalsKeys(i.Originals)
+		q, ok := s.Step.(record.Quarantine)
+		if i, found := p.seen.Find(q.Interface); ok && found && s.State.Final() && len(i.Originals) > 0 {
+			tags[i.ID] = network.OriginalsKeys(i.Originals)
 		}
 	}
-	if keys := ourKeys(p.seen.Instance.Tags); len(keys) > 0 {
+	if keys := network.OurKeys(p.seen.Instance.Tags); len(keys) > 0 {
 		tags[p.seen.Instance.ID] = keys
 	}
 	return tags
 }
 
-// preview is the plan as a dry run shows it.
-func (p ReleasePlan) preview() Record {
+// Preview is the plan as a dry run shows it.
+func (p ReleasePlan) Preview() record.Record {
 	rec := p.Record
 	rec.Steps = slices.Clone(rec.Steps)
 	for i, s := range rec.Steps {
 		for _, r := range p.Reverts {
 			if r.ID() == s.Step.ID() {
-				rec.Steps[i] = StepState{Step: r, State: Planned, Note: "would be undone"}
+				rec.Steps[i] = record.StepState{Step: r, State: record.Planned, Note: "would be undone"}
 			}
 		}
 	}

@@ -1,11 +1,40 @@
-package containment
+package record
 
 import (
 	"fmt"
 	"net/netip"
 	"slices"
 	"time"
+
+	"tourniquet/lambda/network"
 )
+
+// A Tracking lowers the connection-tracking timeouts of one network interface.
+// Where no peer is known there is nobody to deny: what stays connected then lives
+// only as long as it isn't idle for a minute, instead of five days. It comes after
+// the cut, and can fail without lessening it.
+type Tracking struct {
+	Interface string           // the network interface's id
+	Before    network.Timeouts // as they were set; restored on release
+	After     network.Timeouts
+}
+
+// ID is "tracking/" and the interface.
+func (t Tracking) ID() string { return "tracking/" + t.Interface }
+
+func (Tracking) step() {}
+
+// The kinds of step, as answers and records name them.
+const (
+	KindQuarantine = "quarantine"
+	KindDenial     = "denial"
+	KindTracking   = "tracking"
+)
+
+// Denial is the step that fills the slot.
+func (s Slot) Denial() Denial {
+	return Denial{VPC: s.VPC, ACL: s.ACL, Direction: s.Direction, Number: s.Number, Prefix: s.Prefix}
+}
 
 // A Step is one reversible change to one AWS resource. Steps are data: package
 // vpc applies them, package ledger stores them.
@@ -28,7 +57,7 @@ type Quarantine struct {
 type Denial struct {
 	VPC       string // the VPC of the ACL
 	ACL       string
-	Direction Direction
+	Direction network.Direction
 	Number    int // the entry's rule number
 	Prefix    netip.Prefix
 }
@@ -43,11 +72,12 @@ func (d Denial) ID() string {
 }
 
 func (Quarantine) step() {}
-func (Denial) step()     {}
+
+func (Denial) step() {}
 
 // Entry is the network ACL entry that the denial adds.
-func (d Denial) Entry() Entry {
-	return Entry{Number: d.Number, Direction: d.Direction, Prefix: d.Prefix, AllTraffic: true}
+func (d Denial) Entry() network.Entry {
+	return network.Entry{Number: d.Number, Direction: d.Direction, Prefix: d.Prefix, AllTraffic: true}
 }
 
 // Slot is the place in the network ACL that the denial takes.
@@ -72,8 +102,8 @@ const (
 	Gone             State = "gone"
 )
 
-// final reports whether a release has nothing left to do for a step of this state.
-func (s State) final() bool {
+// Final reports whether a release has nothing left to do for a step of this state.
+func (s State) Final() bool {
 	switch s {
 	case Restored, Removed, ChangedElsewhere, Gone:
 		return true
@@ -102,4 +132,12 @@ func (s StepState) equal(o StepState) bool {
 	default:
 		return s.Step == o.Step
 	}
+}
+
+// Attempt tells a denial that moved to another number from its first try.
+func Attempt(s Step) string {
+	if d, ok := s.(Denial); ok {
+		return fmt.Sprintf("%s at %d", d.ID(), d.Number)
+	}
+	return s.ID()
 }
