@@ -89,7 +89,7 @@ func (r *request) groupsFor(ids []string, subnet, foreign string) ([]string, err
 	if len(ids) == 0 {
 		return nil, fail("InvalidParameterValue", "At least one security group is required")
 	}
-	if len(ids) > world.GroupsPerInterface {
+	if len(ids) > r.w.GroupsPerInterface {
 		return nil, fail("SecurityGroupsPerInterfaceLimitExceeded",
 			"The maximum number of security groups per interface has been reached.")
 	}

@@ -3,6 +3,7 @@ package simvpc_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +29,19 @@ instance i-9
 interface eni-9 i-9 subnet-1 10.0.1.99 groups sg-1 operator eks.amazonaws.com
 interface eni-8 - subnet-3 owner 999988887777
 `
+
+func TestRaisedQuotaOfGroups(t *testing.T) {
+	t.Parallel()
+	s, c := start(t, "groups-per-interface 6\n"+web+"group sg-1 vpc-1\ngroup sg-2 vpc-1\ngroup sg-4 vpc-1\ngroup sg-5 vpc-1\n", simvpc.Options{})
+	six := []string{"sg-1", "sg-2", "sg-4", "sg-5", "sg-db", "sg-web"}
+	permit(t, swap("eni-1", six...)(t.Context(), c))
+	if got := s.World().Interface("eni-1").Groups; !slices.Equal(got, six) {
+		t.Errorf("groups %v, want %v", got, six)
+	}
+	if err := swap("eni-1", append(six, "sg-quarantine")...)(t.Context(), c); code(err) != "SecurityGroupsPerInterfaceLimitExceeded" {
+		t.Errorf("seven groups: %v", err)
+	}
+}
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()

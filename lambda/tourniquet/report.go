@@ -23,6 +23,7 @@ import (
 // A report is what a drill shows.
 type report struct {
 	Finding  findingReport   `json:"finding"`
+	Differs  []string        `json:"differs,omitempty"` // what the world has otherwise than the finding
 	Decision policy.Decision `json:"decision"`
 	Observed []string        `json:"observed"`
 	Plan     answer.Answer   `json:"plan"`
@@ -182,6 +183,9 @@ func (r *report) print(out io.Writer) error {
 	if r.Decision.Verdict != record.Contain {
 		b.WriteString("   an event would change nothing; the drill goes on as if a person had asked\n")
 	}
+	for _, d := range r.Differs {
+		fmt.Fprintf(&b, "   not as in the finding: %s\n", d)
+	}
 	b.WriteString("\n2. What was observed\n")
 	for _, o := range r.Observed {
 		fmt.Fprintf(&b, "   %s\n", o)
@@ -228,14 +232,20 @@ func (r *report) printFlows(b *strings.Builder) {
 }
 
 func (r *report) verdict() string {
-	naive := 0
+	naive, peers := 0, 0
 	for _, f := range r.Flows {
+		if f.Peer {
+			peers++
+		}
 		if f.Peer && f.Naive {
 			naive++
 		}
 	}
 	if r.open() {
 		return "NOT contained: a flow with a peer still passes."
+	}
+	if peers == 0 {
+		return "Quarantined. The finding names no peer, so that no connection was rehearsed, and none was denied."
 	}
 	return fmt.Sprintf("Contained. The group swap alone would have left %d of the peers' connections alive.", naive)
 }

@@ -156,8 +156,8 @@ func (p *parser) checkGroups(n *Interface, vpc string) error {
 			return p.at(n).errorf("groups", "%s has no group %s", vpc, id)
 		}
 	}
-	if len(n.Groups) > GroupsPerInterface {
-		return p.at(n).errorf("groups", "at most %d", GroupsPerInterface)
+	if len(n.Groups) > p.w.GroupsPerInterface {
+		return p.at(n).errorf("groups", "at most %d", p.w.GroupsPerInterface)
 	}
 	return nil
 }

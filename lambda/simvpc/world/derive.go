@@ -16,9 +16,11 @@ const (
 	// lastEntry is the highest number an entry may have; 32767 and above are
 	// reserved (https://docs.aws.amazon.com/vpc/latest/userguide/nacl-basics.html).
 	LastEntry = 32766
-	// groupsPerInterface is the quota of security groups of one interface
+	// DefaultGroupsPerInterface is the quota of security groups of one interface,
+	// and MostGroupsPerInterface what it can be raised to
 	// (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html).
-	GroupsPerInterface = 5
+	DefaultGroupsPerInterface = 5
+	MostGroupsPerInterface    = 16
 )
 
 var (
@@ -32,6 +34,7 @@ var (
 func (w *World) Normalize() {
 	w.Account = cmp.Or(w.Account, "111122223333")
 	w.Region = cmp.Or(w.Region, "eu-central-1")
+	w.GroupsPerInterface = cmp.Or(w.GroupsPerInterface, DefaultGroupsPerInterface)
 	for _, v := range w.VPCs {
 		v.Owner = cmp.Or(v.Owner, w.Account)
 		slices.SortStableFunc(v.CIDRs, func(a, b netip.Prefix) int {

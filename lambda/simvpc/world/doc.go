@@ -26,6 +26,7 @@
 //
 // The kinds of line, with what may follow in any order:
 //
+//	groups-per-interface N     the quota of groups of one interface, 5 unless raised
 //	vpc ID CIDR…               owner ACCOUNT, tags K=V…
 //	subnet ID VPC CIDR…        zone ZONE, tags
 //	group ID VPC               name NAME, description TEXT, owner, default, tags

@@ -69,10 +69,10 @@ func (p *parser) parse(l *line) error {
 	p.group, p.acl = nil, nil
 	declare := map[string]func(*line) error{
 		"account": p.account, "region": p.region, "vpc": p.vpc, "subnet": p.subnet, "group": p.securityGroup,
-		"acl": p.networkACL, "instance": p.instance, "interface": p.networkInterface, "flow": p.flow,
+		"acl": p.networkACL, "groups-per-interface": p.groupsPerInterface, "instance": p.instance, "interface": p.networkInterface, "flow": p.flow,
 	}[word]
 	if declare == nil {
-		return l.errorf("keyword", "unknown; want account, region, vpc, subnet, group, acl, instance, interface or flow")
+		return l.errorf("keyword", "unknown; want account, region, groups-per-interface, vpc, subnet, group, acl, instance, interface or flow")
 	}
 	return declare(l)
 }
@@ -100,6 +100,21 @@ func (p *parser) region(l *line) (err error) {
 	if p.w.Region == "" {
 		return l.errorf("region", "empty")
 	}
+	return l.options(nil)
+}
+
+func (p *parser) groupsPerInterface(l *line) (err error) {
+	if p.w.GroupsPerInterface != 0 {
+		return l.errorf("number", "given twice")
+	}
+	n, err := l.integer("number")
+	if err == nil && (n < 1 || n > MostGroupsPerInterface) {
+		err = l.errorf("number", "%d: EC2 allows 1 to %d", n, MostGroupsPerInterface)
+	}
+	if err != nil {
+		return err
+	}
+	p.w.GroupsPerInterface = n
 	return l.options(nil)
 }
 

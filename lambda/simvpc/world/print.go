@@ -22,6 +22,7 @@ func (w *World) text(full bool) string {
 	w.Sort()
 	var b strings.Builder
 	fmt.Fprintf(&b, "account %s\nregion %s\n", w.Account, w.Region)
+	printLine(&b, option("groups-per-interface", fmt.Sprint(w.GroupsPerInterface), fmt.Sprint(DefaultGroupsPerInterface)))
 	for _, v := range w.VPCs {
 		w.printVPC(&b, v)
 	}
@@ -52,9 +53,12 @@ func (w *World) text(full bool) string {
 	return b.String()
 }
 
-// printLine writes the words that are not empty.
+// printLine writes the words that are not empty, and no line when all are.
 func printLine(b *strings.Builder, words ...string) {
 	words = slices.DeleteFunc(words, func(s string) bool { return s == "" })
+	if len(words) == 0 {
+		return
+	}
 	b.WriteString(strings.Join(words, " "))
 	b.WriteByte('\n')
 }

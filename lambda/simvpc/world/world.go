@@ -9,15 +9,17 @@ import (
 // Region. It is plain data; copy it with Clone. Slices are sorted by ID once
 // the world has been parsed or given to a Server.
 type World struct {
-	Account    string // whose calls these are
-	Region     string
-	VPCs       []*VPC
-	Subnets    []*Subnet
-	Groups     []*SecurityGroup
-	ACLs       []*NetworkACL
-	Instances  []*Instance
-	Interfaces []*Interface
-	Flows      []*Flow
+	Account string // whose calls these are
+	Region  string
+	// GroupsPerInterface is the account's quota of security groups of one interface.
+	GroupsPerInterface int
+	VPCs               []*VPC
+	Subnets            []*Subnet
+	Groups             []*SecurityGroup
+	ACLs               []*NetworkACL
+	Instances          []*Instance
+	Interfaces         []*Interface
+	Flows              []*Flow
 }
 
 // Tags are the tags of one resource; nil when there are none.

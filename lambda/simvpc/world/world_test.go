@@ -118,6 +118,7 @@ func TestParseErrors(t *testing.T) {
 		"stray rule":      {"in tcp 22 0.0.0.0/0", "line 1: in: direction"},
 		"stray entry":     {"100 in allow all 0.0.0.0/0", "line 1: entry: number"},
 		"bad ports":       {vpc + "group sg-1 vpc-1\nin tcp 99999 0.0.0.0/0", "line 5: in: ports"},
+		"group quota":     {"groups-per-interface 17", "line 1: groups-per-interface: number: 17"},
 		"bad protocol":    {vpc + "group sg-1 vpc-1\nin tpc 22 0.0.0.0/0", "line 5: in: protocol"},
 		"rule to nobody":  {vpc + "group sg-1 vpc-1\nin tcp 22 sg-2", "line 4: group: rule: sg-2 is not declared"},
 		"same rule":       {vpc + "group sg-1 vpc-1\nin tcp 22 10.0.0.0/8\nin tcp 22 10.1.0.0/8", "line 6: in: rule"},

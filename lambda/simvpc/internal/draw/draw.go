@@ -16,7 +16,7 @@ func World(t *rapid.T) *world.World {
 	text := rapid.StringOfN(rapid.RuneFrom([]rune("ab =\"#\\,'é\t\n☃")), 0, 5, -1)
 	some := rapid.StringOfN(rapid.RuneFrom([]rune("ab =\"#\\,'é\t☃")), 1, 5, -1)
 	tags := rapid.MapOfN(some, text, 0, 2)
-	w := &world.World{Account: "444455556666", Region: "us-east-1"}
+	w := &world.World{Account: "444455556666", Region: "us-east-1", GroupsPerInterface: rapid.SampledFrom([]int{0, 16}).Draw(t, "quota")}
 	for v := range rapid.IntRange(1, 2).Draw(t, "vpcs") {
 		vpc := &world.VPC{
 			ID: fmt.Sprintf("vpc-%d", v), Tags: tags.Draw(t, "tags"),
