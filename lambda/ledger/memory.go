@@ -50,7 +50,11 @@ func (m *Memory) Load(ctx context.Context, instance string, vpcs []string) (reco
 			slots = append(slots, i)
 		}
 	}
-	return known(latest, slots)
+	k, err := known(latest, slots)
+	if err == nil {
+		k.Contained, err = m.guard.Count, m.guard.check()
+	}
+	return k, err
 }
 
 // Slots implements containment.Book.
