@@ -2,6 +2,7 @@ package containment
 
 import (
 	"context"
+	"time"
 
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/record"
@@ -65,6 +66,10 @@ type Ledger interface {
 	// Commit writes a change, all of it or none. ErrConflict when the ledger has
 	// moved on since the change was planned; ErrGuard when the change would exceed its limit.
 	Commit(ctx context.Context, c record.Change) error
+
+	// Asked is when a command of a request id was first handled: now, or when an
+	// earlier invocation of the same request said so.
+	Asked(ctx context.Context, instance, request string, now time.Time) (time.Time, error)
 
 	// Note adds a line to an instance's history. The same line twice is one.
 	Note(ctx context.Context, e record.Event) error

@@ -91,7 +91,7 @@ func (r *Reconciler) repair(ctx context.Context, instance, request string) (Outc
 	switch {
 	case err != nil:
 		return out, true, err
-	case out.Was == "": // not contained any more
+	case out.Was == "" || out.Verdict == record.Exempt: // not contained any more, or for its owner to look after
 		return out, false, nil
 	case out.Verdict == record.NotActionable:
 		out.Verdict = record.Reconcile

@@ -149,14 +149,14 @@ func (c *containing) decline(ctx context.Context, d policy.Decision, known recor
 		}
 		return out
 	}
-	if err := c.r.Decline(ctx, c.in, d); err != nil {
+	if err := c.r.NoteVerdict(ctx, c.in, d); err != nil {
 		out.Warnings = append(out.Warnings, err.Error())
 	}
 	return out
 }
 
-// Decline notes in the ledger why an incident is not acted on.
-func (r *Responder) Decline(ctx context.Context, in plan.Incident, d policy.Decision) error {
+// NoteVerdict notes in the ledger why an incident is not acted on.
+func (r *Responder) NoteVerdict(ctx context.Context, in plan.Incident, d policy.Decision) error {
 	ctx, cancel := context.WithTimeout(ctx, r.LedgerWait)
 	defer cancel()
 	e := record.Event{

@@ -19,6 +19,7 @@ type Memory struct {
 	slots        map[key]slotItem
 	events       map[key]eventItem
 	pointers     map[key]pointerItem
+	asked        map[key]askedItem
 	guard        guardItem
 }
 
@@ -27,7 +28,7 @@ func (m *Memory) lock() (unlock func()) {
 	m.mu.Lock()
 	if m.containments == nil {
 		m.containments, m.slots = map[key]containmentItem{}, map[key]slotItem{}
-		m.events, m.pointers = map[key]eventItem{}, map[key]pointerItem{}
+		m.events, m.pointers, m.asked = map[key]eventItem{}, map[key]pointerItem{}, map[key]askedItem{}
 	}
 	return m.mu.Unlock
 }
