@@ -16,6 +16,7 @@ import (
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // Thirty findings at once have the guard's item in common and nothing else. That their
@@ -25,11 +26,11 @@ func TestMeetingAtTheGuardCostsNoLook(t *testing.T) {
 	looks := map[time.Duration]int{}
 	for _, takes := range []time.Duration{0, transaction} {
 		synctest.Test(t, func(t *testing.T) {
-			world, incidents := crowd(t, 30)
+			w, incidents := crowd(t, 30)
 			for n := range incidents {
 				incidents[n].Peers = nil
 			}
-			server := simvpc.New(world, simvpc.Options{Latency: inRegion})
+			server := simvpc.New(w, simvpc.Options{Latency: inRegion})
 			book := &ledger.Memory{Takes: takes}
 			verdicts := allAtOnce(t, func() *containment.Responder { return loaded(server, book) }, incidents)
 			if n, _ := book.GuardCount(t.Context()); verdicts[record.Contain] != 30 || n != 30 {
@@ -70,7 +71,7 @@ func (h halfBook) Commit(ctx context.Context, c record.Change) error {
 }
 
 // manyPeers is a world and an incident whose plan has more items than a transaction.
-func manyPeers(t *testing.T) (*simvpc.World, plan.Incident) {
+func manyPeers(t *testing.T) (*world.World, plan.Incident) {
 	t.Helper()
 	w := crashWorld(t)
 	for _, acl := range w.ACLs {

@@ -83,7 +83,7 @@ func (r *Releaser) expire(ctx context.Context, h record.Holder, slots []record.S
 	if rec.Status == record.Releasing {
 		ask.Reason = "the release went on"
 	}
-	c := r.start(ask, h.Generation, record.Expire)
+	c := r.begin(ask, h.Generation, record.Expire)
 	out, err := c.run(ctx)
 	return out, c.moved || err != nil, err
 }

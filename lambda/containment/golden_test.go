@@ -20,6 +20,7 @@ import (
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // golden holds tables and worlds as a released version left them, one file of each
@@ -32,7 +33,7 @@ var writeGolden = flag.Bool("write-golden", false, "write the tables of "+golden
 const neighbour = "i-0bbbbbbbbbbbbbbb2"
 
 // goldenWorld is crashWorld with a second instance beside the first one.
-func goldenWorld(t *testing.T) *simvpc.World {
+func goldenWorld(t *testing.T) *world.World {
 	t.Helper()
 	text := crashWorld(t).String() + "instance " + neighbour + "\ninterface eni-8 " + neighbour + " subnet-0 10.0.0.18 groups sg-web\n"
 	w, err := simvpc.ParseWorld(text)
@@ -49,7 +50,7 @@ type moment struct {
 }
 
 // makers bring a stage into each state.
-func makers(w *simvpc.World) map[string]func(t *testing.T, s *stage) {
+func makers(w *world.World) map[string]func(t *testing.T, s *stage) {
 	contained := func(peers ...string) func(*testing.T, *stage) {
 		return func(t *testing.T, s *stage) { s.must(t, containing(w, peers...)) }
 	}
@@ -76,7 +77,7 @@ func makers(w *simvpc.World) map[string]func(t *testing.T, s *stage) {
 		"contained-no-peer": contained(),
 		"by-person": func(t *testing.T, s *stage) {
 			in := incidentWith(w, "f1", threePeers...)
-			in.Findings, in.ByPerson, in.Asked = nil, true, time.Now()
+			in.Findings, in.Trigger, in.Asked = nil, plan.ByPerson, time.Now()
 			s.must(t, func(ctx context.Context, p *process) error { return p.contain(ctx, in) })
 		},
 		"partially-contained": then(narrow, contained(threePeers...)),
@@ -116,11 +117,11 @@ func makers(w *simvpc.World) map[string]func(t *testing.T, s *stage) {
 
 // narrow leaves one of the ACLs a single place in each direction.
 func narrow(_ *testing.T, s *stage) {
-	s.server.Edit(func(w *simvpc.World) { w.ACL("acl-0").Quota = 3 })
+	s.server.Edit(func(w *world.World) { w.ACL("acl-0").Quota = 3 })
 }
 
 // again contains the instance for a finding of now.
-func again(w *simvpc.World, finding string, peers ...string) func(*testing.T, *stage) {
+func again(w *world.World, finding string, peers ...string) func(*testing.T, *stage) {
 	return func(t *testing.T, s *stage) {
 		in := incidentWith(w, finding, peers...)
 		in.Findings[0].Seen = time.Now()
@@ -128,19 +129,19 @@ func again(w *simvpc.World, finding string, peers ...string) func(*testing.T, *s
 	}
 }
 
-func beside(w *simvpc.World, peers ...string) plan.Incident {
+func beside(w *world.World, peers ...string) plan.Incident {
 	in := incidentWith(w, "f9", peers...)
 	in.Instance, in.Subnets = neighbour, []string{"subnet-0"}
 	return in
 }
 
-func besideIt(w *simvpc.World, peers ...string) func(*testing.T, *stage) {
+func besideIt(w *world.World, peers ...string) func(*testing.T, *stage) {
 	return func(t *testing.T, s *stage) {
 		s.must(t, func(ctx context.Context, p *process) error { return p.contain(ctx, beside(w, peers...)) })
 	}
 }
 
-func withoutLedger(w *simvpc.World, peers ...string) func(*testing.T, *stage) {
+func withoutLedger(w *world.World, peers ...string) func(*testing.T, *stage) {
 	return func(t *testing.T, s *stage) {
 		g := func(_ context.Context, c call) fate {
 			if c.ledger {
@@ -342,9 +343,9 @@ func goesOn(t *testing.T, s *stage, name string) {
 		t.Errorf("status %s with %d peers, want %s with 4", k.Record.Status, len(k.Record.Peers), want)
 	}
 	for _, st := range k.Record.Steps {
-		q, ok := st.Step.(record.Quarantine)
-		if groups := map[string][]string{"eni-0": {"sg-ssh", "sg-web"}, "eni-1": {"sg-web"}, "eni-2": {"sg-ssh"}}[q.Interface]; ok && !slices.Equal(q.Before, groups) {
-			t.Errorf("%s: the originals are %v, want %v", q.Interface, q.Before, groups)
+		q, ok := record.AsQuarantine(st.Step)
+		if groups := map[string][]string{"eni-0": {"sg-ssh", "sg-web"}, "eni-1": {"sg-web"}, "eni-2": {"sg-ssh"}}[q.Resource]; ok && !slices.Equal(q.Before, groups) {
+			t.Errorf("%s: the originals are %v, want %v", q.Resource, q.Before, groups)
 		}
 	}
 }
@@ -352,7 +353,7 @@ func goesOn(t *testing.T, s *stage, name string) {
 // checkUndone compares what a release has left with the world before all of it. Of
 // one that was adopted from tags, the entries stay: nothing proves that they are ours.
 // Groups that somebody has put back stay too.
-func checkUndone(t *testing.T, w *simvpc.World, s *stage, name string) {
+func checkUndone(t *testing.T, w *world.World, s *stage, name string) {
 	t.Helper()
 	now := s.server.World()
 	for _, i := range now.Interfaces {
@@ -366,7 +367,7 @@ func checkUndone(t *testing.T, w *simvpc.World, s *stage, name string) {
 		}
 	}
 	for _, acl := range w.ACLs {
-		got := slices.DeleteFunc(slices.Clone(now.ACL(acl.ID).Entries), func(e simvpc.Entry) bool {
+		got := slices.DeleteFunc(slices.Clone(now.ACL(acl.ID).Entries), func(e world.Entry) bool {
 			return name == "adopted" && slices.Contains(threePeers, e.CIDR.Addr().String())
 		})
 		if !slices.Equal(got, acl.Entries) {

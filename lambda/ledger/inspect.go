@@ -94,6 +94,9 @@ func (m *Memory) all() map[key]any {
 	for k, i := range m.events {
 		all[k] = i
 	}
+	for k, i := range m.asked {
+		all[k] = i
+	}
 	for k, i := range m.pointers {
 		all[k] = i
 	}

@@ -46,6 +46,8 @@ func (m *Memory) put(i Item) error {
 		err = into(m.containments, i)
 	case strings.HasPrefix(k.SK, skEvent):
 		err = into(m.events, i)
+	case strings.HasPrefix(k.SK, skAsked):
+		err = into(m.asked, i)
 	case strings.HasPrefix(k.SK, skSlot):
 		err = into(m.slots, i)
 	case k.PK == pkOpen:

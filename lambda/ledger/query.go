@@ -11,6 +11,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// get reads one item; it is the zero item when there is none.
+func get[T any](ctx context.Context, t *Table, k key) (T, error) {
+	var none T
+	out, err := t.Client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.Name, Key: k.attributes(), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return none, fmt.Errorf("reading %s: %w", k, err)
+	}
+	if len(out.Item) == 0 {
+		return none, nil
+	}
+	return decode[T](out.Item)
+}
+
+// all reads every item under a partition key whose sort key has a prefix.
 func all[T any](ctx context.Context, t *Table, pk, prefix string) ([]T, error) {
 	items, err := t.query(ctx, pk, prefix)
 	if err != nil {

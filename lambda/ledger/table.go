@@ -22,7 +22,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -41,13 +40,17 @@ type Table struct {
 func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (record.Known, error) {
 	var latest containmentItem
 	var slots []slotItem
+	var contained int
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { latest, err = t.latest(ctx, instance); return err })
 	g.Go(func() (err error) { slots, err = t.slots(ctx, vpcs); return err })
+	g.Go(func() (err error) { contained, err = t.GuardCount(ctx); return err })
 	if err := g.Wait(); err != nil {
 		return record.Known{}, fmt.Errorf("loading %s: %w", instance, err)
 	}
-	return known(latest, slots)
+	k, err := known(latest, slots)
+	k.Contained = contained
+	return k, err
 }
 
 // slots reads VPCs' slots side by side.
@@ -82,26 +85,12 @@ func (t *Table) Slots(ctx context.Context, vpcs []string) ([]record.Slot, error)
 
 // Containment implements containment.Book.
 func (t *Table) Containment(ctx context.Context, instance string, generation int) (*record.Record, error) {
-	item, err := t.containment(ctx, containmentKey(instance, generation))
+	item, err := get[containmentItem](ctx, t, containmentKey(instance, generation))
 	if err != nil {
 		return nil, err
 	}
 	found, err := known(item, nil)
 	return found.Record, err
-}
-
-// containment reads one containment; it is the zero item when there is none.
-func (t *Table) containment(ctx context.Context, k key) (containmentItem, error) {
-	out, err := t.Client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.Name, Key: k.attributes(), ConsistentRead: aws.Bool(true),
-	})
-	if err != nil {
-		return containmentItem{}, fmt.Errorf("loading %s: %w", k, err)
-	}
-	if len(out.Item) == 0 {
-		return containmentItem{}, nil
-	}
-	return decode[containmentItem](out.Item)
 }
 
 // latest reads the containment with the highest generation; it is the zero item when
@@ -137,7 +126,7 @@ func (t *Table) latest(ctx context.Context, instance string) (containmentItem, e
 	if highest <= n {
 		return decode[containmentItem](last)
 	}
-	return t.containment(ctx, containmentKey(instance, highest))
+	return get[containmentItem](ctx, t, containmentKey(instance, highest))
 }
 
 // newest is the highest generation among containments.
@@ -198,13 +187,6 @@ func (t *Table) History(ctx context.Context, instance string) ([]record.Event, e
 // GuardCount is how many instances events have contained, as the blast-radius
 // guard counts them.
 func (t *Table) GuardCount(ctx context.Context) (int, error) {
-	found, err := all[guardItem](ctx, t, pkGuard, skContained)
-	if err != nil {
-		return 0, fmt.Errorf("reading the guard: %w", err)
-	}
-	n := 0
-	for _, g := range found {
-		n += g.Count
-	}
-	return n, nil
+	guard, err := get[guardItem](ctx, t, guardKey)
+	return guard.Count, err
 }
