@@ -1,4 +1,4 @@
-package simvpc
+package ec2
 
 import (
 	"strings"
@@ -32,9 +32,8 @@ func limits(op string, p params) (key string, size, refill float64) {
 }
 
 // admit takes a token for a call, if there is one.
-func (s *Server) admit(op string, p params) bool {
+func (s *Service) admit(op string, p params, now time.Time) bool {
 	key, size, refill := limits(op, p)
-	now := s.opts.Clock()
 	b := s.buckets[key]
 	if b == nil {
 		b = &bucket{tokens: size, last: now}

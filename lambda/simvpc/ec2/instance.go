@@ -1,4 +1,4 @@
-package simvpc
+package ec2
 
 import (
 	"slices"

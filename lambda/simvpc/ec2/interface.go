@@ -1,4 +1,4 @@
-package simvpc
+package ec2
 
 import (
 	"maps"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tourniquet/lambda/simvpc/wire"
 	"tourniquet/lambda/simvpc/world"
 )
 
@@ -99,7 +100,7 @@ func (r *request) groupsFor(ids []string, subnet, foreign string) ([]string, err
 
 // errOperated refuses to change what an AWS service operates
 // (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html).
-func errOperated(id, principal string) *apiError {
+func errOperated(id, principal string) *wire.Error {
 	return fail("OperationNotPermitted", "The resource %s is managed by %s.", id, principal)
 }
 

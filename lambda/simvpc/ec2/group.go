@@ -1,4 +1,4 @@
-package simvpc
+package ec2
 
 import (
 	"regexp"
@@ -32,8 +32,8 @@ func createGroup(r *request) (answer, error) {
 		return nil, err
 	}
 	r.w.Groups = append(r.w.Groups, g)
-	if !r.dry && !r.s.opts.GroupLag.none() {
-		r.s.young[g.ID] = r.s.opts.GroupLag.begin(r.s.opts.Clock())
+	if !r.dry && !r.s.opts.GroupLag.None() {
+		r.s.young[g.ID] = r.s.opts.GroupLag.Begin(r.now)
 	}
 	return &createGroupAnswer{ID: g.ID, ARN: groupARN(r.w, g), Tags: shapeOfTags(g.Tags)}, nil
 }

@@ -1,10 +1,11 @@
-package simvpc
+package ec2
 
 import (
 	"cmp"
 	"encoding/base64"
 	"strings"
 
+	"tourniquet/lambda/simvpc/wire"
 	"tourniquet/lambda/simvpc/world"
 )
 
@@ -36,7 +37,7 @@ var (
 	}
 )
 
-func (k kind) missing(ids ...string) *apiError {
+func (k kind) missing(ids ...string) *wire.Error {
 	if len(ids) > 1 {
 		return fail(k.notFound, "The %ss '%s' do not exist", k.noun, strings.Join(ids, ", "))
 	}

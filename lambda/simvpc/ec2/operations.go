@@ -1,4 +1,4 @@
-package simvpc
+package ec2
 
 // An operation is one action of the EC2 API.
 type operation struct {

@@ -1,10 +1,11 @@
-package simvpc
+package ec2
 
 import (
 	"net/netip"
 	"slices"
 	"strconv"
 
+	"tourniquet/lambda/simvpc/wire"
 	"tourniquet/lambda/simvpc/world"
 )
 
@@ -127,7 +128,7 @@ func deleteEntry(r *request) (answer, error) {
 	return done(nil)
 }
 
-func errNoEntry(number int) *apiError {
+func errNoEntry(number int) *wire.Error {
 	return fail("InvalidNetworkAclEntry.NotFound", "The network acl entry identified by %d does not exist.", number)
 }
 
