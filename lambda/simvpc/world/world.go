@@ -24,6 +24,11 @@ type World struct {
 	Instances   []*Instance
 	Interfaces  []*Interface
 	Secondary   []*SecondaryInterface
+	Volumes     []*Volume
+	Snapshots   []*Snapshot
+	FlowLogs    []*FlowLog
+	LogGroups   []string // names, sorted, also of groups that no flow log writes to
+	AutoScaling []*AutoScalingGroup
 	Flows       []*Flow
 }
 
@@ -93,18 +98,6 @@ type Entry struct {
 	Protocol Protocol
 	Ports    Ports
 	CIDR     netip.Prefix // masked
-}
-
-// An Instance is a virtual machine.
-type Instance struct {
-	ID    string
-	Type  string
-	State string // pending, running, stopping, stopped, shutting-down, terminated
-	// Operator is the service principal that operates it, as eks.amazonaws.com does
-	// the nodes of EKS Auto Mode; its interfaces too, then
-	// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html).
-	Operator string
-	Tags     Tags
 }
 
 // A SecondaryInterface is an interface in a secondary network, for RDMA. It has
@@ -184,6 +177,28 @@ func (w *World) ACL(id string) *NetworkACL {
 // Instance returns the instance of that ID, or nil.
 func (w *World) Instance(id string) *Instance {
 	return Find(w.Instances, func(i *Instance) bool { return i.ID == id })
+}
+
+// Volume returns the volume of that ID, or nil.
+func (w *World) Volume(id string) *Volume {
+	return Find(w.Volumes, func(v *Volume) bool { return v.ID == id })
+}
+
+// VolumesOf returns the volumes attached to an instance, by device.
+func (w *World) VolumesOf(instance string) []*Volume {
+	var all []*Volume
+	for _, v := range w.Volumes {
+		if v.Instance == instance && instance != "" {
+			all = append(all, v)
+		}
+	}
+	sortBy(all, func(v *Volume) string { return v.Device })
+	return all
+}
+
+// AutoScalingGroup returns the group of that name, or nil.
+func (w *World) AutoScalingGroup(name string) *AutoScalingGroup {
+	return Find(w.AutoScaling, func(g *AutoScalingGroup) bool { return g.Name == name })
 }
 
 // Interface returns the network interface of that ID, or nil.
