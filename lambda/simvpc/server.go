@@ -8,8 +8,12 @@ import (
 	"sync"
 	"time"
 
+	"tourniquet/lambda/simvpc/autoscaling"
 	"tourniquet/lambda/simvpc/ec2"
+	"tourniquet/lambda/simvpc/flowlog"
+	"tourniquet/lambda/simvpc/logs"
 	"tourniquet/lambda/simvpc/oracle"
+	"tourniquet/lambda/simvpc/ssm"
 	"tourniquet/lambda/simvpc/wire"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -32,6 +36,8 @@ type Options struct {
 	GroupLag Lag
 	// Throttle turns on EC2's documented request buckets.
 	Throttle bool
+	// SSM says how Systems Manager behaves, and what hosts print.
+	SSM ssm.Options
 	// Log receives the calls; nil means a log of the server's own.
 	Log *Log
 }
@@ -64,7 +70,12 @@ func New(w *world.World, opts Options) *Server {
 	s := &Server{
 		Log:  cmp.Or(opts.Log, &Log{}),
 		opts: opts, world: w,
-		services: services{ec2: ec2.New(ec2.Options{PageSize: opts.PageSize, GroupLag: opts.GroupLag, Throttle: opts.Throttle})},
+	}
+	s.services = services{
+		ec2:         ec2.New(ec2.Options{PageSize: opts.PageSize, GroupLag: opts.GroupLag, Throttle: opts.Throttle}),
+		ssm:         ssm.New(opts.SSM),
+		logs:        logs.New(w, s.now()),
+		autoscaling: autoscaling.New(),
 	}
 	s.pass() // from here on, time counts
 	return s
@@ -93,9 +104,32 @@ func (s *Server) Edit(f func(w *world.World)) {
 func (s *Server) Advance(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.skew += d
-	s.pass()
-	s.change(func() { oracle.Advance(s.world, d) })
+	for d > 0 {
+		step := d
+		if len(s.world.FlowLogs)+len(s.world.AutoScaling) > 0 {
+			step = min(d, time.Minute) // they look at the world every minute
+		}
+		d -= step
+		s.skew += step
+		s.pass()
+		s.change(func() { oracle.Advance(s.world, step) })
+	}
+}
+
+// SetHost says what the instances print to whom Systems Manager gives a command from
+// now on, and whether they do what they are told; nil means ssm.Honest.
+func (s *Server) SetHost(h ssm.Host) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.services.ssm.SetHost(h)
+}
+
+// ScriptFlowLog makes the next windows of the flow logs of an interface other than
+// they would be.
+func (s *Server) ScriptFlowLog(eni string, scripts ...flowlog.Script) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.services.logs.Script(eni, scripts...)
 }
 
 // now is the time on the simulated clock.

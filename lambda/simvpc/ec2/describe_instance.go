@@ -36,6 +36,12 @@ type instanceShape struct {
 	Interfaces set[interfaceShape] `xml:"networkInterfaceSet"`
 	Secondary  set[secondaryShape] `xml:"secondaryInterfaceSet"`
 	Operator   operatorShape       `xml:"operator"`
+	Lifecycle  string              `xml:"instanceLifecycle,omitempty"`
+	Platform   string              `xml:"platform,omitempty"`
+	Profile    *profileShape       `xml:"iamInstanceProfile"`
+	Metadata   metadataShape       `xml:"metadataOptions"`
+	RootDevice string              `xml:"rootDeviceName,omitempty"`
+	Devices    set[blockDevice]    `xml:"blockDeviceMapping"`
 	Tags       set[tagShape]       `xml:"tagSet"`
 }
 
@@ -52,8 +58,20 @@ func shapeOfInstance(w *world.World, i *world.Instance) instanceShape {
 		ID: i.ID, Image: hashID("ami-", i.Type), State: stateOf(i.State), Type: i.Type, Launched: epoch,
 		Tenancy: "default", Virtual: "hvm", Hypervisor: "xen", // EC2 says xen of Nitro instances too
 		Interfaces: setOf(attached, func(x *world.Interface) interfaceShape { return shapeOfSharedInterface(w, x) }), Tags: shapeOfTags(i.Tags),
+		Profile: shapeOfProfile(w, i), Metadata: shapeOfMetadata(i, "applied"), Devices: blockDevices(w, i),
 		Operator:  shapeOfOperator(w, i.Operator),
 		Secondary: setOf(w.SecondaryOf(i.ID), func(n *world.SecondaryInterface) secondaryShape { return shapeOfSecondary(w, n) }),
+	}
+	if i.Spot {
+		shape.Lifecycle = "spot"
+	}
+	if i.Windows {
+		shape.Platform = "windows"
+	}
+	for _, v := range w.VolumesOf(i.ID) {
+		if v.Root {
+			shape.RootDevice = v.Device
+		}
 	}
 	if len(attached) == 0 {
 		return shape

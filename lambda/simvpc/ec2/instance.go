@@ -6,39 +6,6 @@ import (
 	"tourniquet/lambda/simvpc/world"
 )
 
-// modifyInstance changes the groups of an instance's only interface
-// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceAttribute.html).
-func modifyInstance(r *request) (answer, error) {
-	i, err := one(kindInst, r.p.str("InstanceId"), r.w.Instance)
-	if err != nil {
-		return nil, err
-	}
-	if i.Operator != "" {
-		return nil, errOperated(i.ID, i.Operator)
-	}
-	if !r.p.has("GroupId") {
-		return nil, fail("InvalidParameterCombination", "No attributes specified.")
-	}
-	attached := r.w.InterfacesOf(i.ID)
-	switch len(attached) {
-	case 0:
-		return nil, fail("IncorrectInstanceState", "The instance '%s' has no network interface.", i.ID)
-	case 1:
-	default:
-		return nil, fail("InvalidInstanceID", "There are multiple interfaces attached to instance '%s'. "+
-			"Please specify an interface ID for the operation instead.", i.ID)
-	}
-	n := attached[0]
-	if err := r.changeable(n); err != nil {
-		return nil, err
-	}
-	ids, err := r.groupsFor(r.p.list("GroupId"), n.Subnet, "InvalidGroup.NotFound")
-	if err == nil {
-		n.Groups = ids
-	}
-	return done(err)
-}
-
 type stateChange struct {
 	ID     string     `xml:"instanceId"`
 	Now    stateShape `xml:"currentState"`
@@ -81,28 +48,40 @@ func (r *request) transition(from []string, shown, to string, then func(*world.I
 }
 
 func stopInstances(r *request) (answer, error) {
-	return r.transition([]string{"pending", "running", "stopping"}, "stopping", "stopped", func(i *world.Instance) {
-		for _, n := range r.w.InterfacesOf(i.ID) {
-			r.w.Forget(n)
-		}
-	})
+	return r.transition([]string{"pending", "running", "stopping"}, "stopping", "stopped", r.w.Restart)
 }
 
 func startInstances(r *request) (answer, error) {
 	return r.transition([]string{"stopped"}, "pending", "running", func(*world.Instance) {})
 }
 
-func terminateInstances(r *request) (answer, error) {
-	from := []string{"pending", "running", "stopping", "stopped", "shutting-down"}
-	return r.transition(from, "shutting-down", "terminated", func(i *world.Instance) {
-		r.w.Secondary = slices.DeleteFunc(r.w.Secondary, func(n *world.SecondaryInterface) bool { return n.Instance == i.ID })
-		for _, n := range r.w.InterfacesOf(i.ID) {
-			if n.Keep {
-				r.w.Forget(n)
-				n.Instance, n.Device = "", 0
-				continue
-			}
-			r.w.Remove(n)
+// rebootInstances restarts instances: what is not on a disk is gone.
+func rebootInstances(r *request) (answer, error) {
+	if len(r.p.list("InstanceId")) == 0 {
+		return nil, fail("MissingParameter", "The request must contain the parameter InstanceId")
+	}
+	all, err := instances.named(r, r.w.Instances)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range all {
+		if i.State != "running" {
+			return nil, fail("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be rebooted.", i.ID)
 		}
-	})
+	}
+	for _, i := range all {
+		r.w.Restart(i)
+	}
+	return done(nil)
+}
+
+func terminateInstances(r *request) (answer, error) {
+	for _, id := range r.p.list("InstanceId") {
+		if i := r.w.Instance(id); i != nil && i.Protected && i.State != "terminated" {
+			return nil, fail("OperationNotPermitted", "The instance '%s' may not be terminated. "+
+				"Modify its 'disableApiTermination' instance attribute and try again.", id)
+		}
+	}
+	from := []string{"pending", "running", "stopping", "stopped", "shutting-down"}
+	return r.transition(from, "shutting-down", "terminated", r.w.Terminate)
 }

@@ -44,10 +44,31 @@ var operations = map[string]operation{
 	"DetachNetworkInterface": {true, "AttachmentId Force", detachInterface},
 	"DeleteNetworkInterface": {true, "NetworkInterfaceId", deleteInterface},
 
-	"ModifyInstanceAttribute": {true, "InstanceId GroupId", modifyInstance},
-	"StopInstances":           {true, "InstanceId Force", stopInstances},
-	"StartInstances":          {true, "InstanceId", startInstances},
-	"TerminateInstances":      {true, "InstanceId Force", terminateInstances},
+	"ModifyInstanceAttribute": {
+		true, "InstanceId GroupId DisableApiTermination InstanceInitiatedShutdownBehavior BlockDeviceMapping", modifyInstance,
+	},
+	"DescribeInstanceAttribute":                {false, "InstanceId Attribute", describeInstanceAttribute},
+	"ModifyInstanceMetadataOptions":            {true, "InstanceId HttpEndpoint", modifyMetadata},
+	"DescribeIamInstanceProfileAssociations":   {false, paged + "AssociationId", describeProfileAssociations},
+	"ReplaceIamInstanceProfileAssociation":     {true, "AssociationId IamInstanceProfile", replaceProfile},
+	"EnableApplicationStatusCheckSuppression":  {true, "InstanceId DurationSeconds ClientToken", enableSuppression},
+	"DisableApplicationStatusCheckSuppression": {true, "InstanceId ClientToken", disableSuppression},
+	"DescribeApplicationStatus":                {false, paged + "InstanceId", describeApplicationStatus},
+	"RebootInstances":                          {true, "InstanceId", rebootInstances},
+
+	"DescribeVolumes":   {false, paged + "VolumeId IncludeManagedResources", describeVolumes},
+	"CreateSnapshots":   {true, "InstanceSpecification Description CopyTagsFromSource TagSpecification", createSnapshots},
+	"DescribeSnapshots": {false, paged + "SnapshotId Owner", describeSnapshots},
+
+	"CreateFlowLogs": {
+		true, "ResourceId ResourceType TrafficType LogGroupName LogDestination LogDestinationType DeliverLogsPermissionArn " +
+			"LogFormat MaxAggregationInterval ClientToken TagSpecification", createFlowLogs,
+	},
+	"DescribeFlowLogs":   {false, paged + "FlowLogId", describeFlowLogs},
+	"DeleteFlowLogs":     {true, "FlowLogId", deleteFlowLogs},
+	"StopInstances":      {true, "InstanceId Force", stopInstances},
+	"StartInstances":     {true, "InstanceId", startInstances},
+	"TerminateInstances": {true, "InstanceId Force", terminateInstances},
 
 	"CreateNetworkAcl":             {true, "VpcId ClientToken TagSpecification", createACL},
 	"DeleteNetworkAcl":             {true, "NetworkAclId", deleteACL},

@@ -3,6 +3,7 @@ package ec2
 import (
 	"cmp"
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	"tourniquet/lambda/simvpc/wire"
@@ -34,6 +35,16 @@ var (
 	kindENI  = kind{
 		"network-interface", "eni-", "NetworkInterfaceId", "networkInterface ID",
 		"InvalidNetworkInterfaceID.NotFound", "InvalidNetworkInterfaceId.Malformed",
+	}
+)
+
+var (
+	kindVol  = kind{"volume", "vol-", "VolumeId", "volume ID", "InvalidVolume.NotFound", "InvalidVolumeID.Malformed"}
+	kindSnap = kind{"snapshot", "snap-", "SnapshotId", "snapshot ID", "InvalidSnapshot.NotFound", "InvalidSnapshotID.Malformed"}
+	kindFL   = kind{"vpc-flow-log", "fl-", "FlowLogId", "flow log ID", "InvalidFlowLogId.NotFound", "InvalidFlowLogId.Malformed"}
+	kindIIP  = kind{
+		"iam-instance-profile-association", "iip-assoc-", "AssociationId", "association ID",
+		"InvalidAssociationID.NotFound", "InvalidAssociationID.Malformed",
 	}
 )
 
@@ -80,8 +91,7 @@ func (r *request) networkInterface() (*world.Interface, error) {
 
 // exists reports whether any resource has that ID.
 func exists(w *world.World, id string) bool {
-	return w.VPC(id) != nil || w.Subnet(id) != nil || w.Group(id) != nil || w.ACL(id) != nil ||
-		w.Instance(id) != nil || w.Interface(id) != nil
+	return w.VPC(id) != nil || slices.ContainsFunc(allTagged(w), func(t tagged) bool { return t.id == id })
 }
 
 // A catalogue is how one kind of resource is described: how to name it, tag it

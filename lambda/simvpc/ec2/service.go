@@ -24,11 +24,13 @@ type Options struct {
 
 // A Service is the EC2 API. It is called by one at a time.
 type Service struct {
-	opts    Options
-	young   map[string]*wire.Delay // new groups not yet usable
-	buckets map[string]*bucket
-	lastID  map[string]int      // by prefix
-	tokens  map[string]replayed // by client token
+	opts      Options
+	young     map[string]*wire.Delay // new groups not yet usable
+	buckets   map[string]*bucket
+	lastID    map[string]int       // by prefix
+	tokens    map[string]replayed  // by client token
+	snapshots map[string]time.Time // when a pending one completes
+	resume    map[string]time.Time // when the checks of an instance do
 }
 
 // New returns an EC2 of which nothing has been asked yet.
@@ -36,14 +38,30 @@ func New(opts Options) *Service {
 	return &Service{
 		opts: opts, young: map[string]*wire.Delay{}, buckets: map[string]*bucket{},
 		lastID: map[string]int{}, tokens: map[string]replayed{},
+		snapshots: map[string]time.Time{}, resume: map[string]time.Time{},
 	}
 }
 
 // Protocol is EC2's query protocol.
 func (s *Service) Protocol() *wire.Protocol { return wire.EC2Query }
 
-// Pass does nothing: EC2 does nothing by itself here.
-func (s *Service) Pass(*world.World, time.Time) bool { return false }
+// Pass completes snapshots, and ends the suppression of checks that has an end.
+func (s *Service) Pass(w *world.World, now time.Time) bool {
+	changed := false
+	for _, snapshot := range w.Snapshots {
+		if at, pending := s.snapshots[snapshot.ID]; pending && !now.Before(at) {
+			snapshot.State, changed = "completed", true
+			delete(s.snapshots, snapshot.ID)
+		}
+	}
+	for _, i := range w.Instances {
+		if at, ends := s.resume[i.ID]; ends && !now.Before(at) {
+			i.Suppressed, changed = false, true
+			delete(s.resume, i.ID)
+		}
+	}
+	return changed
+}
 
 // Operation finds an action of the API.
 func (s *Service) Operation(name string) (wire.Operation, bool) {

@@ -71,6 +71,15 @@ func allTagged(w *world.World) []tagged {
 	for _, x := range w.Interfaces {
 		all = append(all, tagged{kindENI, x.ID, &x.Tags})
 	}
+	for _, x := range w.Volumes {
+		all = append(all, tagged{kindVol, x.ID, &x.Tags})
+	}
+	for _, x := range w.Snapshots {
+		all = append(all, tagged{kindSnap, x.ID, &x.Tags})
+	}
+	for _, x := range w.FlowLogs {
+		all = append(all, tagged{kindFL, x.ID, &x.Tags})
+	}
 	return all
 }
 
@@ -97,7 +106,7 @@ func (r *request) taggedByCall() ([]tagged, error) {
 }
 
 func kindOf(id string) (kind, error) {
-	for _, k := range []kind{kindVPC, kindSub, kindSG, kindACL, kindInst, kindENI} {
+	for _, k := range []kind{kindVPC, kindSub, kindSG, kindACL, kindInst, kindENI, kindVol, kindSnap, kindFL} {
 		if strings.HasPrefix(id, k.prefix) {
 			return k, k.check(id)
 		}

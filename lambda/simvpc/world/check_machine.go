@@ -36,6 +36,9 @@ func (p *parser) checkInstance(i *Instance) error {
 	if i.AutoScaling != "" && p.w.AutoScalingGroup(i.AutoScaling) == nil {
 		return p.at(i).errorf("autoscaling", "%q is not declared", i.AutoScaling)
 	}
+	if i.HealthPort > 65535 {
+		return p.at(i).errorf("health-port", "%d: want at most 65535", i.HealthPort)
+	}
 	if i.AutoScaling == "" && i.Lifecycle != "" {
 		return p.at(i).errorf("lifecycle", "only of an instance in an Auto Scaling group")
 	}

@@ -51,7 +51,7 @@
 //	log-group NAME
 //	flow-log ID ENI|SUBNET|VPC group NAME, role ARN, interval SECONDS, traffic ACCEPT|REJECT,
 //	                           format TEXT, tags
-//	flow PROTO FROM -> TO      via nat, tracked ENI…, untracked, idle 5m
+//	flow PROTO FROM -> TO      via nat, agent, quiet, tracked ENI…, untracked, idle 5m
 //
 // PROTO is all, tcp, udp, icmp, icmpv6 or a number; PORTS is 443, 8000-9000, or
 // TYPE/CODE for ICMP. Texts with spaces are quoted, "#" starts a comment.

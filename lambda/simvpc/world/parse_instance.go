@@ -174,7 +174,8 @@ func (p *parser) flowOptions(l *line, f *Flow) error {
 			return err
 		},
 		"untracked": mark(&untracked),
-		"idle":      func() (err error) { f.Idle, err = l.duration("idle"); return err },
+		"agent":     mark(&f.Agent), "quiet": mark(&f.Quiet),
+		"idle": func() (err error) { f.Idle, err = l.duration("idle"); return err },
 	})
 	if err == nil && tracked && untracked {
 		err = l.errorf("tracked", "either tracked or untracked")

@@ -228,7 +228,7 @@ func printFlow(b *strings.Builder, f *Flow) {
 	if f.Idle != 0 {
 		idle = "idle " + f.Idle.String()
 	}
-	printLine(b, f.text(), tracked, idle)
+	printLine(b, f.text(), flag("agent", f.Agent), flag("quiet", f.Quiet), tracked, idle)
 }
 
 // text is the flow without its state, as worlds write it.

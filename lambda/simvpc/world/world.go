@@ -149,7 +149,11 @@ type Flow struct {
 	// Via names what makes EC2 track the flow whatever the rules: one of
 	// nat, nlb, endpoint, egress-only-igw, global-accelerator,
 	// network-firewall, gwlb, tgw. Empty for a direct flow.
-	Via     string
+	Via string
+	// Agent: it is a connection of the Systems Manager agent on the instance.
+	Agent bool
+	// Quiet: no packet is sent on it.
+	Quiet   bool
 	Tracked []string      // sorted IDs of the interfaces that hold a tracking entry
 	Idle    time.Duration // time since the last packet
 }
