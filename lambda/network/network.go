@@ -3,6 +3,7 @@ package network
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -53,6 +54,11 @@ type Quarantined struct {
 	Empty bool // it has no rule in either direction
 }
 
+// SortQuarantined sorts the quarantine groups of a VPC as Network lists them.
+func SortQuarantined(groups []Quarantined) {
+	slices.SortFunc(groups, func(a, b Quarantined) int { return strings.Compare(a.Group, b.Group) })
+}
+
 // An Instance is the EC2 instance of an incident.
 type Instance struct {
 	ID      string
@@ -61,6 +67,11 @@ type Instance struct {
 	State   string // EC2's name of it: "running"
 	Tags    map[string]string
 	Profile string // the ARN of the instance profile that IMDS serves credentials of; empty when it serves none
+
+	// Secondary are its interfaces in secondary networks, sorted. They have neither
+	// security groups nor network ACLs.
+	// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceSecondaryInterface.html
+	Secondary []string
 }
 
 // An Interface is one network interface of the instance.
@@ -72,6 +83,11 @@ type Interface struct {
 	Groups    []string // sorted
 	Originals []string // what its tag says were its groups before a containment
 	ManagedBy string   // the service that alone may change it; empty for an ordinary interface
+
+	// Associated are further subnets that the interface was associated with. AWS does
+	// not say whose ACL decides for which packet, so those of all of them count.
+	// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NetworkInterface.html
+	Associated []string
 
 	// TrackingTimeout is how long EC2 keeps an idle established TCP flow of
 	// this interface, set or not.
@@ -85,6 +101,11 @@ type Subnet struct {
 	VPC      string
 	Prefixes []netip.Prefix
 	ACL      string
+
+	// DNS64: the resolver answers with addresses of NAT64 for hosts that have none but
+	// an IPv4 address, so that an IPv4 peer is reached as 64:ff9b::/96 too.
+	// https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html
+	DNS64 bool
 }
 
 // Contains reports whether an address is one of the subnet's own.

@@ -320,6 +320,9 @@ func (p *planner) remain() {
 	for _, u := range p.record.Unreadable {
 		p.expose(record.UnreadablePeer, "the finding's remote address %q is not an IP address: it is not denied", u)
 	}
+	for _, id := range p.seen.Instance.Secondary {
+		p.expose(record.SecondaryInterface, "%s is in a secondary network: neither security groups nor network ACLs filter it", id)
+	}
 	p.expose(record.ResolverDNS, "DNS queries to the VPC's resolver pass groups and ACLs; only Route 53 Resolver DNS Firewall stops a DNS tunnel")
 	if p.seen.Instance.Profile != "" {
 		p.expose(record.IMDSCredentials, "the instance can still fetch credentials of %s from its metadata service, and credentials it has stay valid elsewhere",
