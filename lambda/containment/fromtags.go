@@ -54,7 +54,7 @@ func (c *releasing) unrecorded(v record.Verdict, rec record.Record) Outcome {
 // finishFromTags takes the tags away and notes in the history what was done.
 func (c *releasing) finishFromTags(ctx context.Context) {
 	for _, s := range c.plan.Record.Steps {
-		id := s.Step.(record.Quarantine).Interface
+		id := s.Step.(record.Replacement).Resource
 		if i, found := c.seen.Find(id); found && len(i.Originals) > 0 && s.State == record.Restored {
 			c.plan.Untags[id] = network.OriginalsKeys(i.Originals)
 		}

@@ -173,7 +173,7 @@ func TestTimeIsLeftToMark(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range known.Record.Steps {
-			if _, ok := s.Step.(record.Quarantine); ok && s.State != record.Applied {
+			if _, ok := record.AsQuarantine(s.Step); ok && s.State != record.Applied {
 				t.Errorf("%s is marked %s, want applied", s.Step.ID(), s.State)
 			}
 		}

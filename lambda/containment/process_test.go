@@ -191,7 +191,7 @@ func meaning(book *ledger.Memory) string {
 		fmt.Fprintf(&b, "%s %s peers %v\n", r.Holder(), r.Status, r.Peers)
 		for _, s := range r.Steps {
 			fmt.Fprintf(&b, "  %s %s", s.State, s.Step.ID())
-			if q, ok := s.Step.(record.Quarantine); ok {
+			if q, ok := record.AsQuarantine(s.Step); ok {
 				fmt.Fprintf(&b, " %v", q.Before)
 			}
 			b.WriteByte('\n')

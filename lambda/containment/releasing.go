@@ -89,9 +89,9 @@ func (c *releasing) overtaken() Outcome {
 func (c *releasing) newPlan() plan.ReleasePlan {
 	terms := plan.Terms{Now: c.Now().UTC(), Began: c.began, Force: c.ask.Force, Untag: c.verdict == record.Release}
 	if c.verdict == record.Expire && c.known.Record.Status.Open() && c.known.Record.Status != record.Releasing {
-		return plan.NewExpiry(*c.known.Record, c.seen, c.known.Slots, terms, c.DenialTTL)
+		return plan.NewExpiryPlan(*c.known.Record, c.seen, c.known.Slots, terms, c.DenialTTL)
 	}
-	return plan.NewRelease(*c.known.Record, c.seen, c.known.Slots, terms)
+	return plan.NewReleasePlan(*c.known.Record, c.seen, c.known.Slots, terms)
 }
 
 // look reads the ledger, and then the network, wherever the record's interfaces,

@@ -191,8 +191,7 @@ func (c *run) record(ctx context.Context, plan plan.Plan) error {
 func (c *run) intend(plan plan.Plan) {
 	if c.unrecorded {
 		plan.Record.Steps = slices.DeleteFunc(slices.Clone(plan.Record.Steps), func(s record.StepState) bool {
-			_, tracking := s.Step.(record.Tracking)
-			return tracking && s.State == record.Pending
+			return !s.Step.Kind().HeldByTags() && s.State == record.Pending
 		})
 	}
 	c.plan, c.pending = plan, plan.Record.Pending()
@@ -263,7 +262,7 @@ func (c *run) apply(ctx context.Context) {
 		case err == nil:
 			c.taken[record.Attempt(todo[i])] = 1
 			c.applied = append(c.applied, id)
-			if _, beside := todo[i].(record.Tracking); !beside {
+			if todo[i].Kind().Decides() {
 				c.contained = c.Now()
 			}
 			c.Log.InfoContext(ctx, "step applied", "instance", c.in.Instance, "step", id)

@@ -150,9 +150,9 @@ func applied(seen network.Network, known record.Known, plan Plan) (network.Netwo
 		seen.Interfaces[i].Groups = []string{"sg-q"}
 	}
 	for _, s := range plan.Record.Pending() {
-		if tr, ok := s.(record.Tracking); ok {
-			i := slices.IndexFunc(seen.Interfaces, func(i network.Interface) bool { return i.ID == tr.Interface })
-			seen.Interfaces[i].Timeouts = tr.After
+		if r, ok := s.(record.Replacement); ok && r.Of == record.KindTracking {
+			i := slices.IndexFunc(seen.Interfaces, func(i network.Interface) bool { return i.ID == r.Resource })
+			seen.Interfaces[i].Timeouts = network.ShortestTimeouts
 		}
 	}
 	return seen, known
@@ -199,7 +199,7 @@ func TestPlansWithFewPlaces(t *testing.T) {
 func stepIDs(p Plan) string {
 	var ids []string
 	for _, s := range p.Record.Steps {
-		if _, later := s.Step.(record.Tracking); later {
+		if s.Step.Kind() == record.KindTracking {
 			continue
 		}
 		ids = append(ids, fmt.Sprintf("%s %s", record.Attempt(s.Step), s.Note))

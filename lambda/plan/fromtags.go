@@ -13,14 +13,14 @@ import (
 // ReleaseFromTags is what tags and groups say is to be undone: each interface that
 // is in quarantine, and those that an earlier round has restored.
 func ReleaseFromTags(seen network.Network, done []record.StepState) (record.Record, []record.Step) {
-	p := &releaser{seen: seen}
+	p := &releasePlanner{seen: seen}
 	for _, i := range seen.Interfaces {
-		was := slices.IndexFunc(done, func(s record.StepState) bool { return s.Step.ID() == record.Quarantine{Interface: i.ID}.ID() })
+		was := slices.IndexFunc(done, func(s record.StepState) bool { return s.Step.ID() == record.QuarantineOf(i.ID, nil, "").ID() })
 		switch {
 		case was >= 0:
-			p.restore(done[was], done[was].Step.(record.Quarantine))
+			p.restore(done[was], done[was].Step.(record.Replacement))
 		case seen.Held(i) && len(i.Originals) > 0:
-			q := record.Quarantine{Interface: i.ID, Before: i.Originals, Group: i.Groups[0]}
+			q := record.QuarantineOf(i.ID, i.Originals, i.Groups[0])
 			p.restore(record.StepState{State: record.Applied, Step: q}, q)
 		}
 	}

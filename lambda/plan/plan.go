@@ -22,12 +22,12 @@ func (p Plan) Tags(seen network.Network, unrecorded bool) map[string]map[string]
 		return tags
 	}
 	for _, s := range p.Record.Steps {
-		q, ok := s.Step.(record.Quarantine)
+		q, ok := record.AsQuarantine(s.Step)
 		if !ok || s.State != record.Pending || len(q.Before) == 0 {
 			continue
 		}
 		for _, i := range seen.Interfaces {
-			if i.ID == q.Interface && !slices.Equal(i.Originals, q.Before) {
+			if i.ID == q.Resource && !slices.Equal(i.Originals, q.Before) {
 				tags[i.ID] = network.OriginalsTags(q.Before)
 			}
 		}
@@ -199,43 +199,6 @@ func (p *planner) recorded(id string) (record.StepState, bool) {
 	return record.StepState{}, false
 }
 
-// quarantine plans the swap of each interface's groups.
-func (p *planner) quarantine() {
-	for _, i := range p.seen.Interfaces {
-		q := record.Quarantine{Interface: i.ID, Before: p.originals(i), Group: p.seen.Ready(i.VPC)}
-		refusal := p.seen.Refused[q.ID()]
-		switch {
-		case p.seen.Quarantined(i):
-			q.Group = i.Groups[0]
-			p.add(q, record.Applied, "")
-		case i.ManagedBy != "":
-			p.expose(record.UnchangeableInterface, "%s is managed by %s, which alone can change its groups", i.ID, i.ManagedBy)
-		case refusal.Reason != "":
-			p.add(q, record.Failed, refusal.Reason)
-			p.expose(record.UnchangeableInterface, "%s keeps its groups: %s", i.ID, refusal.Reason)
-		default:
-			p.add(q, record.Pending, "")
-		}
-	}
-}
-
-// originals are the groups to restore to an interface. What is recorded stays,
-// whatever the interface has today: the first writer saw the original. Without a
-// record they are today's groups, and the interface's tag is believed only when
-// today's say nothing, since it may be left from an earlier containment.
-func (p *planner) originals(i network.Interface) []string {
-	if s, ok := p.recorded(record.Quarantine{Interface: i.ID}.ID()); ok {
-		return s.Step.(record.Quarantine).Before
-	}
-	groups := slices.DeleteFunc(slices.Clone(i.Groups), func(g string) bool {
-		return slices.ContainsFunc(p.seen.Quarantine[i.VPC], func(q network.Quarantined) bool { return q.Group == g })
-	})
-	if len(groups) == 0 {
-		return i.Originals
-	}
-	return groups
-}
-
 // keepOthers carries over the recorded steps that the network no longer asks
 // for: a release has to undo them all the same. A slot that a release was about to
 // free stays with it.
@@ -249,16 +212,14 @@ func (p *planner) keepOthers() {
 			continue
 		}
 		switch step := s.Step.(type) {
-		case record.Quarantine:
-			if !slices.ContainsFunc(p.seen.Interfaces, func(i network.Interface) bool { return i.ID == step.Interface }) {
-				p.add(step, record.Gone, "the interface is no longer attached to the instance")
-			} else {
-				p.add(step, s.State, s.Note) // managed by another service since
-			}
 		case record.Denial:
 			p.keepDenial(step, s)
-		case record.Tracking:
-			p.add(step, s.State, s.Note)
+		case record.Replacement:
+			if step.Of == record.KindQuarantine && !p.seen.Contains(step.Resource) {
+				p.add(step, record.Gone, "the interface is no longer attached to the instance")
+			} else { // not asked for any more, or managed by another service since
+				p.add(step, s.State, s.Note)
+			}
 		}
 	}
 }
@@ -354,8 +315,7 @@ func wait(d time.Duration) string {
 func (p *planner) status() record.Status {
 	in := func(state record.State) bool {
 		return slices.ContainsFunc(p.record.Steps, func(s record.StepState) bool {
-			_, beside := s.Step.(record.Tracking) // the containment is complete without
-			return s.State == state && !beside
+			return s.State == state && s.Step.Kind().Decides()
 		})
 	}
 	pending := in(record.Pending)

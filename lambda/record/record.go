@@ -115,11 +115,11 @@ func (r Record) Target() network.Target {
 	t := network.Target{Instance: r.Instance}
 	for _, s := range r.Steps {
 		switch step := s.Step.(type) {
-		case Tracking:
-			t.Interfaces = append(t.Interfaces, step.Interface)
-		case Quarantine:
-			t.Interfaces = append(t.Interfaces, step.Interface)
-			t.Groups = append(t.Groups, step.Before...)
+		case Replacement:
+			t.Interfaces = append(t.Interfaces, step.Resource)
+			if step.Of == KindQuarantine {
+				t.Groups = append(t.Groups, step.Before...)
+			}
 		case Denial:
 			t.ACLs = append(t.ACLs, step.ACL)
 		}
