@@ -125,8 +125,18 @@ func (n Network) Exists() bool { return n.Instance.Account != "" }
 
 // Gone reports whether there is no instance to contain any more.
 func (n Network) Gone() bool {
-	return !n.Exists() || n.Instance.State == "terminated" || len(n.Interfaces) == 0
+	return !n.Exists() || n.Instance.State == terminated || len(n.Interfaces) == 0
 }
+
+// The states in which an instance may have no network interface.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html
+const (
+	shuttingDown = "shutting-down"
+	terminated   = "terminated"
+)
+
+// Ended reports whether the instance has been terminated, or is about to be.
+func (i Instance) Ended() bool { return i.State == shuttingDown || i.State == terminated }
 
 // VPCs are the VPCs of the interfaces, sorted.
 func (n Network) VPCs() []string {

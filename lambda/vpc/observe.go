@@ -31,7 +31,7 @@ type survey struct {
 	targets []network.Target
 
 	instances  map[string]network.Instance
-	interfaces map[string][]types.NetworkInterface // by instance, those of its pods included
+	interfaces interfacesByInstance
 	vpcs       map[string]types.Vpc
 	subnets    map[string]types.Subnet
 	acls       map[string]types.NetworkAcl // those that serve the subnets
@@ -47,10 +47,10 @@ func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey,
 	s := &survey{Client: c, targets: targets}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.readInstances(gctx) })
-	g.Go(func() error { return s.readInterfaces(gctx) })
+	g.Go(func() (err error) { s.interfaces, err = s.readInterfaces(gctx, s.instanceIDs()); return err })
 	g.Go(func() (err error) { s.groups, err = s.quarantineGroups(gctx); return err })
 	g.Go(func() error { return s.readOwners(gctx) })
-	g.Go(func() error { return s.readRecorded(gctx) })
+	g.Go(func() (err error) { s.recorded, err = s.readRecorded(gctx, namesIn(targets)); return err })
 	named := placesIn(targets)
 	var first, second places
 	g.Go(func() (err error) { first, err = s.readPlaces(gctx, named); return err })
@@ -58,6 +58,9 @@ func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey,
 		return nil, err
 	}
 	s.take(first)
+	if err := s.thinkAgain(ctx); err != nil {
+		return nil, err
+	}
 	second, err := s.readPlaces(ctx, s.missing())
 	if err != nil {
 		return nil, err
@@ -66,17 +69,12 @@ func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey,
 	return s, nil
 }
 
-// all gathers what each target names.
-func (s *survey) all(names func(network.Target) []string) []string {
-	var list []string
-	for _, t := range s.targets {
-		list = append(list, names(t)...)
-	}
-	return list
-}
-
 func (s *survey) instanceIDs() []string {
-	return s.all(func(t network.Target) []string { return []string{t.Instance} })
+	var ids []string
+	for _, t := range s.targets {
+		ids = append(ids, t.Instance)
+	}
+	return ids
 }
 
 func (s *survey) readInstances(ctx context.Context) error {
@@ -85,42 +83,49 @@ func (s *survey) readInstances(ctx context.Context) error {
 		return err
 	}
 	s.instances = map[string]network.Instance{}
+	s.note(found)
+	return nil
+}
+
+func (s *survey) note(found []types.Reservation) {
 	for _, r := range found {
 		for _, i := range r.Instances {
 			s.instances[aws.ToString(i.InstanceId)] = fromSDKInstance(i, aws.ToString(r.OwnerId))
 		}
 	}
-	return nil
 }
+
+// interfacesByInstance are the instances' interfaces, those of their pods included.
+type interfacesByInstance map[string][]types.NetworkInterface
 
 // readInterfaces reads the instances' interfaces, and where one is a trunk those of
 // the pods behind it.
-func (s *survey) readInterfaces(ctx context.Context) error {
-	attached, err := filtered(ctx, s.describeInterfaces, "attachment.instance-id", s.instanceIDs())
+func (c *Client) readInterfaces(ctx context.Context, instances []string) (interfacesByInstance, error) {
+	attached, err := filtered(ctx, c.describeInterfaces, "attachment.instance-id", instances)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.interfaces = map[string][]types.NetworkInterface{}
+	all := interfacesByInstance{}
 	trunks := map[string]string{} // the instance of each
 	for _, i := range attached {
 		if i.Attachment == nil {
 			continue
 		}
 		instance := aws.ToString(i.Attachment.InstanceId)
-		s.interfaces[instance] = append(s.interfaces[instance], i)
+		all[instance] = append(all[instance], i)
 		if i.InterfaceType == types.NetworkInterfaceTypeTrunk {
 			trunks[aws.ToString(i.NetworkInterfaceId)] = instance
 		}
 	}
-	branches, err := filtered(ctx, s.describeInterfaces, "tag:"+trunkTag, slices.Collect(maps.Keys(trunks)), filter("interface-type", "branch"))
+	branches, err := filtered(ctx, c.describeInterfaces, "tag:"+trunkTag, slices.Collect(maps.Keys(trunks)), filter("interface-type", "branch"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, i := range branches {
 		instance := trunks[fromSDKTags(i.TagSet)[trunkTag]]
-		s.interfaces[instance] = append(s.interfaces[instance], i)
+		all[instance] = append(all[instance], i)
 	}
-	return nil
+	return all, nil
 }
 
 // trunkTag names the trunk interface of a pod's branch interface. A branch is

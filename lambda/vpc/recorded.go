@@ -3,6 +3,7 @@ package vpc
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,32 +13,46 @@ import (
 	"tourniquet/lambda/network"
 )
 
-// recorded is what records name, as far as EC2 still has it, by id.
+// names are the ids of what records name.
+type names struct{ interfaces, acls, groups []string }
+
+func namesIn(targets []network.Target) names {
+	var n names
+	for _, t := range targets {
+		n.interfaces, n.acls, n.groups = append(n.interfaces, t.Interfaces...), append(n.acls, t.ACLs...), append(n.groups, t.Groups...)
+	}
+	return n
+}
+
+func (n names) none() bool { return len(n.interfaces) == 0 && len(n.acls) == 0 && len(n.groups) == 0 }
+
+// recorded is what records name, as far as EC2 shows it, by id.
 type recorded struct {
 	interfaces map[string]types.NetworkInterface
 	acls       map[string]types.NetworkAcl
 	groups     map[string]types.SecurityGroup
 }
 
-// readRecorded asks for what the targets name by id.
-func (s *survey) readRecorded(ctx context.Context) error {
+// readRecorded reads what records name.
+func (c *Client) readRecorded(ctx context.Context, n names) (recorded, error) {
+	var r recorded
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		found, err := filtered(gctx, s.describeInterfaces, "network-interface-id", s.all(func(t network.Target) []string { return t.Interfaces }))
-		s.recorded.interfaces = byID(found, func(i types.NetworkInterface) *string { return i.NetworkInterfaceId })
+		found, err := filtered(gctx, c.describeInterfaces, "network-interface-id", n.interfaces)
+		r.interfaces = byID(found, func(i types.NetworkInterface) *string { return i.NetworkInterfaceId })
 		return err
 	})
 	g.Go(func() error {
-		found, err := filtered(gctx, s.describeACLs, "network-acl-id", s.all(func(t network.Target) []string { return t.ACLs }))
-		s.recorded.acls = byID(found, func(a types.NetworkAcl) *string { return a.NetworkAclId })
+		found, err := filtered(gctx, c.describeACLs, "network-acl-id", n.acls)
+		r.acls = byID(found, func(a types.NetworkAcl) *string { return a.NetworkAclId })
 		return err
 	})
 	g.Go(func() error {
-		found, err := filtered(gctx, s.describeGroups, "group-id", s.all(func(t network.Target) []string { return t.Groups }))
-		s.recorded.groups = byID(found, func(g types.SecurityGroup) *string { return g.GroupId })
+		found, err := filtered(gctx, c.describeGroups, "group-id", n.groups)
+		r.groups = byID(found, func(g types.SecurityGroup) *string { return g.GroupId })
 		return err
 	})
-	return g.Wait()
+	return r, g.Wait()
 }
 
 func byID[T any](found []T, id func(T) *string) map[string]T {
@@ -46,6 +61,22 @@ func byID[T any](found []T, id func(T) *string) map[string]T {
 		all[aws.ToString(id(x))] = x
 	}
 	return all
+}
+
+// missing are the names of which EC2 shows nothing.
+func (r recorded) missing(n names) names {
+	return names{without(n.interfaces, r.interfaces), without(n.acls, r.acls), without(n.groups, r.groups)}
+}
+
+func without[T any](ids []string, found map[string]T) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, there := found[id]; return there })
+}
+
+// join adds what another read has found.
+func (r recorded) join(more recorded) {
+	maps.Copy(r.interfaces, more.interfaces)
+	maps.Copy(r.acls, more.acls)
+	maps.Copy(r.groups, more.groups)
 }
 
 // add notes what the network doesn't show for itself.
