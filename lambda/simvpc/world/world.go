@@ -1,4 +1,4 @@
-package simvpc
+package world
 
 import (
 	"net/netip"
@@ -9,15 +9,22 @@ import (
 // Region. It is plain data; copy it with Clone. Slices are sorted by ID once
 // the world has been parsed or given to a Server.
 type World struct {
-	Account    string // whose calls these are
-	Region     string
-	VPCs       []*VPC
-	Subnets    []*Subnet
-	Groups     []*SecurityGroup
-	ACLs       []*NetworkACL
-	Instances  []*Instance
-	Interfaces []*Interface
-	Flows      []*Flow
+	Account string // whose calls these are
+	Region  string
+	// GroupsPerInterface is the account's quota of security groups of one interface.
+	GroupsPerInterface int
+	// ShowManaged: reads by filter show what AWS services operate, unasked. Accounts
+	// that had such resources before April 2026 are set so
+	// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ManagedResourceVisibilitySettings.html).
+	ShowManaged bool
+	VPCs        []*VPC
+	Subnets     []*Subnet
+	Groups      []*SecurityGroup
+	ACLs        []*NetworkACL
+	Instances   []*Instance
+	Interfaces  []*Interface
+	Secondary   []*SecondaryInterface
+	Flows       []*Flow
 }
 
 // Tags are the tags of one resource; nil when there are none.
@@ -38,6 +45,10 @@ type Subnet struct {
 	CIDRs []netip.Prefix // IPv4 first
 	Zone  string
 	ACL   string // the network ACL it is associated with, never empty
+	// DNS64: the resolver gives names with IPv4 addresses only an address in
+	// 64:ff9b::/96, which a NAT gateway translates
+	// (https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html).
+	DNS64 bool
 	Tags  Tags
 }
 
@@ -89,7 +100,20 @@ type Instance struct {
 	ID    string
 	Type  string
 	State string // pending, running, stopping, stopped, shutting-down, terminated
-	Tags  Tags
+	// Operator is the service principal that operates it, as eks.amazonaws.com does
+	// the nodes of EKS Auto Mode; its interfaces too, then
+	// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html).
+	Operator string
+	Tags     Tags
+}
+
+// A SecondaryInterface is an interface in a secondary network, for RDMA. It has
+// neither security groups nor a network ACL, and can't be changed
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecondaryInterface.html).
+type SecondaryInterface struct {
+	ID       string
+	Instance string
+	Private  []netip.Addr // IPv4, the primary first
 }
 
 // An Interface is an elastic network interface.
@@ -98,6 +122,7 @@ type Interface struct {
 	Instance    string // empty when no instance of this account holds it
 	Device      int
 	Subnet      string
+	Associated  []string     // further subnets it is in, sorted
 	Private     []netip.Addr // IPv4, the primary first
 	IPv6        []netip.Addr
 	Public      netip.Addr // of the primary private address
@@ -138,41 +163,62 @@ type Flow struct {
 
 // VPC returns the VPC of that ID, or nil.
 func (w *World) VPC(id string) *VPC {
-	return find(w.VPCs, func(v *VPC) bool { return v.ID == id })
+	return Find(w.VPCs, func(v *VPC) bool { return v.ID == id })
 }
 
 // Subnet returns the subnet of that ID, or nil.
 func (w *World) Subnet(id string) *Subnet {
-	return find(w.Subnets, func(s *Subnet) bool { return s.ID == id })
+	return Find(w.Subnets, func(s *Subnet) bool { return s.ID == id })
 }
 
 // Group returns the security group of that ID, or nil.
 func (w *World) Group(id string) *SecurityGroup {
-	return find(w.Groups, func(g *SecurityGroup) bool { return g.ID == id })
+	return Find(w.Groups, func(g *SecurityGroup) bool { return g.ID == id })
 }
 
 // ACL returns the network ACL of that ID, or nil.
 func (w *World) ACL(id string) *NetworkACL {
-	return find(w.ACLs, func(a *NetworkACL) bool { return a.ID == id })
+	return Find(w.ACLs, func(a *NetworkACL) bool { return a.ID == id })
 }
 
 // Instance returns the instance of that ID, or nil.
 func (w *World) Instance(id string) *Instance {
-	return find(w.Instances, func(i *Instance) bool { return i.ID == id })
+	return Find(w.Instances, func(i *Instance) bool { return i.ID == id })
 }
 
 // Interface returns the network interface of that ID, or nil.
 func (w *World) Interface(id string) *Interface {
-	return find(w.Interfaces, func(n *Interface) bool { return n.ID == id })
+	return Find(w.Interfaces, func(n *Interface) bool { return n.ID == id })
 }
 
-func find[T any](all []*T, is func(*T) bool) *T {
+// Find returns the first that is as asked, or nil.
+func Find[T any](all []*T, is func(*T) bool) *T {
 	for _, x := range all {
 		if is(x) {
 			return x
 		}
 	}
 	return nil
+}
+
+// OperatorOf is the service principal that operates an interface, or the instance
+// that has it; empty when none does.
+func (w *World) OperatorOf(n *Interface) string {
+	if i := w.Instance(n.Instance); n.Operator == "" && i != nil {
+		return i.Operator
+	}
+	return n.Operator
+}
+
+// SecondaryOf returns the secondary interfaces of an instance.
+func (w *World) SecondaryOf(instance string) []*SecondaryInterface {
+	var all []*SecondaryInterface
+	for _, n := range w.Secondary {
+		if n.Instance == instance {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 // InterfacesOf returns the interfaces attached to an instance, by device index.
@@ -205,26 +251,46 @@ func (v *VPC) HasIPv6() bool {
 	return false
 }
 
-// addresses are all private addresses of the interface.
-func (n *Interface) addresses() []netip.Addr {
-	return append(append([]netip.Addr(nil), n.Private...), n.IPv6...)
-}
-
-// branch reports whether it is the interface of a pod, behind a trunk interface
+// Branch reports whether it is the interface of a pod, behind a trunk interface
 // that its tag names. It has a requester, and is neither managed by it nor attached.
 // https://docs.aws.amazon.com/eks/latest/userguide/security-groups-for-pods.html
-func (n *Interface) branch() bool { return n.Type == "branch" }
+func (n *Interface) Branch() bool { return n.Type == "branch" }
 
-// managed reports whether the service that made it alone may change it.
-func (n *Interface) managed() bool { return n.RequesterID != "" && !n.branch() }
+// Managed reports whether the service that made it alone may change it.
+func (n *Interface) Managed() bool { return n.RequesterID != "" && !n.Branch() }
 
-// primary is the address the public one belongs to.
-func (n *Interface) primary() netip.Addr {
-	if len(n.Private) > 0 {
-		return n.Private[0]
+// Entry finds an entry by what names it: number and direction.
+func (a *NetworkACL) Entry(number int, egress bool) *Entry {
+	for i := range a.Entries {
+		if a.Entries[i].Number == number && a.Entries[i].Egress == egress {
+			return &a.Entries[i]
+		}
 	}
-	if len(n.IPv6) > 0 {
-		return n.IPv6[0]
+	return nil
+}
+
+// Count is how much of its quota an ACL uses in a direction and family: its
+// entries and the "*" one
+// (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html).
+func (a *NetworkACL) Count(egress bool, bits int) int {
+	n := 1
+	for _, e := range a.Entries {
+		if e.Egress == egress && e.CIDR.Addr().BitLen() == bits {
+			n++
+		}
 	}
-	return netip.Addr{}
+	return n
+}
+
+// Rules are the rules of a direction.
+func (g *SecurityGroup) Rules(egress bool) []Rule {
+	if egress {
+		return g.Out
+	}
+	return g.In
+}
+
+// GroupNamed finds a group by name in a VPC.
+func (w *World) GroupNamed(vpc, name string) *SecurityGroup {
+	return Find(w.Groups, func(g *SecurityGroup) bool { return g.VPC == vpc && g.Name == name })
 }
