@@ -92,6 +92,13 @@ func (a ACL) Shuts(dir Direction, prefix netip.Prefix) bool {
 	return a.Decide(dir, prefix).Shut
 }
 
+// Cuts reports whether the ACL breaks every connection with an address: it denies
+// one of the directions at least.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
+func (a ACL) Cuts(peer netip.Addr) bool {
+	return a.Shuts(In, Host(peer)) || a.Shuts(Out, Host(peer))
+}
+
 // At is the entry with a number in a direction.
 func (a ACL) At(dir Direction, number int) (Entry, bool) {
 	i := slices.IndexFunc(a.Entries, func(e Entry) bool { return e.Direction == dir && e.Number == number })

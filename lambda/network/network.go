@@ -113,6 +113,12 @@ func (s Subnet) Contains(a netip.Addr) bool {
 	return slices.ContainsFunc(s.Prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
+// Translates reports whether hosts of the subnet reach IPv4 peers through NAT64: the
+// resolver gives them translated addresses, or they have no IPv4 address of their own.
+func (s Subnet) Translates() bool {
+	return s.DNS64 || !slices.ContainsFunc(s.Prefixes, func(p netip.Prefix) bool { return p.Addr().Is4() })
+}
+
 // An Owner is the network interface in this account that has a peer's address.
 type Owner struct {
 	Interface string

@@ -110,9 +110,9 @@ type Plan struct {
 func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules) Plan {
 	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, known)}
 	p.quarantine()
-	p.shorten()
 	p.deny()
-	p.exposeOmitted(in)
+	p.shorten()
+	p.exposeOmitted()
 	p.keepOthers()
 	p.giveUpUnused()
 	p.remain()
@@ -144,19 +144,18 @@ func next(in Incident, known record.Known) record.Record {
 
 // exposeOmitted says that there are more peers than the record keeps. Peers that it
 // has are never given up for new ones: they may hold a denial.
-func (p *planner) exposeOmitted(in Incident) {
-	if open := p.known.Open(); open != nil {
-		for _, e := range open.Exposure {
-			if e.Kind == record.OmittedPeers {
-				p.record.Exposure = append(p.record.Exposure, e)
-				return
-			}
-		}
-	}
-	dropped := slices.ContainsFunc(in.Peers, func(peer guardduty.Peer) bool { return !p.record.Has(peer.Addr) })
-	if dropped || in.Omitted > 0 {
+func (p *planner) exposeOmitted() {
+	if p.omits() {
 		p.expose(record.OmittedPeers, "the findings name more peers than the %d that a record keeps: the others are neither recorded nor denied", maxPeers)
 	}
+}
+
+// omits reports whether the findings, now or earlier, name more peers than the record
+// keeps.
+func (p *planner) omits() bool {
+	dropped := slices.ContainsFunc(p.in.Peers, func(peer guardduty.Peer) bool { return !p.record.Has(peer.Addr) })
+	before := p.known.Open() != nil && slices.ContainsFunc(p.known.Open().Exposure, func(e record.Exposure) bool { return e.Kind == record.OmittedPeers })
+	return dropped || before || p.in.Omitted > 0
 }
 
 func mergeStrings(known, more []string) []string {
@@ -177,6 +176,7 @@ type planner struct {
 	record  record.Record // as it comes to be
 	slots   []record.SlotChange
 	relies  bool
+	passes  bool // a peer that is to be denied passes an ACL in both directions, or none is between
 	aclRoom *int // the least of the ACLs planned so far
 }
 
