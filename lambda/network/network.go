@@ -35,6 +35,12 @@ type Network struct {
 	Elsewhere map[string]ACL // ACLs that serve none of the subnets
 	Groups    []string       // sorted
 
+	// Missing are the ids in the target that EC2 does not show, sorted, the instance's
+	// among them when EC2 shows none of its interfaces. An empty answer is also what
+	// EC2 gives when a part of it lags or fails: only a second one, a while later, tells.
+	// https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+	Missing []string
+
 	// Refused are the steps, by id, that EC2 has refused in this invocation for a
 	// reason that repeating them doesn't mend.
 	Refused map[string]Refusal
@@ -135,6 +141,12 @@ func (n Network) Gone() bool {
 	return !n.Exists() || n.Instance.State == terminated
 }
 
+// Bare reports whether EC2 shows an instance without any network interface. A stopped
+// one keeps its primary interface, so that this can't be true before its end.
+func (n Network) Bare() bool {
+	return n.Exists() && !n.Instance.ended() && len(n.Interfaces) == 0
+}
+
 // The states in which an instance may have no network interface.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html
 const (
@@ -142,8 +154,8 @@ const (
 	terminated   = "terminated"
 )
 
-// Ended reports whether the instance has been terminated, or is about to be.
-func (i Instance) Ended() bool { return i.State == shuttingDown || i.State == terminated }
+// ended reports whether the instance has been terminated, or is about to be.
+func (i Instance) ended() bool { return i.State == shuttingDown || i.State == terminated }
 
 // VPCs are the VPCs of the interfaces, sorted.
 func (n Network) VPCs() []string {

@@ -20,8 +20,8 @@ func (s *survey) network(t network.Target) (network.Network, error) {
 		n.Interfaces = append(n.Interfaces, fromSDKInterface(i))
 	}
 	slices.SortFunc(n.Interfaces, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
-	if err := incredible(n); err != nil {
-		return n, err
+	if !n.Exists() || n.Bare() {
+		n.Missing = append(n.Missing, t.Instance)
 	}
 	for _, id := range s.wanted(t.Instance) {
 		acl := s.serves[id]

@@ -13,24 +13,21 @@ import (
 // EC2's error codes that something here branches on.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 const (
-	codeEntryExists  = "NetworkAclEntryAlreadyExists"       // CreateNetworkAclEntry: the number is taken, perhaps by our own lost call
-	codeEntryLimit   = "NetworkAclEntryLimitExceeded"       // CreateNetworkAclEntry
-	codeEntryGone    = "InvalidNetworkAclEntry.NotFound"    // DeleteNetworkAclEntry
-	codeACLGone      = "InvalidNetworkAclID.NotFound"       // CreateNetworkAclEntry
-	codeGroupMissing = "InvalidGroup.NotFound"              // any call with a group that is new, or gone
-	codeGroupExists  = "InvalidGroup.Duplicate"             // CreateSecurityGroup
-	codeNoSuchRule   = "InvalidPermission.NotFound"         // Revoke…: somebody else was first
-	codeENIGone      = "InvalidNetworkInterfaceID.NotFound" // ModifyNetworkInterfaceAttribute
-	codeENIGoneOther = "InvalidNetworkInterface.NotFound"   // likewise; both are documented
-	codeInstanceGone = "InvalidInstanceID.NotFound"         // DescribeInstances by id
-
-	codeInstanceMalformed = "InvalidInstanceID.Malformed" // DescribeInstances by id
-	codeWrongState        = "IncorrectState"
-	codeTooFast           = "RequestLimitExceeded"
-	codeThrottled         = "EC2ThrottledException"
-	codeUnavailable       = "Unavailable"
-	codeServiceDown       = "ServiceUnavailable"
-	codeInternalError     = "InternalError"
+	codeEntryExists   = "NetworkAclEntryAlreadyExists"       // CreateNetworkAclEntry: the number is taken, perhaps by our own lost call
+	codeEntryLimit    = "NetworkAclEntryLimitExceeded"       // CreateNetworkAclEntry
+	codeEntryGone     = "InvalidNetworkAclEntry.NotFound"    // DeleteNetworkAclEntry
+	codeACLGone       = "InvalidNetworkAclID.NotFound"       // CreateNetworkAclEntry
+	codeGroupMissing  = "InvalidGroup.NotFound"              // any call with a group that is new, or gone
+	codeGroupExists   = "InvalidGroup.Duplicate"             // CreateSecurityGroup
+	codeNoSuchRule    = "InvalidPermission.NotFound"         // Revoke…: somebody else was first
+	codeENIGone       = "InvalidNetworkInterfaceID.NotFound" // ModifyNetworkInterfaceAttribute
+	codeENIGoneOther  = "InvalidNetworkInterface.NotFound"   // likewise; both are documented
+	codeWrongState    = "IncorrectState"
+	codeTooFast       = "RequestLimitExceeded"
+	codeThrottled     = "EC2ThrottledException"
+	codeUnavailable   = "Unavailable"
+	codeServiceDown   = "ServiceUnavailable"
+	codeInternalError = "InternalError"
 )
 
 // passing are the codes after which another look, or another try, may find things

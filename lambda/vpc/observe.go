@@ -58,9 +58,6 @@ func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey,
 		return nil, err
 	}
 	s.take(first)
-	if err := s.thinkAgain(ctx); err != nil {
-		return nil, err
-	}
 	second, err := s.readPlaces(ctx, s.missing())
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package vpc
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,6 +15,7 @@ import (
 // names are the ids of what records name.
 type names struct{ interfaces, acls, groups []string }
 
+// namesIn are those that targets name.
 func namesIn(targets []network.Target) names {
 	var n names
 	for _, t := range targets {
@@ -23,8 +23,6 @@ func namesIn(targets []network.Target) names {
 	}
 	return n
 }
-
-func (n names) none() bool { return len(n.interfaces) == 0 && len(n.acls) == 0 && len(n.groups) == 0 }
 
 // recorded is what records name, as far as EC2 shows it, by id.
 type recorded struct {
@@ -63,46 +61,43 @@ func byID[T any](found []T, id func(T) *string) map[string]T {
 	return all
 }
 
-// missing are the names of which EC2 shows nothing.
-func (r recorded) missing(n names) names {
-	return names{without(n.interfaces, r.interfaces), without(n.acls, r.acls), without(n.groups, r.groups)}
-}
-
-func without[T any](ids []string, found map[string]T) []string {
-	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, there := found[id]; return there })
-}
-
-// join adds what another read has found.
-func (r recorded) join(more recorded) {
-	maps.Copy(r.interfaces, more.interfaces)
-	maps.Copy(r.acls, more.acls)
-	maps.Copy(r.groups, more.groups)
-}
-
 // add notes what the network doesn't show for itself.
 func (r recorded) add(n *network.Network, t network.Target) {
 	for _, id := range t.Interfaces {
-		if i, there := r.interfaces[id]; there && !n.Contains(id) {
+		switch i, there := r.interfaces[id]; {
+		case n.Contains(id):
+		case there:
 			n.Detached = append(n.Detached, fromSDKInterface(i))
+		default:
+			n.Missing = append(n.Missing, id)
 		}
 	}
 	slices.SortFunc(n.Detached, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
 	n.Elsewhere = map[string]network.ACL{}
 	for _, id := range t.ACLs {
-		if _, serves := n.ACLs[id]; serves {
-			continue
-		}
-		if a, there := r.acls[id]; there {
+		_, serves := n.ACLs[id]
+		switch a, there := r.acls[id]; {
+		case serves:
+		case there:
 			n.Elsewhere[id] = fromSDKACL(a)
+		default:
+			n.Missing = append(n.Missing, id)
 		}
 	}
-	if len(t.Groups) == 0 {
+	r.addGroups(n, t.Groups)
+	slices.Sort(n.Missing)
+}
+
+func (r recorded) addGroups(n *network.Network, named []string) {
+	if len(named) == 0 {
 		return
 	}
 	n.Groups = []string{}
-	for _, id := range slices.Sorted(slices.Values(t.Groups)) {
+	for _, id := range slices.Sorted(slices.Values(named)) {
 		if _, there := r.groups[id]; there {
 			n.Groups = append(n.Groups, id)
+		} else {
+			n.Missing = append(n.Missing, id)
 		}
 	}
 }
