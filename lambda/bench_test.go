@@ -17,8 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"tourniquet/internal/emulator"
-	"tourniquet/internal/runtimeapi"
+	"tourniquet/lambda/emulator"
+	"tourniquet/lambda/internal/runtimeapi"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"

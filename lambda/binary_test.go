@@ -17,10 +17,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"tourniquet/internal/emulator"
-	"tourniquet/internal/runtimeapi"
 	"tourniquet/lambda/answer"
 	"tourniquet/lambda/config"
+	"tourniquet/lambda/emulator"
+	"tourniquet/lambda/internal/runtimeapi"
 	"tourniquet/lambda/ledger"
 )
 

@@ -25,7 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
 
-	"tourniquet/internal/emulator"
+	"tourniquet/lambda/emulator"
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/record"
 )

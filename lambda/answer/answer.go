@@ -34,7 +34,7 @@ type IncidentAnswer struct {
 // A StepAnswer is one step and its state.
 type StepAnswer struct {
 	ID        string            `json:"id"`
-	Kind      string            `json:"kind"`
+	Kind      record.Kind       `json:"kind"`
 	Resource  string            `json:"resource"`
 	Direction network.Direction `json:"direction,omitempty"`
 	Number    int               `json:"number,omitempty"`
@@ -88,20 +88,15 @@ func ofOutcome(o containment.Outcome) IncidentAnswer {
 }
 
 func ofStep(s record.StepState) StepAnswer {
-	a := StepAnswer{ID: s.Step.ID(), State: s.State, Note: s.Note}
+	a := StepAnswer{ID: s.Step.ID(), Kind: s.Step.Kind(), State: s.State, Note: s.Note}
 	if !s.Until.IsZero() {
 		a.Until = record.Clock(s.Until)
 	}
 	switch step := s.Step.(type) {
-	case record.Quarantine:
-		a.Kind, a.Resource, a.Before = record.KindQuarantine, step.Interface, step.Before
-		if step.Group != "" {
-			a.After = []string{step.Group}
-		}
-	case record.Tracking:
-		a.Kind, a.Resource, a.Before, a.After = record.KindTracking, step.Interface, step.Before.Texts(), step.After.Texts()
+	case record.Replacement:
+		a.Resource, a.Before, a.After = step.Resource, step.Before, step.After
 	case record.Denial:
-		a.Kind, a.Resource, a.Direction, a.Number, a.Prefix = record.KindDenial, step.ACL, step.Direction, step.Number, step.Prefix.String()
+		a.Resource, a.Direction, a.Number, a.Prefix = step.ACL, step.Direction, step.Number, step.Prefix.String()
 	}
 	return a
 }

@@ -71,8 +71,8 @@ func checkBefore(t *testing.T, out containment.Outcome, groups ...string) {
 		t.Errorf("status %s", out.Record.Status)
 	}
 	for _, s := range out.Record.Steps {
-		if q, ok := s.Step.(record.Quarantine); ok && !slices.Equal(q.Before, groups) {
-			t.Errorf("%s: recorded %v, had %v", q.Interface, q.Before, groups)
+		if q, ok := record.AsQuarantine(s.Step); ok && !slices.Equal(q.Before, groups) {
+			t.Errorf("%s: recorded %v, had %v", q.Resource, q.Before, groups)
 		}
 	}
 }

@@ -106,7 +106,7 @@ func TestGuardWithoutTheLedger(t *testing.T) {
 			r := responder(server, l)
 			r.Policy.MaxContained = 2
 			byPerson := incidents[3]
-			byPerson.ByPerson = true
+			byPerson.Trigger = plan.ByPerson
 			for n, tc := range []struct {
 				in   plan.Incident
 				want record.Verdict
@@ -174,7 +174,7 @@ func TestTimeIsLeftToMark(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range known.Record.Steps {
-			if _, ok := s.Step.(record.Quarantine); ok && s.State != record.Applied {
+			if _, ok := record.AsQuarantine(s.Step); ok && s.State != record.Applied {
 				t.Errorf("%s is marked %s, want applied", s.Step.ID(), s.State)
 			}
 		}

@@ -297,9 +297,9 @@ func checkLaws(t *testing.T, s *stage, before *world.World) {
 	}
 	for _, r := range s.book.Records() {
 		for _, st := range r.Steps {
-			if q, ok := st.Step.(record.Quarantine); ok {
-				if want := before.Interface(q.Interface).Groups; !slices.Equal(q.Before, want) {
-					t.Errorf("%s: the originals of %s are recorded as %v, they were %v", r.Holder(), q.Interface, q.Before, want)
+			if q, ok := record.AsQuarantine(st.Step); ok {
+				if want := before.Interface(q.Resource).Groups; !slices.Equal(q.Before, want) {
+					t.Errorf("%s: the originals of %s are recorded as %v, they were %v", r.Holder(), q.Resource, q.Before, want)
 				}
 			}
 		}
@@ -370,9 +370,9 @@ func released(instance string) func(*testing.T, *stage) {
 			t.Fatalf("not released: %+v, %v", k.Record, err)
 		}
 		for _, st := range k.Record.Steps {
-			q, ok := st.Step.(record.Quarantine)
-			if ok && !slices.Equal(s.server.World().Interface(q.Interface).Groups, q.Before) {
-				t.Errorf("%s has %v, had %v", q.Interface, s.server.World().Interface(q.Interface).Groups, q.Before)
+			q, ok := record.AsQuarantine(st.Step)
+			if ok && !slices.Equal(s.server.World().Interface(q.Resource).Groups, q.Before) {
+				t.Errorf("%s has %v, had %v", q.Resource, s.server.World().Interface(q.Resource).Groups, q.Before)
 			}
 			if st.State == record.Pending || st.State == record.Applied {
 				t.Errorf("%s is %s", st.Step.ID(), st.State)

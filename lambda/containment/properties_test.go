@@ -299,17 +299,17 @@ func checkNothingWidened(t *rapid.T, before, after *world.World) {
 func checkOriginals(t *rapid.T, out containment.Outcome, before, after *world.World) {
 	found := 0
 	for _, s := range out.Record.Steps {
-		q, ok := s.Step.(record.Quarantine)
+		q, ok := record.AsQuarantine(s.Step)
 		if !ok {
 			continue
 		}
 		found++
-		if want := before.Interface(q.Interface).Groups; !slices.Equal(q.Before, want) {
-			t.Fatalf("%s: recorded %v, had %v", q.Interface, q.Before, want)
+		if want := before.Interface(q.Resource).Groups; !slices.Equal(q.Before, want) {
+			t.Fatalf("%s: recorded %v, had %v", q.Resource, q.Before, want)
 		}
-		now := after.Interface(q.Interface).Groups
+		now := after.Interface(q.Resource).Groups
 		if len(now) != 1 || len(after.Group(now[0]).In)+len(after.Group(now[0]).Out) != 0 {
-			t.Fatalf("%s now has %v", q.Interface, now)
+			t.Fatalf("%s now has %v", q.Resource, now)
 		}
 	}
 	if found != len(before.InterfacesOf(victim)) {

@@ -38,9 +38,9 @@ func TestReconcileRepairsDrift(t *testing.T) {
 		}
 		contained(victim)(t, s)
 		for _, st := range outcomes[0].Record.Steps {
-			q, ok := st.Step.(record.Quarantine)
-			if want := map[string][]string{"eni-0": {"sg-ssh", "sg-web"}, "eni-1": {"sg-web"}, "eni-2": {"sg-ssh"}}[q.Interface]; ok && !slices.Equal(q.Before, want) {
-				t.Errorf("%s: the originals are %v, want %v", q.Interface, q.Before, want)
+			q, ok := record.AsQuarantine(st.Step)
+			if want := map[string][]string{"eni-0": {"sg-ssh", "sg-web"}, "eni-1": {"sg-web"}, "eni-2": {"sg-ssh"}}[q.Resource]; ok && !slices.Equal(q.Before, want) {
+				t.Errorf("%s: the originals are %v, want %v", q.Resource, q.Before, want)
 			}
 		}
 		after := s.server.World()

@@ -114,15 +114,15 @@ func aRecord(instance string) record.Record {
 		Steps: []record.StepState{
 			{Step: record.Denial{VPC: "vpc-1", ACL: "acl-1", Direction: network.In, Number: 90, Prefix: netip.MustParsePrefix("198.51.100.7/32")}, State: record.Pending},
 			{Step: quarantineOf("eni-1", "sg-ssh", "sg-web"), State: record.Pending},
-			{Step: record.Quarantine{Interface: "eni-2"}, State: record.Failed, Note: "EC2 refuses"},
+			{Step: record.QuarantineOf("eni-2", nil, ""), State: record.Failed, Note: "EC2 refuses"},
 		},
 		Exposure: []record.Exposure{{Kind: record.ResolverDNS, Detail: "DNS goes on"}},
 		Opened:   noon, Updated: noon.Add(time.Second), Contained: noon.Add(2 * time.Second), Released: noon.Add(3 * time.Second),
 	}
 }
 
-func quarantineOf(eni string, before ...string) record.Quarantine {
-	return record.Quarantine{Interface: eni, Before: before, Group: "sg-quarantine"}
+func quarantineOf(eni string, before ...string) record.Replacement {
+	return record.QuarantineOf(eni, before, "sg-quarantine")
 }
 
 // change is a change to a record and slots, with an event of its own.
@@ -728,7 +728,7 @@ func testSenseless(t *testing.T, l subject) {
 		"no step":           edit(func(c *record.Change) { c.Record.Steps = []record.StepState{{}} }),
 		"step, no prefix":   edit(func(c *record.Change) { c.Record.Steps = []record.StepState{{Step: record.Denial{}}} }),
 		"step, no interface": edit(func(c *record.Change) {
-			c.Record.Steps = []record.StepState{{Step: record.Quarantine{}}}
+			c.Record.Steps = []record.StepState{{Step: record.QuarantineOf("", nil, "")}}
 		}),
 		"peer, no address": edit(func(c *record.Change) { c.Record.Peers = []guardduty.Peer{{}} }),
 	} {
@@ -750,7 +750,7 @@ func testCopies(t *testing.T, l subject) {
 	first.Version = 1
 	want := record.Known{Record: &first, Slots: []record.Slot{slot(90, "i-1#1")}}
 	deface := func(k record.Known) {
-		k.Record.Steps[1].Step.(record.Quarantine).Before[0] = "sg-defaced"
+		k.Record.Steps[1].Step.(record.Replacement).Before[0] = "sg-defaced"
 		k.Record.Steps[0].State = "defaced"
 		k.Record.Unreadable[0] = "defaced"
 		k.Slots[0].Holders[0] = "defaced"

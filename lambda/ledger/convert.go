@@ -37,7 +37,7 @@ func toItem(r record.Record) (containmentItem, error) {
 		i.Exposure = append(i.Exposure, exposureItem{string(e.Kind), e.Detail})
 	}
 	for _, s := range steps {
-		if s.Kind == quarantine {
+		if s.Kind == string(record.KindQuarantine) {
 			i.Originals[s.Resource] = strings.Join(s.Before, " ")
 		}
 	}

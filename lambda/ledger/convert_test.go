@@ -64,9 +64,9 @@ var (
 				}
 				return network.Timeouts{TCP: seconds("tcp"), UDPStream: seconds("stream"), UDP: seconds("udp")}
 			}
-			s.Step = record.Tracking{Interface: "eni-" + words.Draw(t, "interface"), Before: timeouts("before"), After: timeouts("after")}
+			s.Step = record.TrackingOf("eni-"+words.Draw(t, "interface"), timeouts("before"), timeouts("after"))
 		} else if rapid.Bool().Draw(t, "quarantine") {
-			s.Step = record.Quarantine{Interface: "eni-" + words.Draw(t, "interface"), Before: lists(words).Draw(t, "before"), Group: words.Draw(t, "group")}
+			s.Step = record.QuarantineOf("eni-"+words.Draw(t, "interface"), lists(words).Draw(t, "before"), words.Draw(t, "group"))
 		} else {
 			s.Step = record.Denial{
 				VPC: words.Draw(t, "vpc"), ACL: words.Draw(t, "acl"), Direction: directions.Draw(t, "direction"),
@@ -279,9 +279,9 @@ func TestMemoryInspected(t *testing.T) {
 func TestUnknownStepsAreErrors(t *testing.T) {
 	for name, i := range map[string]stepItem{
 		"kind":    {ID: "x", Kind: "snapshot"},
-		"nothing": {ID: "x", Kind: quarantine},
-		"groups":  {ID: "x", Kind: quarantine, Resource: "eni-1", After: []string{"sg-1", "sg-2"}},
-		"prefix":  {ID: "x", Kind: denial, Prefix: "198.51.100.7"},
+		"nothing": {ID: "x", Kind: string(record.KindQuarantine)},
+		"groups":  {ID: "x", Kind: string(record.KindQuarantine), Resource: "eni-1", After: []string{"sg-1", "sg-2"}},
+		"prefix":  {ID: "x", Kind: string(record.KindDenial), Prefix: "198.51.100.7"},
 	} {
 		if s, err := i.step(); err == nil {
 			t.Errorf("%s: got %v, want an error", name, s)

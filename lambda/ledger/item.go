@@ -69,6 +69,7 @@ type stepItem struct {
 	ID        string     `dynamodbav:"id"`
 	Kind      string     `dynamodbav:"kind"`
 	Resource  string     `dynamodbav:"resource"`
+	Name      string     `dynamodbav:"name,omitempty"`
 	State     string     `dynamodbav:"state"`
 	Note      string     `dynamodbav:"note,omitempty"`
 	Until     *time.Time `dynamodbav:"until,omitempty"`

@@ -9,42 +9,23 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// The kinds of steps.
-const (
-	quarantine = "quarantine"
-	denial     = "denial"
-	tracking   = "tracking"
-)
-
-var errNoInterface = errors.New("a quarantine of no interface")
-
 func fromStep(s record.StepState) (stepItem, error) {
+	if s.Step == nil {
+		return stepItem{}, errors.New("a state without a step")
+	}
+	i := stepItem{
+		ID: s.Step.ID(), Kind: string(s.Step.Kind()), State: string(s.State), Note: s.Note, Until: stamp(s.Until),
+	}
 	switch step := s.Step.(type) {
-	case record.Quarantine:
-		if step.Interface == "" {
-			return stepItem{}, errNoInterface
-		}
-		i := stepItem{
-			ID: step.ID(), Kind: quarantine, Resource: step.Interface, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
-			Before: texts(step.Before),
-		}
-		if step.Group != "" {
-			i.After = []string{step.Group}
-		}
-		return i, nil
+	case record.Replacement:
+		i.Resource, i.Name, i.Before, i.After = step.Resource, step.Name, texts(step.Before), texts(step.After)
+		return i, step.Check()
 	case record.Denial:
 		if !step.Prefix.IsValid() {
-			return stepItem{}, fmt.Errorf("step %s has no valid prefix", step.ID())
+			return stepItem{}, fmt.Errorf("step %s has no valid prefix", i.ID)
 		}
-		return stepItem{
-			ID: step.ID(), Kind: denial, Resource: step.ACL, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
-			VPC: step.VPC, Direction: string(step.Direction), Number: step.Number, Prefix: step.Prefix.String(),
-		}, nil
-	case record.Tracking:
-		return stepItem{
-			ID: step.ID(), Kind: tracking, Resource: step.Interface, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
-			Before: step.Before.Texts(), After: step.After.Texts(),
-		}, nil
+		i.Resource, i.VPC, i.Direction, i.Number, i.Prefix = step.ACL, step.VPC, string(step.Direction), step.Number, step.Prefix.String()
+		return i, nil
 	default:
 		return stepItem{}, fmt.Errorf("a step of the unknown type %T", s.Step)
 	}
@@ -52,21 +33,8 @@ func fromStep(s record.StepState) (stepItem, error) {
 
 func (i stepItem) step() (record.StepState, error) {
 	s := record.StepState{State: record.State(i.State), Note: i.Note, Until: moment(i.Until)}
-	switch i.Kind {
-	case quarantine:
-		if i.Resource == "" {
-			return s, errNoInterface
-		}
-		q := record.Quarantine{Interface: i.Resource, Before: texts(i.Before)}
-		switch len(i.After) {
-		case 0:
-		case 1:
-			q.Group = i.After[0]
-		default:
-			return s, fmt.Errorf("step %s has %d groups after it, not one", i.ID, len(i.After))
-		}
-		s.Step = q
-	case denial:
+	switch kind := record.Kind(i.Kind); kind {
+	case record.KindDenial:
 		prefix, err := netip.ParsePrefix(i.Prefix)
 		if err != nil {
 			return s, fmt.Errorf("step %s: %w", i.ID, err)
@@ -74,18 +42,12 @@ func (i stepItem) step() (record.StepState, error) {
 		s.Step = record.Denial{
 			VPC: i.VPC, ACL: i.Resource, Direction: network.Direction(i.Direction), Number: i.Number, Prefix: prefix,
 		}
-	case tracking:
-		before, err := network.ParseTimeouts(i.Before)
-		if err != nil {
-			return s, fmt.Errorf("step %s: %w", i.ID, err)
-		}
-		after, err := network.ParseTimeouts(i.After)
-		if err != nil {
-			return s, fmt.Errorf("step %s: %w", i.ID, err)
-		}
-		s.Step = record.Tracking{Interface: i.Resource, Before: before, After: after}
+		return s, nil
+	case record.KindQuarantine, record.KindTracking:
+		r := record.Replacement{Of: kind, Resource: i.Resource, Name: i.Name, Before: texts(i.Before), After: texts(i.After)}
+		s.Step = r
+		return s, r.Check()
 	default:
 		return s, fmt.Errorf("step %s is of the unknown kind %q", i.ID, i.Kind)
 	}
-	return s, nil
 }

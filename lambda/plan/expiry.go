@@ -14,12 +14,12 @@ func Old(slot record.Slot, now time.Time, ttl time.Duration) bool {
 	return ttl > 0 && slot.State == record.SlotApplied && now.Sub(slot.Since) >= ttl
 }
 
-// NewExpiry works out which denials of a contained instance have done their work:
+// NewExpiryPlan works out which denials of a contained instance have done their work:
 // older than ttl and than any flow that may have been tracked when they came, with
 // every interface in quarantine, so that no flow can begin. They free places that
 // other incidents need. Nothing expires of a containment that is not complete.
-func NewExpiry(rec record.Record, seen network.Network, slots []record.Slot, terms Terms, ttl time.Duration) ReleasePlan {
-	p := &releaser{was: rec, seen: seen, terms: terms}
+func NewExpiryPlan(rec record.Record, seen network.Network, slots []record.Slot, terms Terms, ttl time.Duration) ReleasePlan {
+	p := &releasePlanner{was: rec, seen: seen, terms: terms}
 	quiet := rec.Status == record.Contained && len(seen.Interfaces) > 0 &&
 		!slices.ContainsFunc(seen.Interfaces, func(i network.Interface) bool { return !seen.Quarantined(i) })
 	rec.Steps = slices.Clone(rec.Steps)
@@ -39,7 +39,7 @@ func NewExpiry(rec record.Record, seen network.Network, slots []record.Slot, ter
 }
 
 // expire plans the end of one slot, and reports whether it is a new one.
-func (p *releaser) expire(slot record.Slot, aged bool) bool {
+func (p *releasePlanner) expire(slot record.Slot, aged bool) bool {
 	acl, _ := p.seen.ACL(slot.ACL)
 	entry, there := acl.At(slot.Direction, slot.Number)
 	ours := there && entry == slot.Entry()

@@ -18,16 +18,16 @@ import (
 // instance's also say who the peers are.
 func (p Plan) Tags(seen network.Network, unrecorded bool) map[string]map[string]string {
 	tags := map[string]map[string]string{}
-	if p.Record.Status == record.Observed {
+	if p.Shown || p.Record.Status == record.Closed {
 		return tags
 	}
 	for _, s := range p.Record.Steps {
-		q, ok := s.Step.(record.Quarantine)
+		q, ok := record.AsQuarantine(s.Step)
 		if !ok || s.State != record.Pending || len(q.Before) == 0 {
 			continue
 		}
 		for _, i := range seen.Interfaces {
-			if i.ID == q.Interface && !slices.Equal(i.Originals, q.Before) {
+			if i.ID == q.Resource && !slices.Equal(i.Originals, q.Before) {
 				tags[i.ID] = network.OriginalsTags(q.Before)
 			}
 		}
@@ -63,7 +63,7 @@ func addresses(peers []guardduty.Peer) []netip.Addr {
 // Observed is the plan as observe mode records it: shown, not carried out. Beside
 // an open containment it is not recorded at all.
 func (p Plan) Observed(known record.Known) Plan {
-	p.Slots = nil
+	p.Slots, p.Shown, p.Relies = nil, true, false
 	for i := range p.Record.Steps {
 		if p.Record.Steps[i].State == record.Pending {
 			p.Record.Steps[i].State = record.Planned
@@ -100,7 +100,8 @@ type Plan struct {
 	Slots   []record.SlotChange
 	Changed bool // the ledger does not say so yet
 	Relies  bool // on an entry that the ledger does not know
-	ACLRoom *int // see Outcome
+	Shown   bool // as a preview: nothing of it is carried out
+	ACLRoom *int // how many more entries the fullest ACL takes; nil when there is none of this account's
 }
 
 // NewPlan works out the containment of an incident from the network as observed
@@ -108,11 +109,19 @@ type Plan struct {
 // alone: a second plan, made after the first one's steps were applied, shows
 // them as applied and has nothing left to do.
 func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules) Plan {
+	if in.Trigger == ByRepair && seen.Gone() {
+		return Plan{Record: Closed(*known.Open(), known.Slots), Changed: true}
+	}
+	if in.Trigger == ByAdoption {
+		for _, a := range network.PeersOf(seen.Instance.Tags) {
+			in.Peers = append(in.Peers, guardduty.Peer{Addr: a})
+		}
+	}
 	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, known)}
 	p.quarantine()
-	p.shorten()
 	p.deny()
-	p.exposeOmitted(in)
+	p.shorten()
+	p.exposeOmitted()
 	p.keepOthers()
 	p.giveUpUnused()
 	p.remain()
@@ -127,7 +136,7 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 // next is the record that an incident opens or continues, without its steps.
 func next(in Incident, known record.Known) record.Record {
 	rec := record.Record{
-		Instance: in.Instance, Generation: 1, ByPerson: in.ByPerson, Adopted: in.Adopt, Reason: in.Reason,
+		Instance: in.Instance, Generation: 1, ByPerson: in.Trigger == ByPerson, Adopted: in.Trigger == ByAdoption, Reason: in.Reason,
 	}
 	switch open := known.Open(); {
 	case open != nil:
@@ -144,19 +153,18 @@ func next(in Incident, known record.Known) record.Record {
 
 // exposeOmitted says that there are more peers than the record keeps. Peers that it
 // has are never given up for new ones: they may hold a denial.
-func (p *planner) exposeOmitted(in Incident) {
-	if open := p.known.Open(); open != nil {
-		for _, e := range open.Exposure {
-			if e.Kind == record.OmittedPeers {
-				p.record.Exposure = append(p.record.Exposure, e)
-				return
-			}
-		}
-	}
-	dropped := slices.ContainsFunc(in.Peers, func(peer guardduty.Peer) bool { return !p.record.Has(peer.Addr) })
-	if dropped || in.Omitted > 0 {
+func (p *planner) exposeOmitted() {
+	if p.omits() {
 		p.expose(record.OmittedPeers, "the findings name more peers than the %d that a record keeps: the others are neither recorded nor denied", maxPeers)
 	}
+}
+
+// omits reports whether the findings, now or earlier, name more peers than the record
+// keeps.
+func (p *planner) omits() bool {
+	dropped := slices.ContainsFunc(p.in.Peers, func(peer guardduty.Peer) bool { return !p.record.Has(peer.Addr) })
+	before := p.known.Open() != nil && slices.ContainsFunc(p.known.Open().Exposure, func(e record.Exposure) bool { return e.Kind == record.OmittedPeers })
+	return dropped || before || p.in.Omitted > 0
 }
 
 func mergeStrings(known, more []string) []string {
@@ -177,6 +185,7 @@ type planner struct {
 	record  record.Record // as it comes to be
 	slots   []record.SlotChange
 	relies  bool
+	passes  bool // a peer that is to be denied passes an ACL in both directions, or none is between
 	aclRoom *int // the least of the ACLs planned so far
 }
 
@@ -199,43 +208,6 @@ func (p *planner) recorded(id string) (record.StepState, bool) {
 	return record.StepState{}, false
 }
 
-// quarantine plans the swap of each interface's groups.
-func (p *planner) quarantine() {
-	for _, i := range p.seen.Interfaces {
-		q := record.Quarantine{Interface: i.ID, Before: p.originals(i), Group: p.seen.Ready(i.VPC)}
-		refusal := p.seen.Refused[q.ID()]
-		switch {
-		case p.seen.Quarantined(i):
-			q.Group = i.Groups[0]
-			p.add(q, record.Applied, "")
-		case i.ManagedBy != "":
-			p.expose(record.UnchangeableInterface, "%s is managed by %s, which alone can change its groups", i.ID, i.ManagedBy)
-		case refusal.Reason != "":
-			p.add(q, record.Failed, refusal.Reason)
-			p.expose(record.UnchangeableInterface, "%s keeps its groups: %s", i.ID, refusal.Reason)
-		default:
-			p.add(q, record.Pending, "")
-		}
-	}
-}
-
-// originals are the groups to restore to an interface. What is recorded stays,
-// whatever the interface has today: the first writer saw the original. Without a
-// record they are today's groups, and the interface's tag is believed only when
-// today's say nothing, since it may be left from an earlier containment.
-func (p *planner) originals(i network.Interface) []string {
-	if s, ok := p.recorded(record.Quarantine{Interface: i.ID}.ID()); ok {
-		return s.Step.(record.Quarantine).Before
-	}
-	groups := slices.DeleteFunc(slices.Clone(i.Groups), func(g string) bool {
-		return slices.ContainsFunc(p.seen.Quarantine[i.VPC], func(q network.Quarantined) bool { return q.Group == g })
-	})
-	if len(groups) == 0 {
-		return i.Originals
-	}
-	return groups
-}
-
 // keepOthers carries over the recorded steps that the network no longer asks
 // for: a release has to undo them all the same. A slot that a release was about to
 // free stays with it.
@@ -249,16 +221,14 @@ func (p *planner) keepOthers() {
 			continue
 		}
 		switch step := s.Step.(type) {
-		case record.Quarantine:
-			if !slices.ContainsFunc(p.seen.Interfaces, func(i network.Interface) bool { return i.ID == step.Interface }) {
-				p.add(step, record.Gone, "the interface is no longer attached to the instance")
-			} else {
-				p.add(step, s.State, s.Note) // managed by another service since
-			}
 		case record.Denial:
 			p.keepDenial(step, s)
-		case record.Tracking:
-			p.add(step, s.State, s.Note)
+		case record.Replacement:
+			if step.Of == record.KindQuarantine && !p.seen.Contains(step.Resource) {
+				p.add(step, record.Gone, "the interface is no longer attached to the instance")
+			} else { // not asked for any more, or managed by another service since
+				p.add(step, s.State, s.Note)
+			}
 		}
 	}
 }
@@ -320,6 +290,9 @@ func (p *planner) remain() {
 	for _, u := range p.record.Unreadable {
 		p.expose(record.UnreadablePeer, "the finding's remote address %q is not an IP address: it is not denied", u)
 	}
+	for _, id := range p.seen.Instance.Secondary {
+		p.expose(record.SecondaryInterface, "%s is in a secondary network: neither security groups nor network ACLs filter it", id)
+	}
 	p.expose(record.ResolverDNS, "DNS queries to the VPC's resolver pass groups and ACLs; only Route 53 Resolver DNS Firewall stops a DNS tunnel")
 	if p.seen.Instance.Profile != "" {
 		p.expose(record.IMDSCredentials, "the instance can still fetch credentials of %s from its metadata service, and credentials it has stay valid elsewhere",
@@ -351,8 +324,7 @@ func wait(d time.Duration) string {
 func (p *planner) status() record.Status {
 	in := func(state record.State) bool {
 		return slices.ContainsFunc(p.record.Steps, func(s record.StepState) bool {
-			_, beside := s.Step.(record.Tracking) // the containment is complete without
-			return s.State == state && !beside
+			return s.State == state && s.Step.Kind().Decides()
 		})
 	}
 	pending := in(record.Pending)

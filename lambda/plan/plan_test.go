@@ -22,12 +22,10 @@ func (p Plan) text() string {
 	fmt.Fprintf(&b, "%s generation %d\n", p.Record.Status, p.Record.Generation)
 	for _, s := range p.Record.Steps {
 		switch step := s.Step.(type) {
-		case record.Quarantine:
-			fmt.Fprintf(&b, "%s %s: %s -> %s", s.State, step.ID(), strings.Join(step.Before, " "), step.Group)
+		case record.Replacement:
+			fmt.Fprintf(&b, "%s %s: %s -> %s", s.State, step.ID(), strings.Join(step.Before, " "), strings.Join(step.After, " "))
 		case record.Denial:
 			fmt.Fprintf(&b, "%s %s at %d", s.State, step.ID(), step.Number)
-		case record.Tracking:
-			fmt.Fprintf(&b, "%s %s: %s -> %s", s.State, step.ID(), strings.Join(step.Before.Texts(), " "), strings.Join(step.After.Texts(), " "))
 		}
 		if s.Note != "" {
 			fmt.Fprintf(&b, " (%s)", s.Note)

@@ -26,14 +26,15 @@ type Terms struct {
 // A ReleasePlan is a record as its release leaves it next, what has to be changed
 // in the ledger to get there, and what then has to be undone in EC2.
 type ReleasePlan struct {
-	Record  record.Record
-	Slots   []record.SlotChange
-	Changed bool                // the ledger does not say so yet
-	Reverts []record.Step       // to undo now, once the ledger has the plan
-	Untags  map[string][]string // tag keys to remove in the end, by resource
+	Record   record.Record
+	FromTags bool // the ledger has no record: this one is made from tags, and is not stored
+	Slots    []record.SlotChange
+	Changed  bool                // the ledger does not say so yet
+	Reverts  []record.Step       // to undo now, once the ledger has the plan
+	Untags   map[string][]string // tag keys to remove in the end, by resource
 }
 
-// NewRelease works out the next move of a containment's release from its record,
+// NewReleasePlan works out the next move of a containment's release from its record,
 // the network as observed and the slots as read. It makes no calls, and is a
 // function of its arguments alone: planned again after its reverts were carried
 // out, it shows them as done and has nothing left to do.
@@ -46,8 +47,8 @@ type ReleasePlan struct {
 // An entry is removed in two moves. First its slot is marked, on the condition
 // that nobody else holds it: from then on nobody can come to rely on it. Only then
 // it is removed, and only when a look shows it gone is the slot free.
-func NewRelease(rec record.Record, seen network.Network, slots []record.Slot, terms Terms) ReleasePlan {
-	p := &releaser{was: rec, seen: seen, terms: terms}
+func NewReleasePlan(rec record.Record, seen network.Network, slots []record.Slot, terms Terms) ReleasePlan {
+	p := &releasePlanner{was: rec, seen: seen, terms: terms}
 	for _, s := range rec.Steps {
 		p.undo(s, slots)
 	}
@@ -55,7 +56,7 @@ func NewRelease(rec record.Record, seen network.Network, slots []record.Slot, te
 	return p.plan()
 }
 
-type releaser struct {
+type releasePlanner struct {
 	was     record.Record
 	seen    network.Network
 	terms   Terms
@@ -65,7 +66,7 @@ type releaser struct {
 	revived []record.Exposure
 }
 
-func (p *releaser) add(s record.StepState, state record.State, note string) {
+func (p *releasePlanner) add(s record.StepState, state record.State, note string) {
 	s.State, s.Note = state, note
 	if state != record.Lingering && state != record.Pending {
 		s.Until = time.Time{} // nothing left to wait for
@@ -73,16 +74,14 @@ func (p *releaser) add(s record.StepState, state record.State, note string) {
 	p.steps = append(p.steps, s)
 }
 
-func (p *releaser) undo(s record.StepState, slots []record.Slot) {
+func (p *releasePlanner) undo(s record.StepState, slots []record.Slot) {
 	if s.State == record.Pending && s.Until.IsZero() {
 		// Whoever recorded it may be about to apply it.
 		s.Until = p.terms.Now.Add(MaxInvocation)
 	}
 	switch step := s.Step.(type) {
-	case record.Quarantine:
+	case record.Replacement:
 		p.restore(s, step)
-	case record.Tracking:
-		p.lengthen(s, step)
 	case record.Denial:
 		i := slices.IndexFunc(slots, func(o record.Slot) bool { return o.SlotKey == step.Slot() && o.HeldBy(p.was.Holder()) })
 		if i < 0 {
@@ -94,12 +93,12 @@ func (p *releaser) undo(s record.StepState, slots []record.Slot) {
 }
 
 // unsettled reports whether somebody may still apply the step.
-func (p *releaser) unsettled(s record.StepState) bool {
+func (p *releasePlanner) unsettled(s record.StepState) bool {
 	return s.State == record.Pending && s.Until.After(p.terms.Now)
 }
 
 // settled adds a step that is undone, unless it may yet be applied.
-func (p *releaser) settled(s record.StepState, state record.State, note string) {
+func (p *releasePlanner) settled(s record.StepState, state record.State, note string) {
 	if !p.unsettled(s) {
 		p.add(s, state, note)
 		return
@@ -107,58 +106,8 @@ func (p *releaser) settled(s record.StepState, state record.State, note string) 
 	p.add(s, record.Pending, fmt.Sprintf("undone; but an invocation may be under way that applies it once more until %s", record.Clock(s.Until)))
 }
 
-// restore plans the return of an interface's groups.
-func (p *releaser) restore(s record.StepState, q record.Quarantine) {
-	if s.State.Final() {
-		p.steps = append(p.steps, s)
-		return
-	}
-	i, found := p.seen.Find(q.Interface)
-	if !found {
-		p.add(s, record.Gone, "the interface does not exist any more")
-		return
-	}
-	before := q.Before
-	if len(before) == 0 {
-		before = i.Originals
-	}
-	there, missing := p.existing(before)
-	note := ""
-	if len(missing) > 0 {
-		note = "without " + strings.Join(missing, ", ") + ", which no longer exists"
-	}
-	switch {
-	case p.seen.Held(i) && len(before) == 0:
-		p.add(s, record.Failed, "nobody knows what groups the interface had: it stays in quarantine; set its groups by hand")
-	case p.seen.Held(i) && len(there) == 0:
-		p.add(s, record.Failed, "none of its groups exists any more: it stays in quarantine; set its groups by hand")
-	case p.seen.Held(i):
-		q.Before = there
-		p.reverts = append(p.reverts, q)
-		p.steps = append(p.steps, s)
-	case slices.Equal(i.Groups, there):
-		p.settled(s, record.Restored, note)
-	default:
-		p.add(s, record.ChangedElsewhere, fmt.Sprintf("somebody has given it the groups %s since: left as it is", strings.Join(i.Groups, ", ")))
-	}
-}
-
-// existing splits recorded groups into those that can be restored and those that
-// have been deleted since. A group that was not asked for counts as there: EC2
-// refuses it if it isn't.
-func (p *releaser) existing(groups []string) (there, missing []string) {
-	for _, g := range groups {
-		if p.seen.Groups == nil || slices.Contains(p.seen.Groups, g) {
-			there = append(there, g)
-		} else {
-			missing = append(missing, g)
-		}
-	}
-	return there, missing
-}
-
 // letGo settles a denial that this containment does not hold any more, or never did.
-func (p *releaser) letGo(s record.StepState) {
+func (p *releasePlanner) letGo(s record.StepState) {
 	switch {
 	case s.State.Final():
 		p.steps = append(p.steps, s)
@@ -170,7 +119,7 @@ func (p *releaser) letGo(s record.StepState) {
 }
 
 // remove plans what becomes of a slot that this containment holds.
-func (p *releaser) remove(s record.StepState, slot record.Slot) {
+func (p *releasePlanner) remove(s record.StepState, slot record.Slot) {
 	acl, known := p.seen.ACL(slot.ACL)
 	entry, there := acl.At(slot.Direction, slot.Number)
 	switch leaving := slot.State == record.SlotRemoving; {
@@ -192,7 +141,7 @@ func (p *releaser) remove(s record.StepState, slot record.Slot) {
 
 // lift plans what becomes of a denial that is in effect: it lingers while it may
 // still cut something, stays for those who need it, or goes.
-func (p *releaser) lift(s record.StepState, slot record.Slot) {
+func (p *releasePlanner) lift(s record.StepState, slot record.Slot) {
 	until := slot.Since.Add(p.tracking())
 	if s.State == record.Lingering && !s.Until.IsZero() {
 		until = s.Until
@@ -217,12 +166,12 @@ func (p *releaser) lift(s record.StepState, slot record.Slot) {
 	}
 }
 
-func (p *releaser) revive(slot record.Slot, until time.Time) {
+func (p *releasePlanner) revive(slot record.Slot, until time.Time) {
 	p.revived = append(p.revived, record.Exposure{Kind: record.MayRevive, Detail: fmt.Sprintf(
 		"%s no longer denies %s %s: a connection that stood before may revive until %s", slot.ACL, slot.Prefix, slot.Direction, record.Clock(until))})
 }
 
-func (p *releaser) giveUp(s record.StepState, slot record.Slot, state record.State, note string) {
+func (p *releasePlanner) giveUp(s record.StepState, slot record.Slot, state record.State, note string) {
 	if p.unsettled(s) && (state == record.Gone || state == record.Removed) {
 		// An entry that may yet be made has to stay ours until then.
 		p.settled(s, state, note)
@@ -233,14 +182,14 @@ func (p *releaser) giveUp(s record.StepState, slot record.Slot, state record.Sta
 }
 
 // mark takes the first of the two moves that remove an entry.
-func (p *releaser) mark(slot record.Slot) {
+func (p *releasePlanner) mark(slot record.Slot) {
 	slot.State = record.SlotRemoving
 	p.slots = append(p.slots, record.SlotChange{Slot: slot, Op: record.Remove})
 }
 
 // unlisted removes what the containment holds and its steps don't show: a release
 // that a newer containment overtook left it behind.
-func (p *releaser) unlisted(slots []record.Slot) {
+func (p *releasePlanner) unlisted(slots []record.Slot) {
 	for _, slot := range slots {
 		if !slot.HeldBy(p.was.Holder()) || p.was.DenialIn(slot.SlotKey) >= 0 {
 			continue
@@ -252,7 +201,7 @@ func (p *releaser) unlisted(slots []record.Slot) {
 }
 
 // plan is what all of it comes to.
-func (p *releaser) plan() ReleasePlan {
+func (p *releasePlanner) plan() ReleasePlan {
 	rec := p.was
 	rec.Steps = p.steps
 	if rec.Status.Open() {
@@ -282,11 +231,11 @@ func (p *releaser) plan() ReleasePlan {
 }
 
 // untags are our tags on what is released.
-func (p *releaser) untags() map[string][]string {
+func (p *releasePlanner) untags() map[string][]string {
 	tags := map[string][]string{}
 	for _, s := range p.steps {
-		q, ok := s.Step.(record.Quarantine)
-		if i, found := p.seen.Find(q.Interface); ok && found && s.State.Final() && len(i.Originals) > 0 {
+		q, ok := record.AsQuarantine(s.Step)
+		if i, found := p.seen.Find(q.Resource); ok && found && s.State.Final() && len(i.Originals) > 0 {
 			tags[i.ID] = network.OriginalsKeys(i.Originals)
 		}
 	}

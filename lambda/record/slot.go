@@ -46,7 +46,12 @@ func (s Slot) HeldBy(holder string) bool { return slices.Contains(s.Holders, hol
 
 // Entry is the ACL entry that belongs in the slot.
 func (s Slot) Entry() network.Entry {
-	return network.Entry{Number: s.Number, Direction: s.Direction, Prefix: s.Prefix, AllTraffic: true}
+	return s.Denial().Entry()
+}
+
+// Denial is the step that fills the slot.
+func (s Slot) Denial() Denial {
+	return Denial{VPC: s.VPC, ACL: s.ACL, Direction: s.Direction, Number: s.Number, Prefix: s.Prefix}
 }
 
 // A SlotChange is one change to the reservations of ACL slots.

@@ -9,48 +9,98 @@ import (
 	"tourniquet/lambda/network"
 )
 
-// A Tracking lowers the connection-tracking timeouts of one network interface.
-// Where no peer is known there is nobody to deny: what stays connected then lives
-// only as long as it isn't idle for a minute, instead of five days. It comes after
-// the cut, and can fail without lessening it.
-type Tracking struct {
-	Interface string           // the network interface's id
-	Before    network.Timeouts // as they were set; restored on release
-	After     network.Timeouts
-}
-
-// ID is "tracking/" and the interface.
-func (t Tracking) ID() string { return "tracking/" + t.Interface }
-
-func (Tracking) step() {}
-
-// The kinds of step, as answers and records name them.
-const (
-	KindQuarantine = "quarantine"
-	KindDenial     = "denial"
-	KindTracking   = "tracking"
-)
-
-// Denial is the step that fills the slot.
-func (s Slot) Denial() Denial {
-	return Denial{VPC: s.VPC, ACL: s.ACL, Direction: s.Direction, Number: s.Number, Prefix: s.Prefix}
-}
-
-// A Step is one reversible change to one AWS resource. Steps are data: package
-// vpc applies them, package ledger stores them.
+// A Step is one reversible change to one AWS resource. Steps are data: adapters
+// apply them, package ledger stores them.
 type Step interface {
 	// ID names the step within its incident. It is the same on every attempt,
 	// so a retried invocation recognizes its own work.
 	ID() string
+	// Kind is the kind of the step.
+	Kind() Kind
 	step() // only this package defines steps
 }
 
-// A Quarantine replaces all security groups of one network interface by the
-// quarantine security group of its VPC.
-type Quarantine struct {
-	Interface string   // the network interface's id
-	Before    []string // the groups to restore on release, sorted; empty when nobody knows them
-	Group     string   // the quarantine security group; empty in a preview of a VPC that has none yet
+// Kind is the kind of a step, as answers and records name it.
+type Kind string
+
+// The kinds of step.
+const (
+	KindQuarantine Kind = "quarantine" // all groups of a network interface are replaced by the quarantine group
+	KindDenial     Kind = "denial"     // a network ACL gets a deny entry
+	KindTracking   Kind = "tracking"   // the connection-tracking timeouts of a network interface are lowered
+)
+
+// Decides reports whether a containment is complete only with the steps of this
+// kind. A step of another kind comes beside the cut and can fail without lessening it.
+func (k Kind) Decides() bool { return k == KindQuarantine || k == KindDenial }
+
+// HeldByTags reports whether a step of this kind can be taken back without the
+// ledger, from the tags of the instance and its interfaces.
+func (k Kind) HeldByTags() bool { return k == KindQuarantine || k == KindDenial }
+
+// A Replacement replaces the value of one attribute of one AWS resource. Most kinds
+// of step have this shape.
+type Replacement struct {
+	Of       Kind
+	Resource string   // the id of the resource
+	Name     string   // which attribute of the resource, where the kind has several; otherwise empty
+	Before   []string // the value to restore on release; empty when nobody knows it
+	After    []string // the value to set; empty in a preview of a value that does not exist yet
+}
+
+// QuarantineOf is the step that replaces all security groups of a network interface
+// by the quarantine group of its VPC. The groups before are sorted; the quarantine
+// group is empty in a preview of a VPC that has none yet.
+func QuarantineOf(eni string, before []string, group string) Replacement {
+	r := Replacement{Of: KindQuarantine, Resource: eni, Before: before}
+	if group != "" {
+		r.After = []string{group}
+	}
+	return r
+}
+
+// TrackingOf is the step that sets the connection-tracking timeouts of a network
+// interface.
+func TrackingOf(eni string, before, after network.Timeouts) Replacement {
+	return Replacement{Of: KindTracking, Resource: eni, Before: before.Texts(), After: after.Texts()}
+}
+
+// AsQuarantine is the replacement of an interface's groups that a step is; false for
+// any other step.
+func AsQuarantine(s Step) (Replacement, bool) {
+	r, ok := s.(Replacement)
+	return r, ok && r.Of == KindQuarantine
+}
+
+// ID is the kind and the resource, and the attribute's name where the kind has several.
+func (r Replacement) ID() string {
+	id := string(r.Of) + "/" + r.Resource
+	if r.Name != "" {
+		id += "/" + r.Name
+	}
+	return id
+}
+
+// Kind is the kind of the attribute that is replaced.
+func (r Replacement) Kind() Kind { return r.Of }
+
+func (Replacement) step() {}
+
+// Check is why a replacement makes no sense, or nil.
+func (r Replacement) Check() error {
+	switch {
+	case r.Resource == "":
+		return fmt.Errorf("a step of kind %s without a resource", r.Of)
+	case r.Of == KindQuarantine && len(r.After) > 1:
+		return fmt.Errorf("step %s sets %d groups, want one quarantine group", r.ID(), len(r.After))
+	case r.Of == KindTracking:
+		for _, value := range [][]string{r.Before, r.After} {
+			if _, err := network.ParseTimeouts(value); err != nil {
+				return fmt.Errorf("step %s: %w", r.ID(), err)
+			}
+		}
+	}
+	return nil
 }
 
 // A Denial adds one deny entry for all protocols to a network ACL.
@@ -62,16 +112,14 @@ type Denial struct {
 	Prefix    netip.Prefix
 }
 
-// ID is "quarantine/" and the interface.
-func (q Quarantine) ID() string { return "quarantine/" + q.Interface }
-
 // ID names the ACL, the direction and the prefix, and leaves out the number: a
 // denial that had to move to another number is still the same step.
 func (d Denial) ID() string {
 	return fmt.Sprintf("denial/%s/%s/%s", d.ACL, d.Direction, d.Prefix)
 }
 
-func (Quarantine) step() {}
+// Kind is KindDenial.
+func (Denial) Kind() Kind { return KindDenial }
 
 func (Denial) step() {}
 
@@ -122,16 +170,16 @@ type StepState struct {
 
 // equal reports whether both say the same of the same step.
 func (s StepState) equal(o StepState) bool {
-	if s.State != o.State || s.Note != o.Note || !s.Until.Equal(o.Until) {
-		return false
+	return s.State == o.State && s.Note == o.Note && s.Until.Equal(o.Until) && sameStep(s.Step, o.Step)
+}
+
+func sameStep(a, b Step) bool {
+	x, ok := a.(Replacement)
+	if !ok {
+		return a == b
 	}
-	switch a := s.Step.(type) {
-	case Quarantine:
-		b, ok := o.Step.(Quarantine)
-		return ok && a.Interface == b.Interface && a.Group == b.Group && slices.Equal(a.Before, b.Before)
-	default:
-		return s.Step == o.Step
-	}
+	y, ok := b.(Replacement)
+	return ok && x.ID() == y.ID() && slices.Equal(x.Before, y.Before) && slices.Equal(x.After, y.After)
 }
 
 // Attempt tells a denial that moved to another number from its first try.

@@ -42,24 +42,13 @@ func (r *Reverter) Revert(ctx context.Context, steps []record.Step) []error {
 
 func (r *Reverter) revert(ctx context.Context, s record.Step) error {
 	switch s := s.(type) {
-	case record.Quarantine:
-		return r.restore(ctx, s)
+	case record.Replacement:
+		return r.set(ctx, s, s.Before)
 	case record.Denial:
 		return r.removeEntry(ctx, s)
-	case record.Tracking:
-		return r.track(ctx, s.Interface, s.Before)
 	default:
 		return fmt.Errorf("no such kind of step: %T", s)
 	}
-}
-
-// restore sets the recorded groups of one interface outright.
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
-func (r *Reverter) restore(ctx context.Context, q record.Quarantine) error {
-	_, err := r.ec2.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
-		NetworkInterfaceId: aws.String(q.Interface), Groups: q.Before,
-	})
-	return err
 }
 
 // removeEntry removes an entry by its number, once and without a retry of the SDK's: after
