@@ -61,15 +61,21 @@ func ParseEvent(raw []byte) ([]Finding, error) {
 	}
 	var in envelope
 	if err := json.Unmarshal(raw, &in); err != nil {
-		return nil, malformed("event", "%w", invalidJSON(err))
+		return nil, orWrapped(raw, malformed("event", "%w", invalidJSON(err)))
 	}
 	switch {
-	case in.Source != nil || in.DetailType != nil || in.Detail != nil:
+	case in.Source == nil && in.DetailType == nil && in.Detail != nil:
+		return nil, detailAlone()
+	case in.Source != nil || in.DetailType != nil:
 		return in.parse()
 	case in.Findings != nil:
 		return parseList("Findings", in.Findings, parseFinding)
 	}
-	return collect(parseFinding("", raw))
+	f, problems := parseFinding("", raw)
+	if f == nil {
+		return nil, orWrapped(raw, joined(problems))
+	}
+	return collect(f, problems)
 }
 
 // envelope is an EventBridge event or what stands in its place.
