@@ -87,11 +87,11 @@ func (*skipped) UnmarshalJSON([]byte) error { return nil }
 
 // flatFields returns the fields of a JSON object whose values are scalars and whose
 // keys keep accepts. It is not whole when raw is something else than an object, or has
-// more than maxList such fields.
+// more than maxList such fields. Nothing and null are an empty object.
 func flatFields(raw []byte, keep func(key string) bool) (fields map[string]scalar, whole bool) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
-		return nil, false
+		return nil, len(raw) == 0 || start == nil && err == nil
 	}
 	fields = make(map[string]scalar)
 	for dec.More() {

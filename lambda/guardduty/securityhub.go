@@ -105,18 +105,12 @@ func parseASFF(at string, raw json.RawMessage) (*Finding, []error) {
 		return &f, nil
 	}
 	var unread notes
-	if !whole && len(a.ProductFields) > 0 && string(a.ProductFields) != "null" {
+	if !whole {
 		unread.add("ProductFields")
 	}
 	instances, problems := a.instances(at, service.Action.V, &unread)
-	if len(instances) == 0 && len(problems) == 0 && onInstances(f.Type) && w.isSequence() {
-		problems = []error{malformed(within(at, "Resources"), "names no instance, want %s", wantResources)}
-	}
 	if len(instances) == 0 {
-		if len(problems) > 0 {
-			return nil, problems
-		}
-		return &f, nil
+		return onNoInstance(at, f, w, problems)
 	}
 	err := firstWrong(at,
 		required{"Severity", validSeverity(f.Severity), w.Severity, wantSeverity},
@@ -132,6 +126,19 @@ func parseASFF(at string, raw json.RawMessage) (*Finding, []error) {
 	f.Instances, f.UnreadableFields = instances, unread.fields()
 	f.weigh()
 	return &f, problems
+}
+
+// onNoInstance is the result for a finding among whose resources no instance was found.
+// An attack sequence on instances must have some.
+func onNoInstance(at string, f Finding, w wireFinding, problems []error) (*Finding, []error) {
+	switch {
+	case len(problems) > 0:
+		return nil, problems
+	case w.isSequence() && onInstances(w.Type.s):
+		return nil, []error{malformed(within(at, "Resources"), "names no instance, want %s", wantResources)}
+	default:
+		return &f, nil
+	}
 }
 
 // wire is the finding in GuardDuty's format, without its instances.

@@ -186,6 +186,27 @@ func TestActionWithoutItsBlock(t *testing.T) {
 	}
 }
 
+// A mark of a sample that can't be read is reported: the finding may be no real one.
+func TestUnreadableSampleMark(t *testing.T) {
+	t.Parallel()
+	for info, unread := range map[string]string{
+		`{"value":"{\"sample\":true}"}`:  "",
+		`{"value":"{}"}`:                 "",
+		`{"value":"some text"}`:          "",
+		`{"value":""}`:                   "",
+		`{"value":"{\"sample\":tr"}`:     "service.additionalInfo.value",
+		`{"value":"{\"sample\":\"x\"}"}`: "service.additionalInfo.value",
+		`{"value":{"sample":true}}`:      "service.additionalInfo.value",
+		`{"sample":"perhaps"}`:           "service.additionalInfo.sample",
+		`"sample"`:                       "service.additionalInfo",
+	} {
+		got, err := ParseEvent([]byte(with("service", `{"additionalInfo":`+info+`}`)))
+		if err != nil || strings.Join(got[0].UnreadableFields, " ") != unread {
+			t.Errorf("%s: %+v, %v; want unreadable %q", info, got, err, unread)
+		}
+	}
+}
+
 // However much of a finding can't be read, the list stays short and says what it leaves out.
 func TestUnreadableFieldsAreBounded(t *testing.T) {
 	t.Parallel()

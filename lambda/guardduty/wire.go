@@ -72,16 +72,25 @@ type wireDetection struct {
 // a key inside a string of JSON.
 // https://docs.aws.amazon.com/guardduty/latest/ug/sample_findings.html
 type additionalInfo struct {
-	Sample boolean `json:"sample"`
-	Value  scalar  `json:"value"`
+	Sample boolean    `json:"sample"`
+	Value  sampleText `json:"value"`
 }
 
-func (a additionalInfo) sample() bool {
-	if a.Sample.truth() {
-		return true
-	}
-	value, ok := decode[additionalInfo]([]byte(a.Value.s))
-	return ok && value.Sample.truth()
+func (a additionalInfo) sample() bool { return a.Sample.truth() || a.Value.mark().truth() }
+
+// sampleText is text of many kinds. When it is an object, that may mark a sample.
+type sampleText struct{ scalar }
+
+func (t sampleText) mark() boolean {
+	o, _ := decode[struct {
+		Sample boolean `json:"sample"`
+	}]([]byte(t.s))
+	return o.Sample
+}
+
+func (t sampleText) unreadable() bool {
+	cutOff := strings.HasPrefix(t.s, "{") && !json.Valid([]byte(t.s))
+	return t.scalar.unreadable() || cutOff || t.mark().unreadable()
 }
 
 func (w wireInstance) instance() Instance {
