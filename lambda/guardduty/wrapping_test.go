@@ -21,15 +21,18 @@ func TestWrappedEvents(t *testing.T) {
 	}{
 		"a record of SNS": {
 			`{"Records":[{"EventSource":"aws:sns","EventVersion":"1.0","Sns":` + notification + `}]}`,
-			"Records[0].Sns.Message", []string{"record of SNS", "target of the EventBridge rule", ".Records[].Sns.Message | fromjson"},
+			"Records[0].Sns.Message",
+			[]string{"record of SNS", "target of the EventBridge rule", ".Records[].Sns.Message | fromjson"},
 		},
 		"a record of SQS": {
 			`{"Records":[{"messageId":"m","eventSource":"aws:sqs","body":` + text(oneLine(t, event)) + `}]}`,
-			"Records[0].body", []string{"record of SQS", "target of the EventBridge rule", "'.Records[].body | fromjson'"},
+			"Records[0].body",
+			[]string{"record of SQS", "target of the EventBridge rule", "'.Records[].body | fromjson'"},
 		},
 		"SNS in SQS": {
 			`{"Records":[{"eventSource":"aws:sqs","body":` + text(oneLine(t, notification)) + `}]}`,
-			"Records[0].body", []string{"record of SQS", ".Records[].body | fromjson | .Message | fromjson"},
+			"Records[0].body",
+			[]string{"record of SQS", ".Records[].body | fromjson | .Message | fromjson"},
 		},
 		"a record of Kinesis":                 {`{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":"eyJ9"}}]}`, "Records[0]", []string{`record of another service (eventSource got "aws:kinesis")`}},
 		"no record":                           {`{"Records":[]}`, "Records[0]", []string{"record of another service"}},
