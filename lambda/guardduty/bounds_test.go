@@ -125,7 +125,7 @@ func TestParseEventIsBounded(t *testing.T) {
 				t.Error("neither a finding nor an error")
 			}
 			if err != nil && strings.Contains(err.Error(), "invalid JSON") && !strings.HasPrefix(name, "deep ") {
-				t.Errorf("the test's event is no JSON: %v", err)
+				t.Errorf("the test's event is not valid JSON: %v", err)
 			}
 			if err != nil && len(err.Error()) > 1<<20 {
 				t.Errorf("the error has %d bytes", len(err.Error()))

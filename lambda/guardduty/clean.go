@@ -63,8 +63,8 @@ func isClean(s string) bool {
 }
 
 // visible reports whether r shows. unicode.IsPrint leaves out control and format
-// characters and all spaces but U+0020; a few letters and marks that it lets
-// through have no glyph.
+// characters and all spaces but U+0020. It lets through a few letters and marks that
+// have no glyph.
 func visible(r rune) bool {
 	return unicode.IsPrint(r) &&
 		!unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)

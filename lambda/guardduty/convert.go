@@ -98,7 +98,7 @@ func (w wireFinding) instances(at string, unread *notes) ([]Instance, []error) {
 	if err := w.sequenceWithoutInstances(at); err != nil {
 		return nil, []error{err}
 	}
-	named, err := w.names(at)
+	named, err := w.namesInstance(at)
 	if err != nil {
 		return nil, []error{err}
 	}
@@ -132,12 +132,12 @@ func (w wireFinding) sequenceWithoutInstances(at string) error {
 	return nil
 }
 
-// names reports whether the finding's resource names an instance. Findings on
+// namesInstance reports whether the finding's resource names an instance. Findings on
 // containers and access keys may do so too. A finding on an instance may come
 // without details, when the instance was terminated or is in another Region: that is an
 // error, so that a person looks.
 // https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-ec2.html
-func (w wireFinding) names(at string) (bool, error) {
+func (w wireFinding) namesInstance(at string) (bool, error) {
 	if !w.Resource.given {
 		return false, malformed(within(at, "resource"), "%s, want what the finding is on", w.Resource.wrong.got())
 	}

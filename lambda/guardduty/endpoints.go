@@ -40,9 +40,9 @@ const (
 	callerSide             // callers of AWS, Kubernetes or a database, who talk to no instance
 )
 
-// side goes by the source of the signal. A signal that is a finding goes by the type of
+// endpointSide goes by the source of the signal. A signal that is a finding goes by the type of
 // that finding.
-func (s signal) side() side {
+func (s signal) endpointSide() side {
 	switch strings.ToUpper(s.Type.s) {
 	case "CLOUD_TRAIL", "S3_DATA_EVENTS", "EKS_AUDIT_LOGS":
 		return callerSide
@@ -72,41 +72,43 @@ func sideOf(findingType string) side {
 	}
 }
 
-// A remote is an endpoint, or several that are the same.
+// A remote is an endpoint that has an address, or several endpoints that are the same.
 type remote struct {
-	peerSet   // of one
+	peerSet   // holds the one
 	direction Direction
 	place     int // of the first in the sequence's list
 }
 
-// ties says which endpoints are peers of which resources.
+// ties holds which endpoints are peers of which resources.
 type ties struct {
 	remotes []remote
-	of      map[string]endpoints // by the name of a resource
-	calling endpoints            // those that a signal names as callers
-	other   endpoints            // those that a signal names otherwise, or no signal
-	used    endpoints            // those that have become a peer
+	of      map[string]endpointSet // by the name of a resource
+	calling endpointSet            // those that a signal names as callers
+	other   endpointSet            // those that a signal names otherwise, or no signal
+	used    endpointSet            // those that have become a peer
 }
 
-// ties reads the endpoints and the signals that tie them to resources. An endpoint is a
-// peer when a signal names it as the remote side. If the endpoint has no connection and
-// another signal names it as a caller, it isn't. When a signal doesn't say, only an
-// endpoint that the resource has connected to is a peer: a caller is never that.
-func (s sequence) ties(here string, unread *notes) *ties {
+// tie reads the endpoints and the signals that tie them to resources.
+//
+// An endpoint that a signal names as the remote side is a peer. There is one exception:
+// an endpoint without a connection that another signal names as a caller. When a signal
+// says neither, an endpoint is a peer only if the resource has connected to it, since
+// nothing connects to a caller.
+func (s sequence) tie(here string, unread *notes) *ties {
 	remotes, named := s.remotes()
-	t := &ties{remotes: remotes, of: make(map[string]endpoints)}
-	ids := make([]endpoints, len(s.Signals.Items))
-	var mentioned endpoints
+	t := &ties{remotes: remotes, of: make(map[string]endpointSet)}
+	ids := make([]endpointSet, len(s.Signals.Items))
+	var mentioned endpointSet
 	for n, sig := range s.Signals.Items {
 		for k, id := range sig.V.EndpointIDs.Items {
 			known, ok := named[id.s]
-			if !ok && sig.V.side() != callerSide {
+			if !ok && sig.V.endpointSide() != callerSide {
 				unread.add(fmt.Sprintf("%s.signals[%d].endpointIds[%d]", here, n, k))
 			}
 			ids[n] = ids[n].or(known)
 		}
 		mentioned = mentioned.or(ids[n])
-		if sig.V.side() == callerSide {
+		if sig.V.endpointSide() == callerSide {
 			t.calling = t.calling.or(ids[n])
 		} else {
 			t.other = t.other.or(ids[n])
@@ -118,7 +120,7 @@ func (s sequence) ties(here string, unread *notes) *ties {
 		}
 	}
 	for n, sig := range s.Signals.Items {
-		peers := t.peersAmong(ids[n], sig.V.side())
+		peers := t.peersAmong(ids[n], sig.V.endpointSide())
 		for _, uids := range [][]scalar{sig.V.ResourceUIDs.Items, sig.V.ResourceIDs.Items} {
 			for _, uid := range uids {
 				name := resourceName(uid)
@@ -130,8 +132,8 @@ func (s sequence) ties(here string, unread *notes) *ties {
 }
 
 // peersAmong picks the endpoints of a signal that are peers of its resources.
-func (t *ties) peersAmong(ids endpoints, where side) endpoints {
-	var peers endpoints
+func (t *ties) peersAmong(ids endpointSet, where side) endpointSet {
+	var peers endpointSet
 	for n, r := range t.remotes {
 		switch {
 		case !ids.has(n) || where == callerSide:
@@ -146,7 +148,7 @@ func (t *ties) peersAmong(ids endpoints, where side) endpoints {
 
 // peers lists the peers of what has the given names.
 func (t *ties) peers(names []string) *peerSet {
-	var of endpoints
+	var of endpointSet
 	for _, name := range names {
 		of = of.or(t.of[name])
 	}
@@ -171,15 +173,15 @@ func (t *ties) noteUntied(here string, unread *notes) {
 }
 
 // remotes lists the endpoints that have an address, each once, and says which of them
-// the id of an endpoint names. A domain is no peer.
-func (s sequence) remotes() (remotes []remote, named map[string]endpoints) {
-	named = make(map[string]endpoints)
+// the id of an endpoint names. A domain is not a peer.
+func (s sequence) remotes() (remotes []remote, named map[string]endpointSet) {
+	named = make(map[string]endpointSet)
 	places := make(map[string]int)
 	for n, e := range s.Endpoints.Items {
-		one := remote{direction: direction(e.V.Connection.V.Direction), place: n}
+		one := remote{direction: directionOf(e.V.Connection.V.Direction), place: n}
 		one.add(e.V.IP, Peer{Direction: one.direction, RemotePort: e.V.Port.number()})
 		if one.empty() {
-			named[e.V.ID.s] = named[e.V.ID.s].or(endpoints{})
+			named[e.V.ID.s] = named[e.V.ID.s].or(endpointSet{})
 			continue
 		}
 		what := fmt.Sprint(one.peers, one.unreadable)
@@ -194,25 +196,25 @@ func (s sequence) remotes() (remotes []remote, named map[string]endpoints) {
 	return remotes, named
 }
 
-// endpoints is a set of endpoints by their place in the sequence. Signals may tie
+// An endpointSet holds endpoints by their place in the sequence. Signals may tie
 // every endpoint to every resource, again and again.
-type endpoints [maxList/64 + 1]uint64
+type endpointSet [maxList/64 + 1]uint64
 
-func (e endpoints) with(n int) endpoints {
+func (e endpointSet) with(n int) endpointSet {
 	e[n/64] |= 1 << (n % 64)
 	return e
 }
 
-func (e endpoints) or(more endpoints) endpoints {
+func (e endpointSet) or(more endpointSet) endpointSet {
 	for i := range e {
 		e[i] |= more[i]
 	}
 	return e
 }
 
-func (e endpoints) has(n int) bool { return e[n/64]&(1<<(n%64)) != 0 }
+func (e endpointSet) has(n int) bool { return e[n/64]&(1<<(n%64)) != 0 }
 
-func (e endpoints) size() int {
+func (e endpointSet) size() int {
 	n := 0
 	for _, word := range e {
 		n += bits.OnesCount64(word)

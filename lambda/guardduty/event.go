@@ -18,8 +18,8 @@ import (
 	"fmt"
 )
 
-// MaxEventSize is the largest event that ParseEvent reads: Lambda's limit for a
-// synchronous call, by which a person may hand in findings. Events arrive
+// MaxEventSize is the largest event that ParseEvent reads, in bytes. It is Lambda's limit
+// for a synchronous call, by which a person may hand in findings. Events arrive
 // asynchronously and have 1 MiB at most.
 // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 const MaxEventSize = 6 << 20
@@ -52,9 +52,12 @@ func malformed(field, format string, args ...any) *EventError {
 }
 
 // ParseEvent decodes an event that carries findings, in any accepted form.
-// Findings that are well formed are returned even when others are not; the
-// error then joins one *EventError for each that is malformed. A single problem
-// is returned as *EventError itself.
+//
+// Findings that are well formed are returned even when others are not. The error then
+// joins one *EventError for each problem. A single problem is returned as *EventError
+// itself. When the event is wrapped by another service, the error says how to unwrap it.
+//
+// ParseEvent knows no clock: call SeenBy on each finding with the time of its arrival.
 func ParseEvent(raw []byte) ([]Finding, error) {
 	if len(raw) > MaxEventSize {
 		return nil, malformed("event", "got %d bytes, want at most %d", len(raw), MaxEventSize)
@@ -137,7 +140,7 @@ func parseList(at string, raw json.RawMessage, parse func(string, json.RawMessag
 		f, errs := parse(here, element)
 		if f != nil {
 			findings = append(findings, *f)
-			peers += f.peers()
+			peers += f.peerCount()
 		}
 		problems = append(problems, errs...)
 		return true

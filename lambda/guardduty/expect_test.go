@@ -87,7 +87,7 @@ func fixtures() map[string]expectation {
 		"attack-sequence": one("18", "AttackSequence:EC2/CompromisedInstanceGroup", 9,
 			role(""), resource("AttackSequence"), on(sequenceInstances()...),
 			// One signal names it as the remote side, another as a caller; without a
-			// connection it is no peer.
+			// connection it is not a peer.
 			unreadable("service.detection.sequence.endpoints[2]")),
 	}
 	for name, want := range oddFixtures() {

@@ -33,11 +33,11 @@ type Finding struct {
 	// finding is on something else, and has several for an attack sequence.
 	Instances []Instance
 
-	// UnreadableFields holds the paths, inside the finding, of what it says in a form
-	// that can't be read: "service.action.networkConnectionAction.remoteIpDetails". The
-	// instances are still to be contained, and a person must be told. It has at most 21
-	// entries. When there are more fields than that, the last entry says how many. It is
-	// empty when Instances is.
+	// UnreadableFields holds the paths, inside the finding, of the fields that can't be
+	// read, such as "service.action.networkConnectionAction.remoteIpDetails". The
+	// instances are to be contained all the same, and a person must be told of the
+	// fields. At most 20 are listed; one more entry then says how many are left out. The
+	// list is empty when Instances is. Its text is clean.
 	UnreadableFields []string
 }
 
@@ -49,8 +49,8 @@ func (f Finding) Seen() time.Time {
 	return f.UpdatedAt
 }
 
-// SeenBy returns the finding with no time in it later than its arrival: nothing is
-// seen before it happens. A finding that claims a later time would otherwise pass for
+// SeenBy returns the finding with no time in it later than its arrival: no activity
+// is seen before it happens. A finding that claims a later time would otherwise pass for
 // new activity after each release until then. The finding itself is left as it is.
 func (f Finding) SeenBy(arrival time.Time) Finding {
 	f.UpdatedAt, f.LastSeen = earlier(f.UpdatedAt, arrival), earlier(f.LastSeen, arrival)
@@ -78,8 +78,8 @@ func (f *Finding) weigh() {
 	}
 }
 
-// peers is how many peers the finding lists.
-func (f Finding) peers() int {
+// peerCount is how many peers the finding lists.
+func (f Finding) peerCount() int {
 	n := 0
 	for _, i := range f.Instances {
 		n += len(i.Peers) + len(i.UnreadablePeers)

@@ -158,7 +158,7 @@ func TestEveryFamilyHasAFixture(t *testing.T) {
 		}
 		typ, known := LookUp(findings[0].Type)
 		if !known {
-			t.Errorf("%s: %s is no known type", file, findings[0].Type)
+			t.Errorf("%s: %s is an unknown type", file, findings[0].Type)
 		}
 		delete(missing, of(typ))
 	}

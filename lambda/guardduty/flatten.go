@@ -13,11 +13,11 @@ import (
 //	aws/guardduty/service/action/networkConnectionAction/protocol: "TCP"
 //	aws/guardduty/service/action/portProbeAction/portProbeDetails:0/localPortDetails/port: "22"
 //
-// An element of a list is seen written "name:0" and "name.0_".
+// Findings write an element of a list as "name:0" or as "name.0_".
 // https://docs.aws.amazon.com/guardduty/latest/ug/securityhub-integration.html
 const flatService = "aws/guardduty/service/"
 
-// flatDepth bounds how deep a flat field can reach; GuardDuty's reach 8.
+// flatDepth bounds how deep a flat field can reach. GuardDuty's reach 8.
 const flatDepth = 16
 
 // branch is a node of the object that flat fields describe: a leaf, an object,
@@ -67,7 +67,7 @@ func (n *notes) addFlat(more notes) {
 // grow returns the node at the end of a path, making what is missing.
 func (b *branch) grow(path []string) *branch {
 	for _, step := range path {
-		name, index, inList := element(step)
+		name, index, inList := splitStep(step)
 		b = child(&b.members, name)
 		if inList {
 			b = child(&b.items, index)
@@ -86,8 +86,8 @@ func child[K comparable](of *map[K]*branch, key K) *branch {
 	return (*of)[key]
 }
 
-// element splits "name:0" and "name.0_".
-func element(step string) (name string, index int, inList bool) {
+// splitStep splits "name:0" and "name.0_".
+func splitStep(step string) (name string, index int, inList bool) {
 	at := strings.LastIndexAny(step, ":.")
 	if at <= 0 {
 		return step, 0, false

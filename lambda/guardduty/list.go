@@ -62,7 +62,7 @@ func (l *list[T]) UnmarshalJSON(b []byte) error {
 func (l list[T]) unreadable() bool { return l.wrong != expected || l.total > len(l.Items) }
 
 // eachElement calls read for each element of a valid JSON array with the element's
-// number, until read returns false. Nothing else than an array has elements. It reads
+// number, until read returns false. Only an array has elements. It reads
 // one element at a time, since json.Unmarshal would make room for all of them first.
 func eachElement(raw []byte, read func(n int, dec *json.Decoder) bool) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
@@ -76,7 +76,7 @@ func eachElement(raw []byte, read func(n int, dec *json.Decoder) bool) {
 // count is the number of elements of a valid JSON array, 0 for anything else.
 func count(raw []byte) int {
 	var all []skipped
-	_ = json.Unmarshal(raw, &all) // what is no array leaves all empty
+	_ = json.Unmarshal(raw, &all) // anything but an array leaves all empty
 	return len(all)
 }
 

@@ -15,8 +15,8 @@ const (
 
 var peerlessActions = []string{"DNS_REQUEST", "AWS_API_CALL", "KUBERNETES_API_CALL", "RDS_LOGIN_ATTEMPT"}
 
-// maxProbes is how many port probes are looked at: more than an event of 1 MiB,
-// the most that EventBridge delivers, has room for.
+// maxProbes is how many port probes are looked at. An event of 1 MiB, the most that
+// EventBridge delivers, has room for fewer.
 const maxProbes = 20_000
 
 // peers lists the peers of an action. It goes by the blocks that are filled and
@@ -43,7 +43,7 @@ func (w wireAction) addConnection(set *peerSet, at string, unread *notes) {
 	}
 	for _, addr := range c.RemoteIPDetails.V.addresses() {
 		set.add(addr, Peer{
-			Direction:  direction(c.ConnectionDirection),
+			Direction:  directionOf(c.ConnectionDirection),
 			Protocol:   c.Protocol.clean(maxWord),
 			LocalPort:  c.LocalPortDetails.V.Port.number(),
 			RemotePort: c.RemotePortDetails.V.Port.number(),
@@ -79,7 +79,7 @@ func (w wireAction) addProbes(set *peerSet, at string, unread *notes) {
 	}
 }
 
-func direction(s scalar) Direction {
+func directionOf(s scalar) Direction {
 	switch strings.ToUpper(s.s) {
 	case "INBOUND":
 		return Inbound

@@ -210,7 +210,7 @@ func (a asff) instances(at string, flat wireAction, unread *notes) (instances []
 func (a asff) peers(flat wireAction, unread *notes) (of func(Instance) *peerSet, done func()) {
 	if seq := a.Detection.V.Sequence; seq.given {
 		const here = "Detection.Sequence"
-		ties := seq.V.ties(here, unread)
+		ties := seq.V.tie(here, unread)
 		of = func(i Instance) *peerSet {
 			names := []string{i.ID}
 			for _, eni := range i.Interfaces {

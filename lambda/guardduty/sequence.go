@@ -109,13 +109,13 @@ func (m *members) add(i Instance, alias scalar) {
 }
 
 // instances lists the instances in the sequence: first those described, then
-// those that only a group names. It adds what it can't read of them to the problems,
-// and what it can't read of the rest to unread. The sequence is at a place in the event,
+// those that only a group names. What it can't read of them are the problems; what it
+// can't read of the rest it adds to unread. The place of the sequence is at in the event,
 // and here in the finding.
 func (s sequence) instances(at, here string, unread *notes) ([]Instance, []error) {
 	found := members{byID: make(map[string]int)}
 	problems := slices.Concat(s.unreadLists(at), s.addDescribed(&found, at), s.addGrouped(&found, at))
-	ties := s.ties(here, unread)
+	ties := s.tie(here, unread)
 	var instances []Instance
 	for _, m := range found.all {
 		instances = append(instances, m.with(ties.peers(m.names)))

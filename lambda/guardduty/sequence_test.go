@@ -29,7 +29,7 @@ func sig(source, name, resource string) string {
 	return fmt.Sprintf(`{"type":%q,"name":%q,"resourceUids":[%q],"endpointIds":["e"]}`, source, name, resource)
 }
 
-// An endpoint of a sequence is a peer, or a caller that is none, or reported. It is
+// An endpoint of a sequence is a peer, or a caller, or reported. It is
 // never lost without a word.
 func TestSequenceEndpoints(t *testing.T) {
 	t.Parallel()
@@ -186,7 +186,7 @@ func TestActionWithoutItsBlock(t *testing.T) {
 	}
 }
 
-// A mark of a sample that can't be read is reported: the finding may be no real one.
+// A mark of a sample that can't be read is reported: the finding may be a sample.
 func TestUnreadableSampleMark(t *testing.T) {
 	t.Parallel()
 	for info, unread := range map[string]string{

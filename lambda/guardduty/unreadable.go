@@ -52,7 +52,7 @@ func pascal(paths []string) []string {
 }
 
 // inspect adds each field inside a decoded value that could not be read. The value is
-// given by a pointer, path is where it stands in the finding.
+// given by a pointer; path is where it stands in the finding.
 func (n *notes) inspect(path string, pointer any) {
 	n.walk([]byte(path), reflect.ValueOf(pointer).Elem())
 }
@@ -79,8 +79,8 @@ func (n *notes) walk(path []byte, v reflect.Value) {
 	}
 }
 
-// extended is the path of a member. The members of an object and of a list that are no
-// keys of the event have no name.
+// extended is the path of a member. Members that only wrap
+// a value have no name.
 func extended(path []byte, name string) []byte {
 	if name == "" {
 		return path

@@ -71,7 +71,7 @@ func TestWrappedEvents(t *testing.T) {
 	}
 }
 
-// What is no wrapping is still named for what it is.
+// An event that is not wrapped is still named for what it is.
 func TestUnwrappedEvents(t *testing.T) {
 	t.Parallel()
 	for event, field := range map[string]string{
