@@ -1,6 +1,7 @@
 package guardduty
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -54,16 +55,30 @@ func orWrapped(raw []byte, otherwise error) error {
 
 // wrapping says what an event is wrapped in, if it is.
 func wrapping(raw []byte) error {
-	if l, ok := listOf(raw); ok {
-		return wrappedInList(first(l))
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 {
+		return nil
 	}
-	if inner, ok := asText(raw); ok {
-		return wrapped("event", "as text that holds "+kindOf(inner).String(), "send the JSON itself", "fromjson")
+	switch kindOf(raw) {
+	case anArray:
+		if l, ok := listOf(raw); ok {
+			return wrappedInList(first(l))
+		}
+	case aString:
+		if inner, ok := asText(raw); ok {
+			return wrapped("event", "as text that holds "+kindOf(inner).String(), "send the JSON itself", "fromjson")
+		}
+	case anObject:
+		if w, ok := decode[wrapper](raw); ok {
+			return w.wrapping()
+		}
+	default:
 	}
-	w, ok := decode[wrapper](raw)
+	return nil // the parser says what is wrong
+}
+
+func (w wrapper) wrapping() error {
 	switch {
-	case !ok:
-		return nil // the parser says what is wrong
 	case w.Records != nil:
 		return wrappedInRecords(w.Records)
 	case w.Type.s == "Notification" || !w.TopicARN.absent() && !w.Message.absent():
