@@ -2,6 +2,7 @@ package guardduty
 
 import (
 	"encoding/json"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,6 +69,32 @@ func TestWrappedEvents(t *testing.T) {
 				t.Errorf("%s: the error lacks %q:\n%v", name, says, bad)
 			}
 		}
+		if strings.Contains(test.event, "i-0123456789abcdef0") {
+			unwrapped(t, name, test.event, bad.Error())
+		}
+	}
+}
+
+// unwrapped does what the error says, and parses the result.
+func unwrapped(t *testing.T, name, event, advice string) {
+	t.Helper()
+	jq, err := exec.LookPath("jq")
+	if err != nil {
+		t.Logf("%s: not unwrapped, jq is not installed", name)
+		return
+	}
+	_, filter, _ := strings.Cut(advice, "jq '")
+	filter, _, _ = strings.Cut(filter, "' event.json")
+	cmd := exec.CommandContext(t.Context(), jq, filter) //nolint:gosec // the filter is the package's own
+	cmd.Stdin = strings.NewReader(event)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("%s: jq %q: %v", name, filter, err)
+		return
+	}
+	got, err := ParseEvent(out)
+	if err != nil || len(got) != 1 || len(got[0].Instances) != 1 {
+		t.Errorf("%s: jq %q prints %s: %+v, %v", name, filter, out, got, err)
 	}
 }
 
