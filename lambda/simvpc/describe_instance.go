@@ -34,6 +34,8 @@ type instanceShape struct {
 	Virtual    string              `xml:"virtualizationType"`
 	Hypervisor string              `xml:"hypervisor"`
 	Interfaces set[interfaceShape] `xml:"networkInterfaceSet"`
+	Secondary  set[secondaryShape] `xml:"secondaryInterfaceSet"`
+	Operator   operatorShape       `xml:"operator"`
 	Tags       set[tagShape]       `xml:"tagSet"`
 }
 
@@ -50,6 +52,8 @@ func shapeOfInstance(w *world.World, i *world.Instance) instanceShape {
 		ID: i.ID, Image: hashID("ami-", i.Type), State: stateOf(i.State), Type: i.Type, Launched: epoch,
 		Tenancy: "default", Virtual: "hvm", Hypervisor: "xen", // EC2 says xen of Nitro instances too
 		Interfaces: setOf(attached, func(x *world.Interface) interfaceShape { return shapeOfSharedInterface(w, x) }), Tags: shapeOfTags(i.Tags),
+		Operator:  shapeOfOperator(w, i.Operator),
+		Secondary: setOf(w.SecondaryOf(i.ID), func(n *world.SecondaryInterface) secondaryShape { return shapeOfSecondary(w, n) }),
 	}
 	if len(attached) == 0 {
 		return shape
@@ -119,6 +123,7 @@ func instanceFields() map[string]func(*world.World, *world.Instance) []string {
 
 var instances = catalogue[*world.Instance]{
 	kind: kindInst, ids: "InstanceId", alone: true,
+	hidden: func(_ *world.World, i *world.Instance) bool { return i.Operator != "" },
 	id:     func(i *world.Instance) string { return i.ID },
 	tags:   func(i *world.Instance) world.Tags { return i.Tags },
 	fields: instanceFields(),

@@ -50,11 +50,17 @@ type trackingShape struct {
 type operatorShape struct {
 	Managed   bool   `xml:"managed"`
 	Principal string `xml:"principal,omitempty"`
+	Hidden    bool   `xml:"hiddenByDefault"`
+}
+
+func shapeOfOperator(w *world.World, principal string) operatorShape {
+	return operatorShape{principal != "", principal, principal != "" && !w.ShowManaged}
 }
 
 type interfaceShape struct {
 	ID               string                `xml:"networkInterfaceId"`
 	Subnet           string                `xml:"subnetId"`
+	Associated       *set[string]          `xml:"associatedSubnetSet"`
 	VPC              string                `xml:"vpcId"`
 	Zone             string                `xml:"availabilityZone,omitempty"`
 	Description      string                `xml:"description"`
@@ -80,6 +86,9 @@ func shapeOfInterface(w *world.World, n *world.Interface) interfaceShape {
 	shape := shapeOfSharedInterface(w, n)
 	managed, tags := n.Managed(), shapeOfTags(n.Tags)
 	shape.RequesterID, shape.RequesterManaged, shape.Tags = n.RequesterID, &managed, &tags
+	if len(n.Associated) > 0 {
+		shape.Associated = &set[string]{n.Associated}
+	}
 	if s := w.Subnet(n.Subnet); s != nil {
 		shape.Zone = s.Zone
 	}
@@ -97,7 +106,7 @@ func shapeOfSharedInterface(w *world.World, n *world.Interface) interfaceShape {
 	shape := interfaceShape{
 		ID: n.ID, Subnet: n.Subnet, Description: n.Description, Owner: n.Owner, Status: statusOf(n), MAC: mac(n.ID),
 		SourceDestCheck: !n.NoSourceDestCheck, Groups: groupNames(w, n.Groups), Type: n.Type, Tracking: shapeOfTracking(n),
-		Operator: operatorShape{n.Operator != "", n.Operator}, Attachment: shapeOfAttachment(n),
+		Operator: shapeOfOperator(w, w.OperatorOf(n)), Attachment: shapeOfAttachment(n),
 		Association: shapeOfAssociation(w, n),
 		Addresses: setOf(n.Private, func(a netip.Addr) privateAddress {
 			if a == n.Private[0] {
@@ -166,8 +175,9 @@ func mac(id string) string {
 
 var interfaces = catalogue[*world.Interface]{
 	kind: kindENI, ids: "NetworkInterfaceId", alone: true,
-	id:   func(n *world.Interface) string { return n.ID },
-	tags: func(n *world.Interface) world.Tags { return n.Tags },
+	hidden: func(w *world.World, n *world.Interface) bool { return w.OperatorOf(n) != "" },
+	id:     func(n *world.Interface) string { return n.ID },
+	tags:   func(n *world.Interface) world.Tags { return n.Tags },
 	fields: map[string]func(*world.World, *world.Interface) []string{
 		"network-interface-id": func(_ *world.World, n *world.Interface) []string { return []string{n.ID} },
 		"subnet-id":            func(_ *world.World, n *world.Interface) []string { return []string{n.Subnet} },

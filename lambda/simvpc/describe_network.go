@@ -3,6 +3,7 @@ package simvpc
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 
 	"tourniquet/lambda/simvpc/world"
 )
@@ -105,6 +106,7 @@ type subnetShape struct {
 	Zone   string         `xml:"availabilityZone"`
 	ForAZ  bool           `xml:"defaultForAz"`
 	Public bool           `xml:"mapPublicIpOnLaunch"`
+	DNS64  bool           `xml:"enableDns64"`
 	Tags   set[tagShape]  `xml:"tagSet"`
 }
 
@@ -113,7 +115,7 @@ func shapeOfSubnet(w *world.World, s *world.Subnet) subnetShape {
 	shape := subnetShape{
 		ID: s.ID, Owner: ownerOf(w, s), VPC: s.VPC, State: "available", Zone: s.Zone,
 		ARN:    fmt.Sprintf("arn:aws:ec2:%s:%s:subnet/%s", w.Region, ownerOf(w, s), s.ID),
-		Native: len(v4) == 0, IPv6: ipv6Blocks("subnet", s.ID, v6), Tags: shapeOfTags(s.Tags),
+		Native: len(v4) == 0, IPv6: ipv6Blocks("subnet", s.ID, v6), DNS64: s.DNS64, Tags: shapeOfTags(s.Tags),
 	}
 	if len(v4) > 0 {
 		shape.CIDR = v4[0].String()
@@ -146,6 +148,7 @@ var subnets = catalogue[*world.Subnet]{
 		"owner-id":          func(w *world.World, s *world.Subnet) []string { return []string{ownerOf(w, s)} },
 		"availability-zone": func(_ *world.World, s *world.Subnet) []string { return []string{s.Zone} },
 		"state":             func(*world.World, *world.Subnet) []string { return []string{"available"} },
+		"enable-dns64":      func(_ *world.World, s *world.Subnet) []string { return []string{strconv.FormatBool(s.DNS64)} },
 		"default-for-az":    func(*world.World, *world.Subnet) []string { return []string{"false"} },
 		"cidr-block": func(_ *world.World, s *world.Subnet) []string {
 			v4, _ := world.Families(s.CIDRs)

@@ -13,6 +13,9 @@ func modifyInstance(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if i.Operator != "" {
+		return nil, errOperated(i.ID, i.Operator)
+	}
 	if !r.p.has("GroupId") {
 		return nil, fail("InvalidParameterCombination", "No attributes specified.")
 	}
@@ -55,6 +58,9 @@ func (r *request) transition(from []string, shown, to string, then func(*world.I
 	}
 	var changes set[stateChange]
 	for _, i := range all {
+		if i.Operator != "" {
+			return nil, errOperated(i.ID, i.Operator)
+		}
 		if i.State != to && !slices.Contains(from, i.State) {
 			return nil, fail("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be %s.", i.ID, to)
 		}
@@ -89,6 +95,7 @@ func startInstances(r *request) (answer, error) {
 func terminateInstances(r *request) (answer, error) {
 	from := []string{"pending", "running", "stopping", "stopped", "shutting-down"}
 	return r.transition(from, "shutting-down", "terminated", func(i *world.Instance) {
+		r.w.Secondary = slices.DeleteFunc(r.w.Secondary, func(n *world.SecondaryInterface) bool { return n.Instance == i.ID })
 		for _, n := range r.w.InterfacesOf(i.ID) {
 			if n.Keep {
 				r.w.Forget(n)

@@ -14,6 +14,7 @@ import (
 // one at a time (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html).
 var interfaceAttributes = map[string]func(*request, *world.Interface) error{
 	"SecurityGroupId":                 (*request).setGroups,
+	"AssociatedSubnetId":              (*request).setAssociated,
 	"Description":                     (*request).setDescription,
 	"SourceDestCheck":                 (*request).setSourceDestCheck,
 	"ConnectionTrackingSpecification": (*request).setTracking,
@@ -52,8 +53,8 @@ func (r *request) changeable(n *world.Interface) error {
 		return fail("AuthFailure", "You do not have permission to access the specified resource.")
 	case n.Managed():
 		return fail("OperationNotPermitted", "You are not allowed to manage '%s' network interfaces.", n.RequesterID)
-	case n.Operator != "":
-		return fail("OperationNotPermitted", "The resource %s is managed by %s.", n.ID, n.Operator)
+	case r.w.OperatorOf(n) != "":
+		return errOperated(n.ID, r.w.OperatorOf(n))
 	}
 	return nil
 }
@@ -94,6 +95,28 @@ func (r *request) groupsFor(ids []string, subnet, foreign string) ([]string, err
 			"The maximum number of security groups per interface has been reached.")
 	}
 	return ids, nil
+}
+
+// errOperated refuses to change what an AWS service operates
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html).
+func errOperated(id, principal string) *apiError {
+	return fail("OperationNotPermitted", "The resource %s is managed by %s.", id, principal)
+}
+
+// setAssociated sets the further subnets that an interface is in.
+func (r *request) setAssociated(n *world.Interface) error {
+	own, ids := r.w.Subnet(n.Subnet), r.p.list("AssociatedSubnetId")
+	for _, id := range ids {
+		s, err := one(kindSub, id, r.w.Subnet)
+		if err != nil {
+			return err
+		}
+		if own == nil || s.VPC != own.VPC || s == own {
+			return fail("InvalidParameterValue", "The subnet '%s' is not another subnet of the interface's VPC", id)
+		}
+	}
+	n.Associated = slices.Clone(ids)
+	return nil
 }
 
 func (r *request) setDescription(n *world.Interface) error {

@@ -34,7 +34,7 @@ var operations = map[string]operation{
 	"RevokeSecurityGroupEgress":     {true, permissions + "SecurityGroupRuleId", revokeEgress},
 
 	"ModifyNetworkInterfaceAttribute": {
-		true, "NetworkInterfaceId SecurityGroupId Description SourceDestCheck ConnectionTrackingSpecification", modifyInterface,
+		true, "NetworkInterfaceId SecurityGroupId AssociatedSubnetId Description SourceDestCheck ConnectionTrackingSpecification", modifyInterface,
 	},
 	"CreateNetworkInterface": {
 		true, "SubnetId Description SecurityGroupId PrivateIpAddress Ipv6Addresses ClientToken TagSpecification " +

@@ -93,6 +93,7 @@ type catalogue[T any] struct {
 	fields map[string]func(*world.World, T) []string // by filter name
 	max    int                                       // the largest MaxResults, 0 meaning 1000
 	alone  bool                                      // IDs and MaxResults exclude each other
+	hidden func(*world.World, T) bool                // what a service operates; nil when none can be
 }
 
 // describe picks the resources a Describe… asks for, and the token of the next page.
@@ -109,13 +110,28 @@ func (c catalogue[T]) describe(r *request, all []T) ([]T, string, error) {
 	if all, err = c.named(r, all); err != nil {
 		return nil, "", err
 	}
+	hide, err := c.hides(r)
+	if err != nil {
+		return nil, "", err
+	}
 	var found []T
 	for _, x := range all {
+		if hide && c.hidden(r.w, x) {
+			continue
+		}
 		if c.matches(r.w, x, filters) {
 			found = append(found, x)
 		}
 	}
 	return c.page(r, found)
+}
+
+// hides reports whether a call doesn't get to see what AWS services operate: it
+// neither names resources by ID nor asks for them
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html).
+func (c catalogue[T]) hides(r *request) (bool, error) {
+	asked, err := r.p.boolean("IncludeManagedResources", r.w.ShowManaged)
+	return c.hidden != nil && !asked && len(r.p.list(c.ids)) == 0, err
 }
 
 // named keeps the resources that the call names by ID, all of which must exist.

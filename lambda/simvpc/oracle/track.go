@@ -137,7 +137,7 @@ func TrackedBy(w *world.World, f *world.Flow) []string {
 // It doesn't track TCP and UDP flows let through for everybody where everything
 // is let through in the other direction too, unless the way they take always is.
 func tracks(w *world.World, p path, e *end) bool {
-	if !p.Protocol.HasPorts() || p.Via != "" {
+	if !p.Protocol.HasPorts() || p.Via != "" || NAT64.Contains(p.To.Addr()) {
 		return true
 	}
 	open := world.AnyIPv4

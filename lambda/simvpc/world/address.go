@@ -12,6 +12,11 @@ func (w *World) Holder(a netip.Addr) *Interface {
 	})
 }
 
+// SecondaryHolder finds the secondary interface that has an address.
+func (w *World) SecondaryHolder(a netip.Addr) *SecondaryInterface {
+	return Find(w.Secondary, func(n *SecondaryInterface) bool { return slices.Contains(n.Private, a) })
+}
+
 // HolderIn finds the interface in a VPC that has a private address.
 func (w *World) HolderIn(vpc string, a netip.Addr) *Interface {
 	return Find(w.Interfaces, func(n *Interface) bool {

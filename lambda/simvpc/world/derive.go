@@ -116,6 +116,7 @@ func (w *World) normalizeInterface(n *Interface) {
 	if g := w.DefaultGroup(s.VPC); len(n.Groups) == 0 && g != nil {
 		n.Groups = []string{g.ID}
 	}
+	slices.Sort(n.Associated)
 	slices.Sort(n.Groups)
 	n.Groups = slices.Compact(n.Groups)
 }
@@ -128,6 +129,7 @@ func (w *World) Sort() {
 	sortBy(w.ACLs, func(a *NetworkACL) string { return a.ID })
 	sortBy(w.Instances, func(i *Instance) string { return i.ID })
 	sortBy(w.Interfaces, func(n *Interface) string { return n.ID })
+	sortBy(w.Secondary, func(n *SecondaryInterface) string { return n.ID })
 	sortBy(w.Flows, func(f *Flow) string { return f.text() })
 }
 

@@ -26,7 +26,8 @@ func (p *parser) instance(l *line) (err error) {
 		return err
 	}
 	err = l.options(map[string]func() error{
-		"type": l.set("type", &i.Type), "state": l.set("state", &i.State), "tags": l.setTags(&i.Tags),
+		"type": l.set("type", &i.Type), "state": l.set("state", &i.State), "operator": l.set("operator", &i.Operator),
+		"tags": l.setTags(&i.Tags),
 	})
 	if _, ok := States[i.State]; err == nil && i.State != "" && !ok {
 		err = l.errorf("state", "%q: want pending, running, stopping, stopped, shutting-down or terminated", i.State)
@@ -77,6 +78,7 @@ func (p *parser) interfaceOptions(l *line, n *Interface) map[string]func() error
 			}
 			return nil
 		},
+		"associated":         func() (err error) { n.Associated, err = l.ids("associated", "subnet-"); return err },
 		"groups":             func() (err error) { n.Groups, err = l.ids("groups", "sg-"); return err },
 		"device":             func() (err error) { n.Device, err = l.integer("device"); return err },
 		"timeout":            func() (err error) { n.TCPTimeout, err = l.duration("timeout"); return err },
@@ -92,6 +94,23 @@ func (p *parser) interfaceOptions(l *line, n *Interface) map[string]func() error
 		"keep":               mark(&n.Keep),
 		"tags":               l.setTags(&n.Tags),
 	}
+}
+
+// secondary reads "secondary si-1 i-1 10.9.0.5".
+func (p *parser) secondary(l *line) (err error) {
+	n := &SecondaryInterface{}
+	p.lineOf[n] = l
+	p.w.Secondary = append(p.w.Secondary, n)
+	if n.ID, err = l.id("id", "si-"); err != nil {
+		return err
+	}
+	if n.Instance, err = l.id("instance", "i-"); err != nil {
+		return err
+	}
+	if n.Private = l.addresses(); len(n.Private) == 0 {
+		return l.errorf("address", "missing")
+	}
+	return l.options(nil)
 }
 
 // freeDevice is the lowest device index of an instance that no interface has.

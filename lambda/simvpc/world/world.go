@@ -13,13 +13,18 @@ type World struct {
 	Region  string
 	// GroupsPerInterface is the account's quota of security groups of one interface.
 	GroupsPerInterface int
-	VPCs               []*VPC
-	Subnets            []*Subnet
-	Groups             []*SecurityGroup
-	ACLs               []*NetworkACL
-	Instances          []*Instance
-	Interfaces         []*Interface
-	Flows              []*Flow
+	// ShowManaged: reads by filter show what AWS services operate, unasked. Accounts
+	// that had such resources before April 2026 are set so
+	// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ManagedResourceVisibilitySettings.html).
+	ShowManaged bool
+	VPCs        []*VPC
+	Subnets     []*Subnet
+	Groups      []*SecurityGroup
+	ACLs        []*NetworkACL
+	Instances   []*Instance
+	Interfaces  []*Interface
+	Secondary   []*SecondaryInterface
+	Flows       []*Flow
 }
 
 // Tags are the tags of one resource; nil when there are none.
@@ -40,6 +45,10 @@ type Subnet struct {
 	CIDRs []netip.Prefix // IPv4 first
 	Zone  string
 	ACL   string // the network ACL it is associated with, never empty
+	// DNS64: the resolver gives names with IPv4 addresses only an address in
+	// 64:ff9b::/96, which a NAT gateway translates
+	// (https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html).
+	DNS64 bool
 	Tags  Tags
 }
 
@@ -91,7 +100,20 @@ type Instance struct {
 	ID    string
 	Type  string
 	State string // pending, running, stopping, stopped, shutting-down, terminated
-	Tags  Tags
+	// Operator is the service principal that operates it, as eks.amazonaws.com does
+	// the nodes of EKS Auto Mode; its interfaces too, then
+	// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html).
+	Operator string
+	Tags     Tags
+}
+
+// A SecondaryInterface is an interface in a secondary network, for RDMA. It has
+// neither security groups nor a network ACL, and can't be changed
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecondaryInterface.html).
+type SecondaryInterface struct {
+	ID       string
+	Instance string
+	Private  []netip.Addr // IPv4, the primary first
 }
 
 // An Interface is an elastic network interface.
@@ -100,6 +122,7 @@ type Interface struct {
 	Instance    string // empty when no instance of this account holds it
 	Device      int
 	Subnet      string
+	Associated  []string     // further subnets it is in, sorted
 	Private     []netip.Addr // IPv4, the primary first
 	IPv6        []netip.Addr
 	Public      netip.Addr // of the primary private address
@@ -176,6 +199,26 @@ func Find[T any](all []*T, is func(*T) bool) *T {
 		}
 	}
 	return nil
+}
+
+// OperatorOf is the service principal that operates an interface, or the instance
+// that has it; empty when none does.
+func (w *World) OperatorOf(n *Interface) string {
+	if i := w.Instance(n.Instance); n.Operator == "" && i != nil {
+		return i.Operator
+	}
+	return n.Operator
+}
+
+// SecondaryOf returns the secondary interfaces of an instance.
+func (w *World) SecondaryOf(instance string) []*SecondaryInterface {
+	var all []*SecondaryInterface
+	for _, n := range w.Secondary {
+		if n.Instance == instance {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 // InterfacesOf returns the interfaces attached to an instance, by device index.

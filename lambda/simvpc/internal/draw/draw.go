@@ -40,6 +40,9 @@ func World(t *rapid.T) *world.World {
 			Type: rapid.SampledFrom([]string{"", "m8i.large", "t2.micro"}).Draw(t, "type"),
 		})
 		for n := range rapid.IntRange(0, 2).Draw(t, "interfaces") {
+			if rapid.Bool().Draw(t, "operated") {
+				w.Instances[i].Operator = some.Draw(t, "operator")
+			}
 			w.Interfaces = append(w.Interfaces, someInterface(t, i, n, some, tags))
 		}
 	}
