@@ -73,7 +73,7 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 	return &Handler{
 		Responder: &containment.Responder{
 			EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
-			Log: log, Now: time.Now, LedgerWait: time.Duration(s.cfg.LedgerWait),
+			Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
 		},
 		Book: s.table, Mode: s.cfg.Mode, Front: s.front,
 	}, nil
@@ -88,7 +88,7 @@ func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error)
 	return &ReleaseHandler{
 		Releaser: &containment.Releaser{
 			EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Log: log, Now: time.Now,
-			DenialTTL: time.Duration(s.cfg.DenialTTL), LedgerWait: time.Duration(s.cfg.LedgerWait),
+			DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
 		},
 		Front: s.front,
 	}, nil
@@ -116,7 +116,7 @@ func newSetup(ctx context.Context, log *slog.Logger) (setup, error) {
 	s := setup{cfg: cfg, aws: sdk, table: &ledger.Table{Client: dynamodb.NewFromConfig(sdk), Name: cfg.Table}}
 	s.front = Front{Calls: calls.count, Log: log}
 	if cfg.TopicARN != "" {
-		s.front.Notifier = &Notifier{Client: sns.NewFromConfig(sdk), Topic: string(cfg.TopicARN)}
+		s.front.Notifier = &Notifier{Client: sns.NewFromConfig(sdk), Topic: cfg.TopicARN}
 	}
 	return s, nil
 }
