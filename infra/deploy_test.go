@@ -26,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"tourniquet/lambda/config"
 	"tourniquet/lambda/emulator"
 )
 
@@ -135,8 +136,8 @@ func (d *deployment) cdk(t *testing.T, args ...string) string {
 func (d *deployment) synthesize(t *testing.T) {
 	t.Helper()
 	args := []string{
-		"synth", "--quiet", "--output", d.out, "-c", Prefix + "architecture=x86_64", "-c", Prefix + "endpointUrl=" + d.ministack,
-		"-c", Prefix + "endpointUrlEc2=" + d.moto,
+		"synth", "--quiet", "--output", d.out, "-c", config.Prefix + "architecture=x86_64", "-c", config.Prefix + "endpointUrl=" + d.ministack,
+		"-c", config.Prefix + "endpointUrlEc2=" + d.moto,
 	}
 	d.cdk(t, args...)
 	first := d.assets(t)

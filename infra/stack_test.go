@@ -70,8 +70,11 @@ func TestFunctions(t *testing.T) {
 	if !cmp.Equal(contain["Code"], release["Code"]) {
 		t.Error("the functions have different code")
 	}
-	if contain["ReservedConcurrentExecutions"] != 10.0 {
-		t.Errorf("reserved concurrency: got %v", contain["ReservedConcurrentExecutions"])
+	// An account with a quota of 10 concurrent executions can reserve none.
+	for name, fn := range map[string]map[string]any{"contain": contain, "release": release} {
+		if got, reserved := fn["ReservedConcurrentExecutions"]; reserved {
+			t.Errorf("%s: reserves %v executions unasked", name, got)
+		}
 	}
 }
 
@@ -102,6 +105,7 @@ func TestRules(t *testing.T) {
 	contain, _ := tpl.function(t, "contain")
 	release, _ := tpl.function(t, "release")
 	queue, _ := tpl.one(t, "AWS::SQS::Queue", "UndeliveredEvents")
+	unknown, _ := tpl.one(t, "AWS::SQS::Queue", "UnknownFindingTypes")
 	for _, want := range []struct {
 		rule     string
 		schedule any
@@ -110,6 +114,7 @@ func TestRules(t *testing.T) {
 	}{
 		{"Findings", nil, contain, nil},
 		{"CustomAction", nil, contain, nil},
+		{"UnknownFindings", nil, unknown, nil},
 		{"Reconcile", "rate(15 minutes)", contain, `{"command":"reconcile"}`},
 		{"Expire", "rate(15 minutes)", release, `{"command":"expire"}`},
 	} {
@@ -127,8 +132,8 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", r.Properties["Description"], cmp.Diff(want, got))
 		}
 	}
-	if n := len(tpl.of("AWS::Events::Rule")); n != 4 {
-		t.Errorf("got %d rules, want 4", n)
+	if n := len(tpl.of("AWS::Events::Rule")); n != 5 {
+		t.Errorf("got %d rules, want 5", n)
 	}
 }
 
@@ -194,7 +199,7 @@ func TestTable(t *testing.T) {
 
 func TestQueues(t *testing.T) {
 	tpl := plain(t).template
-	if n := len(tpl.of("AWS::SQS::Queue")); n != 2 {
+	if n := len(tpl.of("AWS::SQS::Queue")); n != 3 {
 		t.Fatalf("got %d queues", n)
 	}
 	for id, q := range tpl.of("AWS::SQS::Queue") {
@@ -244,8 +249,8 @@ func TestAlarms(t *testing.T) {
 		if got := tpl.resolve(a.Properties["AlarmActions"]); !cmp.Equal(got, any([]any{tpl.arn(topic)})) {
 			t.Errorf("%s: tells %v", id, got)
 		}
-		if !strings.Contains(readme(t), "`"+name+"`") {
-			t.Errorf("the README doesn't say what %s means", name)
+		if !strings.Contains(document(t, "README.md"), "`"+name+"`") {
+			t.Errorf("README.md says nothing of %s", name)
 		}
 	}
 	slices.Sort(names)
@@ -254,7 +259,7 @@ func TestAlarms(t *testing.T) {
 		"tourniquet-contain-destination-failures", "tourniquet-contain-errors", "tourniquet-contain-throttles",
 		"tourniquet-failed-events", "tourniquet-held", "tourniquet-partially-contained",
 		"tourniquet-release-destination-failures", "tourniquet-release-errors", "tourniquet-release-throttles",
-		"tourniquet-undelivered-events", "tourniquet-unrecorded",
+		"tourniquet-undelivered-events", "tourniquet-unknown-types-logged", "tourniquet-unknown-types-queued", "tourniquet-unrecorded",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("alarms (-want +got):\n%s", diff)
@@ -283,10 +288,12 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", name, got, want)
 		}
 	}
-	if fn["ReservedConcurrentExecutions"] != nil || pick(fn, "Architectures", 0) != "x86_64" {
+	if fn["ReservedConcurrentExecutions"] != 7.0 || pick(fn, "Architectures", 0) != "x86_64" {
 		t.Errorf("got %v", fn)
 	}
-	tpl.one(t, "AWS::GuardDuty::Detector", "")
+	if _, d := tpl.one(t, "AWS::GuardDuty::Detector", ""); d.Properties["FindingPublishingFrequency"] != "FIFTEEN_MINUTES" {
+		t.Errorf("detector: publishes updated findings %v", d.Properties["FindingPublishingFrequency"])
+	}
 	if _, s := tpl.one(t, "AWS::SNS::Subscription", ""); s.Properties["Endpoint"] != "security@example.com" {
 		t.Errorf("subscription: got %v", s.Properties)
 	}
@@ -341,7 +348,7 @@ func TestGolden(t *testing.T) {
 // TestRegions: a stack for each Region of the context, under one name.
 func TestRegions(t *testing.T) {
 	requireNode(t)
-	s, err := NewSettings(map[string]any{"tourniquet:regions": "eu-central-1,us-east-1"})
+	s, err := readSettings(map[string]any{"tourniquet:regions": "eu-central-1,us-east-1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,5 +360,28 @@ func TestRegions(t *testing.T) {
 	want := map[string]string{"Tourniquet-eu-central-1": "Tourniquet eu-central-1", "Tourniquet-us-east-1": "Tourniquet us-east-1"}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestVariables: each function gets the variables that the stack makes and that the
+// function reads, and of the operator's those that it reads.
+func TestVariables(t *testing.T) {
+	_, contain := withOptions(t).function(t, "contain")
+	_, release := withOptions(t).function(t, "release")
+	for f, fn := range map[config.Function]map[string]any{config.Contain: contain, config.Release: release} {
+		variables, _ := pick(fn, "Environment", "Variables").(map[string]any)
+		for _, row := range config.All {
+			if row.Variable != "" && row.Key == "" && f.Reads(row.Variable) && variables[row.Variable] == nil {
+				t.Errorf("%s: the stack doesn't set %s", f, row.Variable)
+			}
+		}
+		for name := range variables {
+			if !f.Reads(name) {
+				t.Errorf("%s: doesn't read %s", f, name)
+			}
+		}
+	}
+	if pick(release, "Environment", "Variables", config.Mode) != nil {
+		t.Error("release gets the mode, which it doesn't read")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/jsii-runtime-go"
 
+	"tourniquet/lambda/config"
 	"tourniquet/lambda/ledger"
 )
 
@@ -31,8 +32,8 @@ func newTable(stack awscdk.Stack, key awskms.Key) awsdynamodb.Table {
 
 // newKey is the ledger's key, or nil when AWS's own is to be used. It is retained
 // as the table is, which nobody could read without it.
-func newKey(stack awscdk.Stack, e Encryption) awskms.Key {
-	if e != CustomerManaged {
+func newKey(stack awscdk.Stack, e config.Encryption) awskms.Key {
+	if e != config.CustomerManaged {
 		return nil
 	}
 	return awskms.NewKey(stack, jsii.String("LedgerKey"), &awskms.KeyProps{
