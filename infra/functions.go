@@ -8,7 +8,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"tourniquet/lambda/config"
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/plan"
 )
 
 // A function is what the two functions differ in.
@@ -39,7 +39,7 @@ func newFunction(p parts, f function) (awslambda.Function, awslogs.LogGroup) {
 		MemorySize: jsii.Number(1024),
 		// EC2 lets throttled calls through after seconds, and a plan with many peers
 		// waits for many calls.
-		Timeout:     seconds(containment.MaxInvocation),
+		Timeout:     seconds(plan.MaxInvocation),
 		Environment: environment(p, f.name),
 		// The construct would add permissions that the role's terms already state.
 		Role:          role.WithoutPolicyUpdates(nil),

@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
 )
 
 // commonTerms are what both functions need, each for itself.
@@ -50,8 +50,8 @@ func (g granter) commonTerms() []term {
 
 // Our tags. What is too long for one goes on in others, numbered.
 var (
-	interfaceTags = []string{containment.OriginalsTag, containment.OriginalsTag + "-*"}
-	instanceTags  = []string{containment.StatusTag, containment.PeersTag, containment.PeersTag + "-*"}
+	interfaceTags = []string{network.OriginalsTag, network.OriginalsTag + "-*"}
+	instanceTags  = []string{network.StatusTag, network.PeersTag, network.PeersTag + "-*"}
 )
 
 // onlyTags allows requests whose tag keys are all among some, which may have

@@ -1,6 +1,6 @@
 package main
 
-import "tourniquet/lambda/containment"
+import "tourniquet/lambda/network"
 
 // containTerms let the function that faces events tighten, and no more: attach the
 // quarantine group and no other, add ACL entries and remove none. What it can tag
@@ -9,12 +9,12 @@ import "tourniquet/lambda/containment"
 // Each condition key below is listed for its action and resource type in the
 // Service Authorization Reference, authorizationEC2.
 func (g granter) containTerms() []term {
-	quarantine := when{"StringEquals": {"aws:ResourceTag/" + containment.RoleTag: containment.RoleValue}}
+	quarantine := when{"StringEquals": {"aws:ResourceTag/" + network.RoleTag: network.RoleValue}}
 	return append(g.commonTerms(),
 		// Quarantining an interface. EC2 asks for the interface, and may ask for
 		// its instance and its subnet; the group has a statement of its own. The key
 		// ec2:Attribute would keep other attributes out; AWS doesn't say which names
-		// it has for this action, and a wrong one would stop containment.
+		// it has for this action, and a wrong one would stop network.
 		// authorizationEC2, ModifyNetworkInterfaceAttribute.
 		term{
 			sid: "QuarantineInterface", actions: []string{"ec2:ModifyNetworkInterfaceAttribute"},
@@ -45,8 +45,8 @@ func (g granter) containTerms() []term {
 			sid: "MakeGroup", actions: []string{"ec2:CreateSecurityGroup"},
 			resources: []string{g.any("security-group")},
 			when: when{
-				"StringEquals":              {"aws:RequestTag/" + containment.RoleTag: containment.RoleValue},
-				"ForAllValues:StringEquals": {"aws:TagKeys": []string{containment.RoleTag, "Name"}},
+				"StringEquals":              {"aws:RequestTag/" + network.RoleTag: network.RoleValue},
+				"ForAllValues:StringEquals": {"aws:TagKeys": []string{network.RoleTag, "Name"}},
 			},
 			wildcard: "a group has no id before it is made; the tag says what it is",
 		},

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/policy"
 )
 
 // Every field has one row of the table, every row a field, a name and a meaning.
@@ -59,8 +59,8 @@ func TestDefaultsAreValid(t *testing.T) {
 			_ = row.set(&c, row.Default) // tested above
 		}
 	}
-	if c.MinSeverity != containment.DefaultMinSeverity {
-		t.Errorf("severity: got %v, want the domain's %v", c.MinSeverity, containment.DefaultMinSeverity)
+	if c.MinSeverity != policy.DefaultMinSeverity {
+		t.Errorf("severity: got %v, want the domain's %v", c.MinSeverity, policy.DefaultMinSeverity)
 	}
 }
 

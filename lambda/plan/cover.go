@@ -1,0 +1,154 @@
+package plan
+
+import (
+	"cmp"
+	"math/bits"
+	"net/netip"
+	"slices"
+
+	"go4.org/netipx"
+
+	"tourniquet/lambda/network"
+)
+
+// A target is what one entry of an ACL is to deny: a peer, or by a covering prefix
+// several peers that are near each other.
+type target struct {
+	prefix netip.Prefix
+	peers  []netip.Addr // most important first
+	rank   int          // of the first peer
+}
+
+// covers reports whether the entry denies more than one address.
+func (t target) covers() bool { return t.prefix.Bits() < t.prefix.Addr().BitLen() }
+
+// cover makes targets of peers of one address family, given by importance. As long
+// as there are more targets than places, it joins the two neighbours that have the
+// longest prefix in common, if that prefix may be denied; so no prefix is shorter
+// than it has to be, and none is made when there are places enough. The targets come
+// by importance; there may still be too many of them.
+func cover(peers []netip.Addr, places int, may func(netip.Prefix) bool) []target {
+	var targets []target // by address
+	for rank, p := range peers {
+		targets = append(targets, target{network.Host(p), []netip.Addr{p}, rank})
+	}
+	slices.SortFunc(targets, func(a, b target) int { return a.prefix.Addr().Compare(b.prefix.Addr()) })
+	for places > 0 && len(targets) > places {
+		first, prefix := nearest(targets, may)
+		if first < 0 {
+			break
+		}
+		last := first + 1
+		for last < len(targets) && prefix.Contains(targets[last].prefix.Addr()) {
+			last++
+		}
+		targets = slices.Replace(targets, first, last, join(prefix, targets[first:last]))
+	}
+	byRank(targets)
+	return targets
+}
+
+func byRank(targets []target) {
+	slices.SortStableFunc(targets, func(a, b target) int { return cmp.Compare(a.rank, b.rank) })
+}
+
+// nearest finds the neighbours with the longest prefix in common, among the
+// prefixes that may be denied; -1 when there are none.
+func nearest(targets []target, may func(netip.Prefix) bool) (first int, prefix netip.Prefix) {
+	first = -1
+	for i := range len(targets) - 1 {
+		common := commonPrefix(targets[i].prefix, targets[i+1].prefix)
+		if (first < 0 || common.Bits() > prefix.Bits()) && may(common) {
+			first, prefix = i, common
+		}
+	}
+	for first > 0 && prefix.Contains(targets[first-1].prefix.Addr()) {
+		first--
+	}
+	return first, prefix
+}
+
+func join(prefix netip.Prefix, targets []target) target {
+	one := target{prefix: prefix, rank: targets[0].rank}
+	byRank(targets)
+	for _, t := range targets {
+		one.peers = append(one.peers, t.peers...)
+		one.rank = min(one.rank, t.rank)
+	}
+	return one
+}
+
+// commonPrefix is the longest prefix that contains both.
+func commonPrefix(a, b netip.Prefix) netip.Prefix {
+	length := min(a.Bits(), b.Bits())
+	x, y := a.Addr().AsSlice(), b.Addr().AsSlice()
+	for i := range x {
+		if diff := x[i] ^ y[i]; diff != 0 {
+			length = min(length, 8*i+bits.LeadingZeros8(diff))
+			break
+		}
+	}
+	return netip.PrefixFrom(a.Addr(), length).Masked()
+}
+
+// internal are ranges in which a peer's neighbours are somebody's own hosts, on
+// this side of the internet, or nobody's: no covering prefix reaches into them.
+// https://www.iana.org/assignments/iana-ipv4-special-registry
+// https://www.iana.org/assignments/iana-ipv6-special-registry
+var internal = prefixes(
+	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3",
+	"::/8", "fc00::/7", "fe80::/10", "ff00::/8",
+)
+
+// uncoverable are the addresses that no covering prefix may contain: exempt ones,
+// those of the VPCs and of our interfaces, and the neighbours in internal ranges.
+func (p *planner) uncoverable() *netipx.IPSet {
+	var b netipx.IPSetBuilder
+	add := func(all []netip.Prefix) {
+		for _, prefix := range all {
+			b.AddPrefix(prefix)
+		}
+	}
+	add(internal)
+	add(p.rules.NeverDeny)
+	for _, ranges := range p.seen.Ranges {
+		add(ranges)
+	}
+	for _, s := range p.seen.Subnets {
+		add(s.Prefixes)
+	}
+	for _, i := range p.seen.Interfaces {
+		for _, a := range i.Addresses {
+			b.Add(a)
+		}
+	}
+	for a := range p.seen.Owners {
+		b.Add(a)
+	}
+	set, err := b.IPSet()
+	if err != nil { // a prefix that is none; nothing is covered then
+		return nil
+	}
+	return set
+}
+
+// shortest is how short a covering prefix may be, in bits; an address's own length
+// when there is none.
+func (r Rules) shortest(v6 bool) int {
+	if v6 {
+		return cmp.Or(r.CoverIPv6, 128)
+	}
+	return cmp.Or(r.CoverIPv4, 32)
+}
+
+// mayCover reports whether a prefix may be denied as a whole: within the configured
+// bound, without an address that must not be denied along with a peer, and without
+// a part that somebody wrote an entry of its own for to allow it.
+func (d *denier) mayCover(prefix netip.Prefix) bool {
+	if prefix.Bits() < d.rules.shortest(prefix.Addr().Is6()) || d.never == nil || d.never.OverlapsPrefix(prefix) {
+		return false
+	}
+	return !slices.ContainsFunc(d.acl.Entries, func(e network.Entry) bool {
+		return e.Allow && e.Prefix.Bits() > prefix.Bits() && prefix.Contains(e.Prefix.Addr())
+	})
+}
