@@ -16,11 +16,11 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
-	"github.com/aws/smithy-go/middleware"
 
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/version"
 	"tourniquet/lambda/vpc"
 )
 
@@ -34,7 +34,7 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	log := lambdacontext.NewLogger()
+	log := lambdacontext.NewLogger().With("version", version.String())
 	handler, err := newHandler(context.Background(), log)
 	if err != nil {
 		log.Error("start-up failed", "err", err)
@@ -108,8 +108,8 @@ func newSetup(ctx context.Context, log *slog.Logger) (setup, error) {
 		return setup{}, err
 	}
 	calls := &counter{}
-	sdk, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID("tourniquet"), awsconfig.WithHTTPClient(vpc.HTTPClient()),
-		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{calls.add}))
+	sdk, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID(appID), awsconfig.WithHTTPClient(vpc.HTTPClient()),
+		awsconfig.WithAPIOptions(apiOptions(calls)))
 	if err != nil {
 		return setup{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
