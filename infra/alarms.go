@@ -37,37 +37,59 @@ type alarm struct {
 // alarms are the conditions that a person has to look at.
 func alarms(w watched) []alarm {
 	all := []alarm{
-		{name: "partially-contained", metric: w.logged.partial,
-			says: "An instance is contained in part only. residualExposure in the answer says what is still open."},
-		{name: "held", metric: w.logged.held,
-			says: "The blast-radius guard held a containment back. Contain by hand what must be contained."},
-		{name: "unrecorded", metric: w.logged.unrecorded,
-			says: "An instance was contained without the ledger. Only its tags hold the original groups."},
-		{name: "acl-nearly-full", metric: w.logged.aclRoom, low: aclRoomLow,
-			says: fmt.Sprintf("A network ACL has room for at most %d more entries in a direction.", aclRoomLow)},
-		{name: "unknown-types-logged", metric: w.logged.unknown,
-			says: "The contain function got a finding on an instance, of a type that this version does not know. Nothing was contained."},
-		{name: "unknown-types-queued", metric: w.unknown.MetricApproximateNumberOfMessagesVisible(perMinute("Maximum")),
-			says: "GuardDuty found something on an instance, of a type that this version does not know. The finding waits in the queue UnknownFindingTypes."},
+		{
+			name: "partially-contained", metric: w.logged.partial,
+			says: "An instance is contained in part only. residualExposure in the answer says what is still open.",
+		},
+		{
+			name: "held", metric: w.logged.held,
+			says: "The blast-radius guard held a containment back. Contain by hand what must be contained.",
+		},
+		{
+			name: "unrecorded", metric: w.logged.unrecorded,
+			says: "An instance was contained without the ledger. Only its tags hold the original groups.",
+		},
+		{
+			name: "acl-nearly-full", metric: w.logged.aclRoom, low: aclRoomLow,
+			says: fmt.Sprintf("A network ACL has room for at most %d more entries in a direction.", aclRoomLow),
+		},
+		{
+			name: "unknown-types-logged", metric: w.logged.unknown,
+			says: "The contain function got a finding on an instance, of a type that this version does not know. Nothing was contained.",
+		},
+		{
+			name: "unknown-types-queued", metric: w.unknown.MetricApproximateNumberOfMessagesVisible(perMinute("Maximum")),
+			says: "GuardDuty found something on an instance, of a type that this version does not know. The finding waits in the queue UnknownFindingTypes.",
+		},
 	}
 	all = append(all, functionAlarms(string(config.Contain), w.contain)...)
 	all = append(all, functionAlarms(string(config.Release), w.release)...)
 	return append(all,
-		alarm{name: "failed-events", metric: w.failed.MetricApproximateNumberOfMessagesVisible(perMinute("Maximum")),
-			says: "A function failed on an event until the last try. The event waits in the queue FailedEvents."},
-		alarm{name: "undelivered-events", metric: w.undelivered.MetricApproximateNumberOfMessagesVisible(perMinute("Maximum")),
-			says: "EventBridge could not deliver an event. It waits in the queue UndeliveredEvents."},
+		alarm{
+			name: "failed-events", metric: w.failed.MetricApproximateNumberOfMessagesVisible(perMinute("Maximum")),
+			says: "A function failed on an event until the last try. The event waits in the queue FailedEvents.",
+		},
+		alarm{
+			name: "undelivered-events", metric: w.undelivered.MetricApproximateNumberOfMessagesVisible(perMinute("Maximum")),
+			says: "EventBridge could not deliver an event. It waits in the queue UndeliveredEvents.",
+		},
 	)
 }
 
 func functionAlarms(name string, fn awslambda.Function) []alarm {
 	return []alarm{
-		{name: name + "-errors", metric: fn.MetricErrors(perMinute("Sum")),
-			says: "The " + name + " function failed. Lambda tries again; after the last try the event goes to the queue FailedEvents."},
-		{name: name + "-throttles", metric: fn.MetricThrottles(perMinute("Sum")),
-			says: "Lambda throttled the " + name + " function. Its events wait."},
-		{name: name + "-destination-failures", metric: fn.Metric(jsii.String("DestinationDeliveryFailures"), perMinute("Sum")),
-			says: "Lambda could not keep a failed event of the " + name + " function. The event is lost."},
+		{
+			name: name + "-errors", metric: fn.MetricErrors(perMinute("Sum")),
+			says: "The " + name + " function failed. Lambda tries again; after the last try the event goes to the queue FailedEvents.",
+		},
+		{
+			name: name + "-throttles", metric: fn.MetricThrottles(perMinute("Sum")),
+			says: "Lambda throttled the " + name + " function. Its events wait.",
+		},
+		{
+			name: name + "-destination-failures", metric: fn.Metric(jsii.String("DestinationDeliveryFailures"), perMinute("Sum")),
+			says: "Lambda could not keep a failed event of the " + name + " function. The event is lost.",
+		},
 	}
 }
 

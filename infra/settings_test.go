@@ -2,7 +2,6 @@ package main
 
 import (
 	"maps"
-	"os"
 	"slices"
 	"testing"
 
@@ -15,14 +14,4 @@ func TestArchitectures(t *testing.T) {
 	if got := slices.Sorted(maps.Keys(bundle.Architectures)); !slices.Equal(got, []string{string(config.ARM64), string(config.X8664)}) {
 		t.Errorf("the bundle builds %v", got)
 	}
-}
-
-// document is a file of the repository that people read.
-func document(t *testing.T, name string) string {
-	t.Helper()
-	b, err := os.ReadFile("../" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }

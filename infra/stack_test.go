@@ -249,9 +249,6 @@ func TestAlarms(t *testing.T) {
 		if got := tpl.resolve(a.Properties["AlarmActions"]); !cmp.Equal(got, any([]any{tpl.arn(topic)})) {
 			t.Errorf("%s: tells %v", id, got)
 		}
-		if !strings.Contains(document(t, "README.md"), "`"+name+"`") {
-			t.Errorf("README.md says nothing of %s", name)
-		}
 	}
 	slices.Sort(names)
 	want := []string{
