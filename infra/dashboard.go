@@ -8,8 +8,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// addDashboard shows the state of the alarms first, then what was contained and
-// how fast, then the pipeline's health.
+// addDashboard adds a dashboard: the state of the alarms first, then what was
+// contained and how fast, then the pipeline's health.
 func addDashboard(stack awscdk.Stack, w watched, logs awslogs.LogGroup, alarms []awscloudwatch.IAlarm) {
 	const full, half = 24, 12
 	var states []interfacesawscloudwatch.IAlarmRef

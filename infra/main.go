@@ -68,14 +68,14 @@ func contextOf(app awscdk.App) map[string]any {
 	return all
 }
 
-// bundling reports whether this synthesis needs the function: not for listing and
-// destroying. The CLI then gives an empty list of stacks to bundle.
+// bundling reports whether this synthesis needs the function. Listing and destroying
+// don't: the CLI then gives an empty list of stacks to bundle.
 func bundling(app awscdk.App) bool {
 	stacks, set := app.Node().TryGetContext(jsii.String("aws:cdk:bundling-stacks")).([]any)
 	return !set || len(stacks) > 0
 }
 
-// writeZip builds the function, or packs what stands in for it.
+// writeZip builds and packs the function, or packs a text in its place.
 func writeZip(path, architecture string, build bool) error {
 	zip, err := bundle.Pack([]byte("not built"))
 	if build {

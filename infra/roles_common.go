@@ -6,30 +6,30 @@ import (
 	"tourniquet/lambda/network"
 )
 
-// commonTerms are what both functions need, each for itself.
+// commonTerms are what both functions may do.
 func (g granter) commonTerms() []term {
 	terms := []term{
-		// Looking. These actions have no resources; the Region is the only
-		// condition that they know. authorizationEC2, Describe*.
+		// Observe. These actions have no resources, and know no condition but the
+		// Region. authorizationEC2, Describe*.
 		{
 			sid: "Observe", actions: []string{"ec2:Describe*"}, resources: []string{"*"},
 			when:     when{"StringEquals": {"aws:RequestedRegion": *g.stack.Region()}},
 			wildcard: "EC2 has no resources for reading: " + authorizationEC2,
 		},
-		// The ledger, this table and no other; it has no index.
+		// Read and write the ledger: this table only. It has no index.
 		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html
 		{sid: "Ledger", actions: []string{"dynamodb:*"}, resources: []string{*g.table.TableArn()}},
-		// Telling people what was done, on one topic.
+		// Tell people what was done, on this topic only.
 		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
 		{sid: "Notify", actions: []string{"sns:Publish"}, resources: []string{*g.topic.TopicArn()}},
-		// Lambda sends the event of a failed invocation on with the function's role.
+		// Lambda uses the function's role to send the event of a failed invocation to the queue.
 		// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 		{sid: "HandOnFailures", actions: []string{"sqs:SendMessage"}, resources: []string{*g.failed.QueueArn()}},
-		// The function's own log group, which the stack has made.
+		// Write to the function's own log group.
 		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
 		{sid: "Log", actions: []string{"logs:*"}, resources: []string{*g.logs.LogGroupArn()}},
-		// Sending traces. These actions have no resources; the Region is a condition
-		// that every request has. authorizationXRay, PutTelemetryRecords and PutTraceSegments.
+		// Send traces. These actions have no resources; every request has the Region as
+		// a condition key. authorizationXRay, PutTelemetryRecords and PutTraceSegments.
 		{
 			sid: "Trace", actions: []string{"xray:*"}, resources: []string{"*"},
 			when:     when{"StringEquals": {"aws:RequestedRegion": *g.stack.Region()}},
@@ -37,7 +37,7 @@ func (g granter) commonTerms() []term {
 		},
 	}
 	if g.key != nil {
-		// The ledger's key, through DynamoDB only. Key kms:ViaService:
+		// Use the ledger's key, through DynamoDB only. Key kms:ViaService:
 		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html
 		// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 		terms = append(terms, term{
@@ -48,15 +48,15 @@ func (g granter) commonTerms() []term {
 	return terms
 }
 
-// Our tags. What is too long for one goes on in others, numbered.
+// Our tags. A value that is too long for one tag goes on in numbered ones.
 var (
 	interfaceTags = []string{network.OriginalsTag, network.OriginalsTag + "-*"}
 	instanceTags  = []string{network.StatusTag, network.PeersTag, network.PeersTag + "-*"}
 )
 
-// onlyTags allows requests whose tag keys are all among some, which may have
-// wildcards. With no keys at all the first condition would be true, hence the
-// second: deleting tags without naming any deletes all.
+// onlyTags allows requests whose tag keys all match one of some, which may have
+// wildcards. A request without any key would meet the first condition, and deleting
+// tags without naming a key deletes all of them. So the second condition asks for a key.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
 func onlyTags(keys ...string) when {
 	return when{

@@ -18,8 +18,8 @@ import (
 const deliveries = 20
 
 // addRules sends findings to the contain function, and commands on a schedule to
-// both functions. The release function has no other event source. Findings of
-// families that nobody knows go to a queue.
+// both functions. The release function has no other event source. Findings of unknown
+// types that don't go to the function go to a queue.
 func addRules(p parts, contain, release awslambda.Function, undelivered, unknown awssqs.Queue) {
 	s := p.settings
 	to := func(fn awslambda.Function, input awsevents.RuleTargetInput) *[]awsevents.IRuleTarget {
@@ -32,7 +32,7 @@ func addRules(p parts, contain, release awslambda.Function, undelivered, unknown
 		Targets:     to(contain, nil),
 	})
 	addPatternRule(p.stack, "UnknownFindings", unknownPattern(s.Config), &awsevents.RuleProps{
-		Description: jsii.String("GuardDuty findings on instances, of families that this version does not know."),
+		Description: jsii.String("GuardDuty findings on instances, of types that this version does not know and that no function gets."),
 		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewSqsQueue(unknown, &awseventstargets.SqsQueueProps{
 			DeadLetterQueue: undelivered, MaxEventAge: seconds(s.MaxEventAge), RetryAttempts: jsii.Number(deliveries),
 		})},
@@ -51,14 +51,13 @@ func addRules(p parts, contain, release awslambda.Function, undelivered, unknown
 	}
 }
 
-// command is an event that is the same each time, and has nothing of what started
-// the rule.
+// command is a constant event: it takes nothing from what started the rule.
 func command(name string) awsevents.RuleTargetInput {
 	return awsevents.RuleTargetInput_FromObject(map[string]string{"command": name})
 }
 
-// addSchedules runs what has to happen without an event. Only the release function
-// may loosen, so expire is its.
+// addSchedules runs the work that no event starts. Expire loosens, so it goes to the
+// release function.
 func addSchedules(stack awscdk.Stack, reconcile, expire *[]awsevents.IRuleTarget) {
 	every := awsevents.Schedule_Rate(awscdk.Duration_Minutes(jsii.Number(15)))
 	awsevents.NewRule(stack, jsii.String("Reconcile"), &awsevents.RuleProps{
