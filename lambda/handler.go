@@ -141,7 +141,7 @@ func (h *Handler) decline(ctx context.Context, f guardduty.Finding, d policy.Dec
 	for _, in := range plan.NewIncidents([]guardduty.Finding{f}) {
 		in.Request = requestID(ctx)
 		o := containment.Outcome{Instance: in.Instance, Verdict: d.Verdict, Reason: d.Reason}
-		if err := h.Responder.Decline(ctx, in, d); err != nil {
+		if err := h.Responder.NoteVerdict(ctx, in, d); err != nil {
 			o.Warnings = append(o.Warnings, err.Error())
 			h.Log.WarnContext(ctx, "verdict not recorded", "instance", in.Instance, "err", err)
 		}

@@ -158,7 +158,7 @@ func checkPlain(t *testing.T, where, text string) {
 // checkLog: each line is one JSON object, with a message of ours and no key twice.
 func checkLog(t *testing.T, log string) {
 	t.Helper()
-	ours := []string{"step applied", "incident handled", "invocation done", "beside the containment", "step refused", "step failed"}
+	ours := []string{"change accepted", "incident handled", "invocation done", "beside the work", "change refused", "change failed"}
 	for line := range strings.Lines(log) {
 		line = strings.TrimSuffix(line, "\n")
 		checkPlain(t, "log", line)

@@ -105,7 +105,7 @@ func (r *Releaser) expire(ctx context.Context, h holder, slots []record.Slot, re
 	if rec.Status == record.Releasing {
 		ask.Reason = "the release went on"
 	}
-	c := r.start(ask, h.generation, record.Expire)
+	c := r.begin(ask, h.generation, record.Expire)
 	out, err := c.run(ctx)
 	return out, c.moved || err != nil, err
 }

@@ -84,6 +84,9 @@ func (m *Memory) String() string {
 	for k, i := range m.events {
 		all[k] = i
 	}
+	for k, i := range m.asked {
+		all[k] = i
+	}
 	for k, i := range m.pointers {
 		all[k] = i
 	}

@@ -19,6 +19,7 @@ type Memory struct {
 	slots        map[key]slotItem
 	events       map[key]eventItem
 	pointers     map[key]pointerItem
+	asked        map[key]askedItem
 	guard        guardItem
 }
 
@@ -27,7 +28,7 @@ func (m *Memory) lock() (unlock func()) {
 	m.mu.Lock()
 	if m.containments == nil {
 		m.containments, m.slots = map[key]containmentItem{}, map[key]slotItem{}
-		m.events, m.pointers = map[key]eventItem{}, map[key]pointerItem{}
+		m.events, m.pointers, m.asked = map[key]eventItem{}, map[key]pointerItem{}, map[key]askedItem{}
 	}
 	return m.mu.Unlock
 }
@@ -50,7 +51,11 @@ func (m *Memory) Load(ctx context.Context, instance string, vpcs []string) (reco
 			slots = append(slots, i)
 		}
 	}
-	return known(latest, slots)
+	k, err := known(latest, slots)
+	if err == nil {
+		k.Contained, err = m.guard.Count, m.guard.check()
+	}
+	return k, err
 }
 
 // Slots implements containment.Book.

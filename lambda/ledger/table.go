@@ -40,6 +40,7 @@ type Table struct {
 func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (record.Known, error) {
 	var latest containmentItem
 	var slots []slotItem
+	var contained int
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		items, err := t.query(ctx, pkInstance+instance, skContainment)
@@ -49,10 +50,13 @@ func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (recor
 		return err
 	})
 	g.Go(func() (err error) { slots, err = t.slots(ctx, vpcs); return err })
+	g.Go(func() (err error) { contained, err = t.GuardCount(ctx); return err })
 	if err := g.Wait(); err != nil {
 		return record.Known{}, fmt.Errorf("loading %s: %w", instance, err)
 	}
-	return known(latest, slots)
+	k, err := known(latest, slots)
+	k.Contained = contained
+	return k, err
 }
 
 // slots reads VPCs' slots side by side.

@@ -397,8 +397,8 @@ func TestLoadQueries(t *testing.T) {
 	if want := []string{"vpc-1 1", "vpc-1 2", "vpc-2 1", "vpc-2 2"}; !slices.Equal(got, want) {
 		t.Errorf("got slots %v, want %v", got, want)
 	}
-	if got := len(w.said()); got != 5 {
-		t.Errorf("got %d queries, want 3 and 2 more pages", got)
+	if got := len(w.said()); got != 6 {
+		t.Errorf("got %d queries, want 4 (the guard among them) and 2 more pages", got)
 	}
 }
 

@@ -102,9 +102,10 @@ type Owner struct {
 // Exists reports whether EC2 knows the instance.
 func (n Network) Exists() bool { return n.Instance.Account != "" }
 
-// Gone reports whether there is no instance to contain any more.
+// Gone reports whether there is no instance to contain any more. An instance that
+// merely shows no network interface is not gone: EC2 may be slow to show it.
 func (n Network) Gone() bool {
-	return !n.Exists() || n.Instance.State == "terminated" || len(n.Interfaces) == 0
+	return !n.Exists() || n.Instance.State == "terminated"
 }
 
 // VPCs are the VPCs of the interfaces, sorted.

@@ -37,7 +37,7 @@ func drawPeers(t *rapid.T) []guardduty.Peer {
 	return peers
 }
 
-// The targets have every peer once, by prefixes that may be denied, in no more
+// The spans have every peer once, by prefixes that may be denied, in no more
 // places than there are, as far as prefixes can be found; and where there is a
 // place for each, each has its own.
 func TestCover(t *testing.T) {
@@ -50,9 +50,9 @@ func TestCover(t *testing.T) {
 		bound := rapid.IntRange(20, 128).Draw(t, "bound")
 		taboo := rapid.Custom(drawNear).Draw(t, "taboo")
 		may := func(p netip.Prefix) bool { return p.Bits() >= bound && !p.Contains(taboo) }
-		targets := cover(peers, places, may)
+		spans := cover(peers, places, may)
 		var covered []netip.Addr
-		for i, got := range targets {
+		for i, got := range spans {
 			covered = append(covered, got.peers...)
 			if got.covers() && !may(got.prefix) {
 				t.Errorf("%s may not be denied", got.prefix)
@@ -65,24 +65,24 @@ func TestCover(t *testing.T) {
 					t.Errorf("%s isn't in %s", p, got.prefix)
 				}
 			}
-			for _, other := range targets[:i] {
+			for _, other := range spans[:i] {
 				if other.prefix.Overlaps(got.prefix) {
 					t.Errorf("%s and %s overlap", other.prefix, got.prefix)
 				}
 			}
-			if i > 0 && targets[i-1].rank > got.rank || peers[got.rank] != got.peers[0] {
+			if i > 0 && spans[i-1].rank > got.rank || peers[got.rank] != got.peers[0] {
 				t.Errorf("%v is out of order", got)
 			}
 		}
 		if !sameAddrs(covered, peers) {
 			t.Errorf("covered %v of %v", covered, peers)
 		}
-		if len(peers) <= places && len(targets) != len(peers) {
-			t.Errorf("%d targets for %d peers and %d places", len(targets), len(peers), places)
+		if len(peers) <= places && len(spans) != len(peers) {
+			t.Errorf("%d spans for %d peers and %d places", len(spans), len(peers), places)
 		}
-		if len(targets) > places && places > 0 {
-			for i, a := range targets {
-				for _, b := range targets[:i] {
+		if len(spans) > places && places > 0 {
+			for i, a := range spans {
+				for _, b := range spans[:i] {
 					if p := commonPrefix(a.prefix, b.prefix); may(p) {
 						t.Errorf("%s and %s could be %s", a.prefix, b.prefix, p)
 					}

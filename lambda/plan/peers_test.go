@@ -113,7 +113,7 @@ func TestIncidentsOfSecurityHubAreByPerson(t *testing.T) {
 	f := finding(func(*guardduty.Finding) {})
 	hub := finding(func(f *guardduty.Finding) { f.Origin = guardduty.SecurityHub })
 	for want, findings := range map[bool][]guardduty.Finding{false: {f}, true: {f, hub}} {
-		if got := NewIncidents(findings)[0].ByPerson; got != want {
+		if got := NewIncidents(findings)[0].Trigger == ByPerson; got != want {
 			t.Errorf("by a person: %t, want %t", got, want)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 // instance's also say who the peers are.
 func (p Plan) Tags(seen network.Network, unrecorded bool) map[string]map[string]string {
 	tags := map[string]map[string]string{}
-	if p.Record.Status == record.Observed {
+	if p.Shown || p.Record.Status == record.Closed {
 		return tags
 	}
 	for _, s := range p.Record.Steps {
@@ -63,7 +63,7 @@ func addresses(peers []guardduty.Peer) []netip.Addr {
 // Observed is the plan as observe mode records it: shown, not carried out. Beside
 // an open containment it is not recorded at all.
 func (p Plan) Observed(known record.Known) Plan {
-	p.Slots = nil
+	p.Slots, p.Shown, p.Relies = nil, true, false
 	for i := range p.Record.Steps {
 		if p.Record.Steps[i].State == record.Pending {
 			p.Record.Steps[i].State = record.Planned
@@ -100,7 +100,8 @@ type Plan struct {
 	Slots   []record.SlotChange
 	Changed bool // the ledger does not say so yet
 	Relies  bool // on an entry that the ledger does not know
-	ACLRoom *int // see Outcome
+	Shown   bool // as a preview: nothing of it is carried out
+	ACLRoom *int // how many more entries the fullest ACL takes; nil when there is none of this account's
 }
 
 // NewPlan works out the containment of an incident from the network as observed
@@ -108,6 +109,14 @@ type Plan struct {
 // alone: a second plan, made after the first one's steps were applied, shows
 // them as applied and has nothing left to do.
 func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules) Plan {
+	if in.Trigger == ByRepair && seen.Gone() {
+		return Plan{Record: Closed(*known.Open(), known.Slots), Changed: true}
+	}
+	if in.Trigger == ByAdoption {
+		for _, a := range network.PeersOf(seen.Instance.Tags) {
+			in.Peers = append(in.Peers, guardduty.Peer{Addr: a})
+		}
+	}
 	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, known)}
 	p.quarantine()
 	p.shorten()
@@ -127,7 +136,7 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 // next is the record that an incident opens or continues, without its steps.
 func next(in Incident, known record.Known) record.Record {
 	rec := record.Record{
-		Instance: in.Instance, Generation: 1, ByPerson: in.ByPerson, Adopted: in.Adopt, Reason: in.Reason,
+		Instance: in.Instance, Generation: 1, ByPerson: in.Trigger == ByPerson, Adopted: in.Trigger == ByAdoption, Reason: in.Reason,
 	}
 	switch open := known.Open(); {
 	case open != nil:

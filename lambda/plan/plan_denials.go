@@ -162,7 +162,7 @@ type side struct {
 // round reserves places for what is still open, and reports whether it found any.
 func (d *denier) round(peers []netip.Addr) bool {
 	before := len(d.taken)
-	for _, t := range d.targets(peers) {
+	for _, t := range d.spans(peers) {
 		d.place(t)
 	}
 	for _, peer := range peers {
@@ -179,10 +179,10 @@ func (d *denier) shuts(dir network.Direction, peer netip.Addr) bool {
 	return d.view.Shuts(dir, network.Host(peer))
 }
 
-// targets are what has to be denied of the peers that pass in both directions:
+// spans are what has to be denied of the peers that pass in both directions:
 // each by itself, as long as the two directions together have a place for each.
-func (d *denier) targets(peers []netip.Addr) []target {
-	var all []target
+func (d *denier) spans(peers []netip.Addr) []span {
+	var all []span
 	for _, v6 := range []bool{false, true} {
 		open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
 			return a.Is6() != v6 || d.shuts(network.In, a) || d.shuts(network.Out, a)
@@ -210,9 +210,9 @@ func (d *denier) room(dir network.Direction, v6 bool) int {
 	return d.view.Room(dir, v6, d.rules.ACLQuota)
 }
 
-// place denies a target in the direction that has more room, else in the other. If
+// place denies a span in the direction that has more room, else in the other. If
 // neither takes a covering prefix, its peers are denied one by one as far as possible.
-func (d *denier) place(t target) {
+func (d *denier) place(t span) {
 	first, v6 := network.In, t.prefix.Addr().Is6()
 	if d.room(network.Out, v6) > d.room(network.In, v6) {
 		first = network.Out
@@ -221,14 +221,14 @@ func (d *denier) place(t target) {
 		return
 	}
 	for _, peer := range t.peers {
-		d.place(target{prefix: network.Host(peer), peers: []netip.Addr{peer}})
+		d.place(span{prefix: network.Host(peer), peers: []netip.Addr{peer}})
 	}
 }
 
-// mirror is the target for the second direction of a peer that is denied in one:
+// mirror is the span for the second direction of a peer that is denied in one:
 // the same covering prefix, where it is denied by one.
-func (d *denier) mirror(peer netip.Addr, dir network.Direction, peers []netip.Addr) target {
-	t := target{prefix: network.Host(peer), peers: []netip.Addr{peer}}
+func (d *denier) mirror(peer netip.Addr, dir network.Direction, peers []netip.Addr) span {
+	t := span{prefix: network.Host(peer), peers: []netip.Addr{peer}}
 	opposite := d.view.Decide(dir.Opposite(), t.prefix).Entry
 	if _, ours := d.slotAt(opposite); !ours || opposite.Prefix == t.prefix || !d.mayCover(opposite.Prefix) {
 		return t
@@ -239,9 +239,9 @@ func (d *denier) mirror(peer netip.Addr, dir network.Direction, peers []netip.Ad
 	return t
 }
 
-// reserve takes a new slot for a target below the entries that let its peers
+// reserve takes a new slot for a span below the entries that let its peers
 // through, and reports whether there was one.
-func (d *denier) reserve(t target, dir network.Direction) bool {
+func (d *denier) reserve(t span, dir network.Direction) bool {
 	denial := record.Denial{VPC: d.acl.VPC, ACL: d.acl.ID, Direction: dir, Prefix: t.prefix}
 	below := network.MaxRuleNumber + 1
 	for _, peer := range t.peers {
@@ -271,7 +271,7 @@ func (d *denier) reserve(t target, dir network.Direction) bool {
 	return true
 }
 
-func (d *denier) blocked(t target, dir network.Direction, why record.ExposureKind) {
+func (d *denier) blocked(t span, dir network.Direction, why record.ExposureKind) {
 	for _, peer := range t.peers {
 		d.why[side{peer, dir}] = why
 	}

@@ -26,11 +26,12 @@ type Terms struct {
 // A ReleasePlan is a record as its release leaves it next, what has to be changed
 // in the ledger to get there, and what then has to be undone in EC2.
 type ReleasePlan struct {
-	Record  record.Record
-	Slots   []record.SlotChange
-	Changed bool                // the ledger does not say so yet
-	Reverts []record.Step       // to undo now, once the ledger has the plan
-	Untags  map[string][]string // tag keys to remove in the end, by resource
+	Record   record.Record
+	FromTags bool // the ledger has no record: this one is made from tags, and is not stored
+	Slots    []record.SlotChange
+	Changed  bool                // the ledger does not say so yet
+	Reverts  []record.Step       // to undo now, once the ledger has the plan
+	Untags   map[string][]string // tag keys to remove in the end, by resource
 }
 
 // NewReleasePlan works out the next move of a containment's release from its record,

@@ -129,7 +129,10 @@ func rehearse(ctx context.Context, f guardduty.Finding, before *world.World) (*r
 	}
 	decision := policy.Decide(f)
 	in := plan.NewIncidents([]guardduty.Finding{f})[0]
-	in.Reason, in.ByPerson = decision.Reason, decision.Verdict != record.Contain
+	in.Reason = decision.Reason
+	if decision.Verdict != record.Contain {
+		in.Trigger = plan.ByPerson
+	}
 	seen, err := client.Observe(ctx, in.Target(nil))
 	if err != nil {
 		return nil, fmt.Errorf("observing: %w", err)

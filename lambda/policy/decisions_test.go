@@ -1,4 +1,4 @@
-package containment_test
+package policy_test
 
 import (
 	"errors"
@@ -26,7 +26,7 @@ const (
 # workloads and all types configured, where it differs; type and severity; the file. Below: each
 # instance with its peers; then the reason.
 #
-# Rewritten by: go test ./lambda/containment -run Decisions -update
+# Rewritten by: go test ./lambda/policy -run Decisions -update
 `
 )
 
