@@ -84,9 +84,9 @@ const (
 	whyTorRelay        = "relays for the Tor network"
 )
 
-// types is sorted by name. Each type is named in full: a pattern such as
-// "*:EC2/*" would take in what our own calls cause (the types of custom detection
-// rules) and whatever GuardDuty adds next.
+// types is sorted by name. Each type is named in full. A pattern such as "*:EC2/*"
+// would include what our own calls cause (the types of custom detection rules) and
+// whatever GuardDuty adds next.
 //
 // The names and what they mean:
 // https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-ec2.html
@@ -98,8 +98,8 @@ const (
 // https://docs.aws.amazon.com/guardduty/latest/ug/findings-custom-detection-rules.html
 // https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-retired.html
 //
-// The resource role is defined for the brute force types; for those from DNS logs
-// it is ACTOR in some findings and TARGET in others, and is not looked at.
+// GuardDuty defines the resource role for the brute force types. For those from DNS
+// logs it is ACTOR in some findings and TARGET in others, so it is ignored there.
 var types = [...]Type{
 	{"AttackSequence:EC2/CompromisedInstanceGroup", Contain, false, fromEndpoints, "several signals tie these instances to one attack"},
 	{"AttackSequence:ECS/CompromisedCluster", OnRequest, false, fromEndpoints, "an instance of a cluster runs other tasks too"},
