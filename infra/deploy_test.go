@@ -51,6 +51,7 @@ func TestDeploy(t *testing.T) {
 	t.Run("notifications", func(t *testing.T) { testNotification(t, d, w) })
 	t.Run("findings that call for nothing", func(t *testing.T) { testDeclined(t, d, w) })
 	t.Run("malformed events", func(t *testing.T) { testMalformed(t, d) })
+	t.Run("unknown types", func(t *testing.T) { testUnknown(t, d, w) })
 	t.Run("custom action", func(t *testing.T) { testCustomAction(t, d, w) })
 	t.Run("schedules", func(t *testing.T) { testSchedules(t, d, w) })
 	t.Run("release", func(t *testing.T) { testRelease(t, d, w) })
@@ -64,7 +65,7 @@ type deployment struct {
 	env             []string
 	out             string // the CDK's output
 	outputs         struct {
-		ContainFunctionName, ReleaseFunctionName, TableName, TopicArn, FailedEventsURL, UndeliveredEventsURL string
+		ContainFunctionName, ReleaseFunctionName, TableName, TopicArn, FailedEventsURL, UndeliveredEventsURL, UnknownFindingTypesURL string
 	}
 
 	ec2      *ec2.Client
