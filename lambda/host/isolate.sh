@@ -28,7 +28,7 @@ newline='
 '
 most_output=20000 # characters of evidence; SSM keeps 24,000 of the output
 most_evidence=300 # connections looked at for it
-evidence_time=180 # hundredths of a second
+evidence_time=120 # hundredths of a second
 rules=none
 closed=0
 left=0
@@ -107,11 +107,13 @@ text() {
 	address=${address#:}
 }
 
-# endpoint sets $address and $port from ADDRESS:PORT in hexadecimal.
+# endpoint sets $address, $port and $end, which is both, from ADDRESS:PORT in
+# hexadecimal.
 endpoint() {
 	swap "${1%:*}"
 	text "$swapped"
 	port=$((0x${1##*:}))
+	case $address in *:*) end="[$address]:$port" ;; *) end=$address:$port ;; esac
 }
 
 # The agent is known by the file that it runs, which must be the very file at the
@@ -187,32 +189,40 @@ look_at_processes() {
 	done
 }
 
+dhcp='^ *[0-9]+: [0-9A-F]+:(0044 [0-9A-F]+:0043|0222 [0-9A-F]+:0223) '
+
 # columns is a line of a table in /proc/net up to the inode, with the pattern of the
 # remote and of the state in it.
 columns() { printf '%s' "^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ ($1) ($2) [^ ]+ [^ ]+ [^ ]+ +[0-9]+ +[0-9]+"; }
 
 # agent_connections sets $agent4 and $agent6 to the agent's present connections,
-# "local-address local-port remote-address remote-port" each, and $agent_ports to
-# their remote ports: 443, or that of a proxy.
+# "local-address local-port remote-address remote-port" each, $agent_ports to their
+# remote ports, 443 or that of a proxy, and $agent_filter to a filter that leaves them
+# and the agent's UDP sockets out.
 agent_connections() {
 	agent4=
 	agent6=
 	agent_ports=443
-	IFS=$newline
-	for line in $(grep -hE "$(columns '[^ ]+' 01) ($agent_inodes) " /proc/net/tcp /proc/net/tcp6 | head -n 64); do
+	agent_filter=
+	for table in tcp tcp6 udp udp6; do
+		IFS=$newline
+		for line in $(grep -E "$(columns '[^ ]+' 01) ($agent_inodes) " "/proc/net/$table" | head -n 32); do
+			unset IFS
+			# shellcheck disable=SC2086 # the columns of one line, written by the kernel
+			set -- $line
+			endpoint "$2"
+			one="$address $port" near=$end
+			endpoint "$3"
+			agent_filter="$agent_filter and not ( src $near and dst $end )"
+			case $table:$address in
+			udp*) continue ;;
+			*:*:*) agent6="$agent6$one $address $port$newline" ;;
+			*) agent4="$agent4$one $address $port$newline" ;;
+			esac
+			case ",$agent_ports," in *",$port,"*) ;; *) agent_ports=$agent_ports,$port ;; esac
+		done
 		unset IFS
-		# shellcheck disable=SC2086 # the columns of one line, written by the kernel
-		set -- $line
-		endpoint "$2"
-		one="$address $port"
-		endpoint "$3"
-		case $address in
-		*:*) agent6="$agent6$one $address $port$newline" ;;
-		*) agent4="$agent4$one $address $port$newline" ;;
-		esac
-		case ",$agent_ports," in *",$port,"*) ;; *) agent_ports=$agent_ports,$port ;; esac
 	done
-	unset IFS
 }
 
 # own_addresses sets $own to a pattern of the remotes that no rule is about: loopback,
@@ -222,6 +232,7 @@ own_addresses() {
 	own="$own|FEA9FEA9:0050|0{16}FFFF0000FEA9FEA9:0050|C20E00FD0{16}54020000:0050"
 	own_filter='not dst 127.0.0.0/8 and not dst [::1]'
 	own_filter="$own_filter and not dst 169.254.169.254:80 and not dst [fd00:ec2::254]:80"
+	own_filter="$own_filter and not ( sport = :68 and dport = :67 ) and not ( sport = :546 and dport = :547 )"
 	before=
 	for word in $(grep -B 1 '/32 host LOCAL' /proc/net/fib_trie | head -n 400); do
 		case $word in *.*.*.*) before=$word ;; LOCAL) own4 "$before" ;; esac
@@ -251,11 +262,11 @@ own6() {
 }
 
 # others prints the lines of a table in /proc/net for established connections that
-# are not loopback, not to the metadata service and not the agent's.
+# are not loopback, not to the metadata service, not DHCP and not the agent's.
 others() {
 	case $1 in */udp*) states=01 ;; *) states='01|04|05|08' ;; esac
 	grep -E "$(columns '[^ ]+' "$states") " "$1" |
-		grep -vE "$(columns "$own" ..) |$(columns '[^ ]+' ..) ($agent_inodes) "
+		grep -vE "$(columns "$own" ..) |$(columns '[^ ]+' ..) ($agent_inodes) |$dhcp"
 }
 
 # evidence prints the established connections, one a line: protocol, local and remote
@@ -283,6 +294,7 @@ evidence() {
 	[ "$count" -le "$most_evidence" ] || truncated=true
 	IFS=$newline
 	owners
+	programs="$newline- - -$newline"
 	written=0
 	for line in $found; do
 		unset IFS
@@ -319,27 +331,32 @@ owners() {
 	owned="$owned "
 }
 
+# program adds the name and the executable of a process to $programs.
+program() {
+	name=-
+	read -r name <"/proc/$1/comm"
+	clean "$name"
+	name=$clean
+	clean "$(readlink "/proc/$1/exe")"
+	programs="$programs$1 $name $clean$newline"
+}
+
 # connection prints one line of evidence.
 connection() {
 	endpoint "$2"
-	near=$address:$port
-	case $address in *:*) near="[$address]:$port" ;; esac
+	near=$end
 	endpoint "$3"
-	far=$address:$port
-	case $address in *:*) far="[$address]:$port" ;; esac
-	pid=- name=- file=-
+	far=$end
+	pid=-
 	case $owned in
 	*" $5="*)
 		pid=${owned#*" $5="}
 		pid=${pid%% *}
-		read -r name <"/proc/$pid/comm"
-		file=$(readlink "/proc/$pid/exe")
 		;;
 	esac
-	clean "$name"
-	name=$clean
-	clean "$file"
-	line="$1 $near $far $4 $pid $name $clean"
+	case $programs in *"$newline$pid "*) ;; *) program "$pid" ;; esac
+	line=${programs#*"$newline$pid "}
+	line="$1 $near $far $4 $pid ${line%%"$newline"*}"
 	[ "$6" = self ] || line="$line $6"
 	printf '%s\n' "$line"
 	written=$((written + ${#line} + 1))
@@ -523,11 +540,14 @@ set_iptables() {
 }
 
 family() {
+	wait='-w 3' # for the lock; an old iptables-restore does not know it
 	for attempt in $(attempts); do
-		for wait in '-w 3' ''; do
-			# shellcheck disable=SC2086 # one word or two
-			refusal=$(iptables_rules "$1" "$2" "$attempt" | timeout 5 "$1-restore" $wait --noflush 2>&1) && return
-		done
+		# The old kind holds the lock for as long as it reads: nothing that is piped
+		# into it may ask iptables.
+		commands=$(iptables_rules "$1" "$2" "$attempt")
+		# shellcheck disable=SC2086 # two words, or none
+		refusal=$(printf '%s\n' "$commands" | timeout 4 "$1-restore" $wait --noflush 2>&1) && return
+		case $refusal in *option*) wait= ;; esac
 	done
 	problem "$1: $refusal"
 	return 1
@@ -540,7 +560,7 @@ iptables_rules() {
 	esac
 	printf '%s\n' '*mangle' ':TOURNIQUET-IN - [0:0]' ':TOURNIQUET-OUT - [0:0]' ':TOURNIQUET-FWD - [0:0]'
 	for one in INPUT:TOURNIQUET-IN OUTPUT:TOURNIQUET-OUT FORWARD:TOURNIQUET-FWD; do
-		timeout 5 "$1" -t mangle -S "${one%:*}" | grep -xe "-A ${one%:*} -j ${one#*:}" | sed 's/^-A/-D/'
+		timeout 4 "$1" -t mangle -S "${one%:*}" | grep -xe "-A ${one%:*} -j ${one#*:}" | sed 's/^-A/-D/'
 		printf '%s\n' "-I ${one%:*} 1 -j ${one#*:}"
 	done
 	iptables_in "$2" "$3" | sed 's/^/-A TOURNIQUET-IN /'
@@ -602,18 +622,8 @@ iptables_out() {
 # close_sockets ends the connections that the rules have cut, so that no process
 # waits on one, and counts what is still there.
 close_sockets() {
-	filter=$own_filter
-	IFS=$newline
-	for line in $agent4 $agent6; do
-		unset IFS
-		# shellcheck disable=SC2086 # four words, put together above
-		set -- $line
-		case $1 in *:*) set -- "[$1]" "$2" "[$3]" "$4" ;; esac
-		filter="$filter and not ( src $1:$2 and dst $3:$4 )"
-	done
-	unset IFS
 	for _ in 1 2; do
-		count=$(timeout 4 ss -HKtun state connected exclude time-wait "$filter" | grep -c .)
+		count=$(timeout 4 ss -HKtun state connected exclude time-wait "$own_filter$agent_filter" | grep -c .)
 		closed=$((closed + count))
 		[ "$count" -gt 0 ] || break
 	done

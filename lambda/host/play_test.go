@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -92,11 +93,15 @@ func talk(args []string) {
 			panic(err)
 		}
 	}
-	count := counter{file: args[1]}
+	var count counter
+	file, err := os.Create(args[1])
+	if err != nil {
+		panic(err)
+	}
 	for {
-		if conn, err := net.DialTimeout(network, address, 300*time.Millisecond); err == nil {
+		if conn, err := dial(network, address); err == nil {
 			count.connections++
-			count.write()
+			count.write(file)
 			go send(conn, every)
 			b := make([]byte, 64)
 			for {
@@ -105,7 +110,7 @@ func talk(args []string) {
 					break
 				}
 				count.bytes += uint64(n)
-				count.write()
+				count.write(file)
 			}
 			conn.Close()
 		}
@@ -114,6 +119,25 @@ func talk(args []string) {
 		}
 		time.Sleep(every)
 	}
+}
+
+// dial connects; the network "udp:68" is UDP from that port.
+func dial(network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: 300 * time.Millisecond}
+	network, port, bound := strings.Cut(network, ":")
+	if bound {
+		n, err := strconv.Atoi(port)
+		if err != nil {
+			panic(err)
+		}
+		d.LocalAddr = &net.UDPAddr{Port: n}
+		d.Control = func(_, _ string, c syscall.RawConn) error {
+			return c.Control(func(fd uintptr) {
+				syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) //nolint:errcheck // dialling fails, then
+			})
+		}
+	}
+	return d.Dial(network, address)
 }
 
 // send goes on for as long as the connection is there, whatever happens to a packet.
@@ -128,15 +152,13 @@ func send(conn net.Conn, every time.Duration) {
 
 // A counter keeps two numbers in a file, for the test to read.
 type counter struct {
-	file               string
 	bytes, connections uint64
 }
 
-func (c *counter) write() {
+func (c counter) write(f *os.File) {
 	b := binary.LittleEndian.AppendUint64(nil, c.bytes)
-	b = binary.LittleEndian.AppendUint64(b, c.connections)
-	if err := os.WriteFile(c.file+".new", b, 0o600); err == nil {
-		os.Rename(c.file+".new", c.file) //nolint:errcheck // the next one will do
+	if _, err := f.WriteAt(binary.LittleEndian.AppendUint64(b, c.connections), 0); err != nil {
+		panic(err)
 	}
 }
 

@@ -28,22 +28,26 @@ problem() {
 
 table_is_there() { timeout 5 nft list table inet tourniquet >/dev/null; }
 
-chain_is_there() { timeout 5 "$1" -t mangle -S | grep -q TOURNIQUET-; }
+chain_is_there() { timeout 4 "$1" -t mangle -S | grep -qxEe '-N TOURNIQUET-(IN|OUT|FWD)'; }
 
 # lift prints the transaction that takes the jumps to our chains away, and then them.
 lift() {
+	all=$(timeout 4 "$1" -t mangle -S)
 	printf '%s\n' '*mangle'
-	timeout 5 "$1" -t mangle -S | grep -xEe '-A [A-Z]+ -j TOURNIQUET-(IN|OUT|FWD)' | sed 's/^-A/-D/'
+	printf '%s\n' "$all" | grep -xEe '-A [A-Z]+ -j TOURNIQUET-(IN|OUT|FWD)' | sed 's/^-A/-D/'
 	for verb in -F -X; do
-		timeout 5 "$1" -t mangle -S | grep -xEe '-N TOURNIQUET-(IN|OUT|FWD)' | sed "s/^-N/$verb/"
+		printf '%s\n' "$all" | grep -xEe '-N TOURNIQUET-(IN|OUT|FWD)' | sed "s/^-N/$verb/"
 	done
 	printf '%s\n' COMMIT
 }
 
 lift_family() {
+	# The old kind holds the lock for as long as it reads: nothing that is piped into
+	# it may ask iptables.
+	commands=$(lift "$1")
 	for wait in '-w 3' ''; do
 		# shellcheck disable=SC2086 # two words, or none
-		refusal=$(lift "$1" | timeout 5 "$1-restore" $wait --noflush 2>&1) && return
+		refusal=$(printf '%s\n' "$commands" | timeout 4 "$1-restore" $wait --noflush 2>&1) && return
 	done
 	problem "$1: $refusal"
 }

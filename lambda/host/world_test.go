@@ -9,12 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,9 +29,17 @@ const (
 	peer6      = "2001:db8:1::7"
 	host4      = "198.51.100.10"
 	host6      = "2001:db8:1::10"
+	other4     = "198.51.100.8" // another address of the peer
+	away4      = "203.0.113.9"  // one behind it
+	metadata4  = "169.254.169.254"
 	container4 = "192.0.2.2"
 	nobody     = "65534"
-	agentFile  = "/usr/bin/ssm-agent-worker"
+
+	agentFile    = "/usr/bin/ssm-agent-worker"
+	impostorFile = "/mnt/ssm-agent-worker"
+	// mountedImpostor runs a file of its own that has the agent's path where it is.
+	mountedImpostor = "/mnt/mounted"
+	hostileFile     = "/mnt/x\n" + `{"version":1,"rules":"none","closed":0,"left":0,"error":""}`
 )
 
 // A world is a host with a container, and a peer of both, each in a network
@@ -42,6 +52,7 @@ type world struct {
 	host      int
 	container int
 	peer      int
+	service   string // the directory of the cgroup of the agent's service, if it has one
 }
 
 // needsKernel skips a test that can't be run here, and fails it in CI.
@@ -156,21 +167,26 @@ func (w *world) wire() {
 	w.sh(w.host, `
 ip link set lo up; ip link set eth0 up; ip link set docker0 up
 ip addr add `+host4+`/24 dev eth0; ip addr add `+host6+`/64 dev eth0 nodad; ip addr add 192.0.2.1/24 dev docker0
-echo 1 >/proc/sys/net/ipv4/ip_forward`)
+ip route add `+away4+` via `+peer4+`; ip route add `+metadata4+` dev eth0
+echo 1 >/proc/sys/net/ipv4/ip_forward
+mount -t tmpfs tmpfs /sys/fs/cgroup`)
 	w.sh(w.container, `
 ip link set lo up; ip link set eth0 up; ip addr add `+container4+`/24 dev eth0; ip route add default via 192.0.2.1`)
 	w.sh(w.peer, `
 ip link set lo up; ip link set eth0 up
-ip addr add `+peer4+`/24 dev eth0; ip addr add `+peer6+`/64 dev eth0 nodad; ip route add 192.0.2.0/24 via `+host4+`
+ip addr add `+peer4+`/24 dev eth0; ip addr add `+other4+`/24 dev eth0; ip addr add `+peer6+`/64 dev eth0 nodad
+ip addr add `+away4+`/32 dev lo; ip addr add `+metadata4+`/32 dev lo; ip route add 192.0.2.0/24 via `+host4+`
 nft -f - <<END
 table inet count {
-	counter agent { }
 	counter others { }
 	chain arriving {
 		type filter hook prerouting priority -300
 		iif lo accept
 		icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept
-		tcp dport 443 counter name agent accept
+		ip saddr `+host4+` ip daddr `+metadata4+` tcp dport 80 accept
+		ip daddr `+peer4+` tcp dport 443 accept
+		ip6 daddr `+peer6+` tcp dport 443 accept
+		ip daddr `+peer4+` udp dport { 53, 67 } accept
 		counter name others
 	}
 }
@@ -178,7 +194,7 @@ END`)
 }
 
 // tools gives the host a /usr/bin and /usr/sbin of its own, with the SSM agent's
-// program: a copy of this test.
+// program, which is a copy of this test, and a resolver.
 func (w *world) tools() {
 	w.t.Helper()
 	w.sh(w.host, `
@@ -187,14 +203,26 @@ for d in bin sbin; do
 	mkdir /mnt/$d /mnt/$d.work
 	mount -t overlay overlay -o lowerdir=/usr/$d,upperdir=/mnt/$d,workdir=/mnt/$d.work /usr/$d
 done
-cp `+self(w.t)+" "+agentFile)
+cp `+self(w.t)+" "+agentFile+`
+cp `+self(w.t)+" "+impostorFile+`
+cp `+self(w.t)+" '"+hostileFile+`'
+cat >`+mountedImpostor+` <<'END'
+#!/bin/sh
+exec unshare -m sh -c 'mount --bind `+impostorFile+" "+agentFile+`; exec `+agentFile+` "$@"' sh "$@"
+END
+chmod 755 `+mountedImpostor+`
+echo "nameserver `+peer4+`
+nameserver 127.0.0.53
+nameserver 999.1.1.1;reboot" >/mnt/resolv.conf
+mount --bind /mnt/resolv.conf /etc/resolv.conf`)
 }
 
 // serve starts what answers: the peer's servers, and the host's.
 func (w *world) serve() {
 	w.t.Helper()
-	w.start(w.peer, "0", selfFile, "serve", "tcp [::]:443", "tcp [::]:4444", "tcp [::]:4445", "udp [::]:5000")
-	w.start(w.host, "0", selfFile, "serve", "tcp [::]:2222", "tcp 127.0.0.1:8080", "udp 127.0.0.1:8080")
+	w.start(w.peer, "0", "", "serve", "tcp [::]:80", "tcp [::]:443", "tcp [::]:4444",
+		"udp "+peer4+":53", "udp "+peer4+":67", "udp "+peer4+":5000", "udp "+away4+":67")
+	w.start(w.host, "0", "", "serve", "tcp [::]:2222", "tcp [::]:8080")
 }
 
 // start runs a program until the world ends, and waits for its word that it is ready.
@@ -210,10 +238,7 @@ func (w *world) start(pid int, user, program string, args ...string) {
 // begin runs a program until the world ends.
 func (w *world) begin(pid int, user, program string, args ...string) io.Reader {
 	w.t.Helper()
-	if program == selfFile {
-		program = self(w.t)
-	}
-	cmd := w.enter(pid, append([]string{"setpriv", "--reuid", user, "--clear-groups", program}, args...)...)
+	cmd := w.enter(pid, append([]string{"sh", "-c", "exec setpriv --reuid " + user + ` --clear-groups "$0" "$@"`, cmp.Or(program, self(w.t))}, args...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -239,17 +264,78 @@ type flow struct {
 	target  string // "network address"
 	every   string // the interval: 20 ms, if empty
 	once    bool   // not to connect again
+	service bool   // in the cgroup of the agent's service, where the world has one
 }
 
-// talk starts a flow and waits until it has got something back.
-func (w *world) talk(name string, f flow) {
+// Flows by their names.
+type flows map[string]flow
+
+// begins starts flows.
+func (w *world) begins(all flows) {
 	w.t.Helper()
-	again := "again"
-	if f.once {
-		again = "once"
+	for name, f := range all {
+		again := "again"
+		if f.once {
+			again = "once"
+		}
+		args := []string{"talk", f.target, w.file(name), cmp.Or(f.every, "20ms"), again, f.name}
+		if f.service && w.service != "" {
+			args = append([]string{"-c", "echo $$ >" + w.service + `/cgroup.procs; exec "$0" "$@"`, cmp.Or(f.program, self(w.t))}, args...)
+			f.program = "/bin/sh"
+		}
+		w.begin(f.in, cmp.Or(f.user, "0"), f.program, args...)
 	}
-	w.begin(f.in, cmp.Or(f.user, "0"), cmp.Or(f.program, selfFile), "talk", f.target, w.file(name), cmp.Or(f.every, "20ms"), again, f.name)
-	eventually(w.t, "the first answer to "+name, func() bool { return w.seen(name).bytes > 0 })
+}
+
+// pass waits until all flows get answers, for so long at most.
+func (w *world) pass(when string, most time.Duration, all ...flows) {
+	w.t.Helper()
+	before := map[string]counter{}
+	for _, some := range all {
+		for name := range some {
+			before[name] = w.seen(name)
+		}
+	}
+	for end := time.Now().Add(most); len(before) > 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		maps.DeleteFunc(before, func(name string, c counter) bool { return w.seen(name).bytes > c.bytes })
+	}
+	for name := range before {
+		w.t.Errorf("%s: %s gets no answer", when, name)
+	}
+}
+
+// isolated checks for a while that what must end gets no answer and that no packet of
+// it comes to the peer, since the last look, and that the rest goes on.
+func (w *world) isolated(when string, ends, goesOn flows) {
+	w.t.Helper()
+	before := map[string]counter{}
+	for name := range ends {
+		before[name] = w.seen(name)
+	}
+	w.pass(when, 2*time.Second, goesOn)
+	time.Sleep(400 * time.Millisecond)
+	for name := range ends {
+		if now := w.seen(name); now.bytes != before[name].bytes {
+			w.t.Errorf("%s: %s goes on: %d answers", when, name, now.bytes-before[name].bytes)
+		}
+	}
+	if n := w.leaked(); n != 0 {
+		w.t.Errorf("%s: %d packets came to the peer", when, n)
+	}
+}
+
+// connections is how often each flow connected.
+func (w *world) connections(all flows) map[string]uint64 {
+	n := map[string]uint64{}
+	for name := range all {
+		n[name] = w.seen(name).connections
+	}
+	return n
+}
+
+// listeners are the ports that something on the host listens at.
+func (w *world) listeners() string {
+	return w.sh(w.host, "cat /proc/net/tcp /proc/net/tcp6 | grep -E ' 0{8,32}:0000 0A ' | cut -d ' ' -f 5,6 | sort")
 }
 
 func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
@@ -263,35 +349,20 @@ func (w *world) seen(name string) counter {
 	return counter{bytes: binary.LittleEndian.Uint64(b), connections: binary.LittleEndian.Uint64(b[8:])}
 }
 
-// passing is which of the flows get answers, over a time.
-func (w *world) passing(over time.Duration, names ...string) map[string]bool {
-	before := map[string]counter{}
-	for _, n := range names {
-		before[n] = w.seen(n)
-	}
-	time.Sleep(over)
-	passing := map[string]bool{}
-	for _, n := range names {
-		passing[n] = w.seen(n).bytes > before[n].bytes
-	}
-	return passing
-}
-
-// arrived is how many packets of the host and its container have come to the peer
-// since the last call: those to port 443, and all others.
-func (w *world) arrived() (agent, others int) {
+// leaked is how many packets that nothing allows have come to the peer since the
+// last call.
+func (w *world) leaked() int {
 	w.t.Helper()
-	text := w.sh(w.peer, "nft list counters; nft reset counters >/dev/null")
-	for _, m := range regexp.MustCompile(`counter (\w+) {\s+packets (\d+)`).FindAllStringSubmatch(text, -1) {
-		n, _ := strconv.Atoi(m[2])
-		switch m[1] {
-		case "agent":
-			agent = n
-		case "others":
-			others = n
-		}
+	text := w.sh(w.peer, "nft reset counter inet count others")
+	m := regexp.MustCompile(`packets (\d+)`).FindStringSubmatch(text)
+	if m == nil {
+		w.t.Fatalf("no counter in %q", text)
 	}
-	return agent, others
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return n
 }
 
 // A run is one run of a script on the host.
@@ -326,8 +397,6 @@ func lastLine(s string) string {
 	return s[strings.LastIndexByte(s, '\n')+1:]
 }
 
-const selfFile = "" // this test
-
 func self(t *testing.T) string {
 	t.Helper()
 	file, err := os.Executable()
@@ -343,5 +412,54 @@ func eventually(t *testing.T, what string, is func() bool) {
 		if time.Now().After(end) {
 			t.Fatalf("%s: not within 5 s", what)
 		}
+	}
+}
+
+// serviceCgroup makes the cgroup of the agent's service on this machine, and mounts
+// the tree: it can't be in a namespace, since the rules know it by its full path.
+func serviceCgroup(t *testing.T) string {
+	t.Helper()
+	needsKernel(t)
+	tree, err := os.MkdirTemp("", "tourniquet-cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(tree) })
+	if err := syscall.Mount("cgroup2", tree, "cgroup2", 0, ""); err != nil {
+		t.Skipf("this kernel has no cgroup v2 to mount: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(tree, syscall.MNT_DETACH) }) //nolint:errcheck // nothing is left to be done
+	slice := filepath.Join(tree, "system.slice")
+	service := filepath.Join(slice, "amazon-ssm-agent.service")
+	for _, dir := range []string{slice, service} {
+		err := os.Mkdir(dir, 0o755)
+		if dir == service && errors.Is(err, os.ErrExist) {
+			t.Skip("this machine has an SSM agent, which a test must not touch")
+		}
+		if err != nil && !errors.Is(err, os.ErrExist) {
+			t.Fatal(err)
+		}
+		if err == nil {
+			t.Cleanup(func() { eventually(t, "removing "+dir, func() bool { return os.Remove(dir) == nil }) })
+		}
+	}
+	return strings.Replace(service, tree, "/sys/fs/cgroup", 1)
+}
+
+// canMatchCgroups skips the test where the kernel, or the tool, does not know the
+// match that the script would use: it then goes by the user.
+func (w *world) canMatchCgroups(rules string) {
+	w.t.Helper()
+	w.sh(w.host, "umount /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+	probe := "iptables -t mangle -N PROBE && iptables -t mangle -A PROBE -m cgroup --path system.slice/amazon-ssm-agent.service; " +
+		"s=$?; iptables -t mangle -F PROBE; iptables -t mangle -X PROBE; exit $s"
+	if rules == "nft" {
+		probe = `nft -f - <<END
+table inet probe { chain out { type filter hook output priority 0; socket cgroupv2 level 2 "system.slice/amazon-ssm-agent.service" accept; }; }
+delete table inet probe
+END`
+	}
+	if out, err := w.enter(w.host, "sh", "-c", probe).CombinedOutput(); err != nil {
+		w.t.Skipf("this kernel can't match the cgroup of a socket in %s: %s", rules, out)
 	}
 }
