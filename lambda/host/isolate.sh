@@ -23,6 +23,7 @@ LC_ALL=C
 export PATH LC_ALL
 unset ENV BASH_ENV IFS
 exec 2>/dev/null </dev/null
+command -v timeout >/dev/null || timeout() { shift && "$@"; }
 
 newline='
 '
@@ -294,7 +295,6 @@ evidence() {
 	[ "$count" -le "$most_evidence" ] || truncated=true
 	IFS=$newline
 	owners
-	programs="$newline- - -$newline"
 	written=0
 	for line in $found; do
 		unset IFS
@@ -309,9 +309,9 @@ evidence() {
 	unset IFS
 }
 
-# owners sets $owned to " inode=process" for the sockets in question.
+# owners sets owner_INODE to the process of each socket in question. Variables of
+# their own, since the shell takes its time to cut a long text.
 owners() {
-	owned=
 	pid=
 	set +f
 	set -- /proc/[0-9]*/fd
@@ -324,21 +324,10 @@ owners() {
 			;;
 		*)
 			inode=${line##*socket:?}
-			owned="$owned ${inode%?}=$pid"
+			eval "owner_${inode%?}=$pid"
 			;;
 		esac
 	done
-	owned="$owned "
-}
-
-# program adds the name and the executable of a process to $programs.
-program() {
-	name=-
-	read -r name <"/proc/$1/comm"
-	clean "$name"
-	name=$clean
-	clean "$(readlink "/proc/$1/exe")"
-	programs="$programs$1 $name $clean$newline"
 }
 
 # connection prints one line of evidence.
@@ -346,20 +335,25 @@ connection() {
 	endpoint "$2"
 	near=$end
 	endpoint "$3"
-	far=$end
-	pid=-
-	case $owned in
-	*" $5="*)
-		pid=${owned#*" $5="}
-		pid=${pid%% *}
-		;;
-	esac
-	case $programs in *"$newline$pid "*) ;; *) program "$pid" ;; esac
-	line=${programs#*"$newline$pid "}
-	line="$1 $near $far $4 $pid ${line%%"$newline"*}"
+	eval "pid=\${owner_$5:-0}"
+	eval "program=\${program_$pid:-}"
+	[ -n "$program" ] || look_at_program "$pid"
+	line="$1 $near $end $4 $pid $program"
 	[ "$6" = self ] || line="$line $6"
 	printf '%s\n' "$line"
 	written=$((written + ${#line} + 1))
+}
+
+# look_at_program sets $program, and program_PROCESS, to the name and the executable of
+# a process.
+look_at_program() {
+	name=
+	read -r name <"/proc/$1/comm"
+	clean "$name"
+	program=$clean
+	clean "$(readlink "/proc/$1/exe")"
+	program="$program $clean"
+	eval "program_$1=\$program"
 }
 
 # surroundings sets $links4 and $links6 to the networks on the link, $dns4 and $dns6

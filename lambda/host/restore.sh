@@ -9,6 +9,7 @@ LC_ALL=C
 export PATH LC_ALL
 unset ENV BASH_ENV IFS
 exec 2>/dev/null </dev/null
+command -v timeout >/dev/null || timeout() { shift && "$@"; }
 
 rules=none
 error=
@@ -26,7 +27,7 @@ problem() {
 	[ "${#error}" -gt 400 ] || error="${error:+$error; }$text"
 }
 
-table_is_there() { timeout 5 nft list table inet tourniquet >/dev/null; }
+table_is_there() { timeout 4 nft list table inet tourniquet >/dev/null; }
 
 chain_is_there() { timeout 4 "$1" -t mangle -S | grep -qxEe '-N TOURNIQUET-(IN|OUT|FWD)'; }
 
@@ -53,7 +54,7 @@ lift_family() {
 }
 
 if command -v nft >/dev/null && table_is_there; then
-	refusal=$(timeout 5 nft delete table inet tourniquet 2>&1) || problem "nft: $refusal"
+	refusal=$(timeout 4 nft delete table inet tourniquet 2>&1) || problem "nft: $refusal"
 	table_is_there && rules=nft
 fi
 for tool in iptables ip6tables; do
