@@ -51,11 +51,13 @@ type Invocation struct {
 // step of the other platform is skipped and looks like a success that printed nothing.
 func (c *Client) Fetch(ctx context.Context, command, instance string) (Invocation, error) {
 	var silent *Invocation
+	missing := false
 	for _, step := range []string{linuxStep, windowsStep} {
 		out, err := c.client().GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{
 			CommandId: aws.String(command), InstanceId: aws.String(instance), PluginName: aws.String(step),
 		})
 		if notYet(err) {
+			missing = true
 			continue
 		}
 		if err != nil {
@@ -65,18 +67,17 @@ func (c *Client) Fetch(ctx context.Context, command, instance string) (Invocatio
 		if got.State != Awaited && got.State != Undelivered {
 			got.Result = ParseResult(aws.ToString(out.StandardOutputContent))
 		}
-		if got.State == Succeeded && !got.Result.Readable() {
-			if silent == nil {
-				silent = &got
-			}
-			continue
+		if got.State != Succeeded || got.Result.Readable() {
+			return got, nil
 		}
-		return got, nil
+		if silent == nil {
+			silent = &got
+		}
 	}
-	if silent != nil {
-		return *silent, nil
+	if silent == nil || missing { // the step that ran may be the one that is missing
+		return Invocation{State: Awaited}, nil
 	}
-	return Invocation{State: Awaited}, nil
+	return *silent, nil
 }
 
 // notYet reports whether SSM does not show a command, or a step of it, so far.
