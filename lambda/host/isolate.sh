@@ -165,20 +165,23 @@ agent_sockets() {
 	for pid in $agents; do sockets_of "$pid"; done
 }
 
-# look_at_processes finds the agent's processes, the user of systemd-resolved, and one
-# process of each other network namespace: those are containers.
-look_at_processes() {
-	agents=
+# scan prints what there is among the processes: the agent, systemd-resolved's user, and
+# one process of each other network namespace, which are those of containers.
+scan() {
 	namespaces=
-	resolver_uid=
+	procs=
+	[ -z "$cgroup" ] || procs=$(cat "/sys/fs/cgroup/$cgroup/cgroup.procs" || cat "/sys/fs/cgroup/unified/$cgroup/cgroup.procs")
+	for pid in $procs; do
+		is_agent "$pid" && echo "agent $pid"
+	done
 	set +f
 	set -- /proc/[0-9]*
 	set -f
 	for dir in "$@"; do
 		pid=${dir#/proc/}
 		if [ "$dir/ns/net" -ef /proc/self/ns/net ]; then
-			is_agent "$pid" && agents="$agents $pid"
-			[ "$dir/exe" -ef /usr/lib/systemd/systemd-resolved ] && uid_of "$pid" && resolver_uid=$uid
+			is_agent "$pid" && echo "agent $pid"
+			[ "$dir/exe" -ef /usr/lib/systemd/systemd-resolved ] && uid_of "$pid" && echo "resolver $uid"
 			continue
 		fi
 		[ -e "$dir/ns/net" ] || continue
@@ -187,7 +190,34 @@ look_at_processes() {
 			[ "$dir/ns/net" -ef "/proc/$other/ns/net" ] && continue 2
 		done
 		namespaces="$namespaces $pid"
+		echo "namespace $pid"
 	done
+	echo end
+}
+
+# look_at_processes scans them for a second at most, however many there are, and goes
+# on even if the scan hangs: to look at an executable is to ask its file system.
+look_at_processes() {
+	agents=
+	namespaces=
+	resolver_uid=
+	lines=$({
+		scan &
+		{ sleep 1 && echo late; } &
+	} | while read -r line; do
+		echo "$line"
+		case $line in end | late) break ;; esac
+	done)
+	IFS=$newline
+	for line in $lines; do
+		case $line in
+		"agent "*) agents="$agents ${line#* }" ;;
+		"namespace "*) namespaces="$namespaces ${line#* }" ;;
+		"resolver "*) resolver_uid=${line#* } ;;
+		late) truncated=true ;;
+		esac
+	done
+	unset IFS
 }
 
 dhcp='^ *[0-9]+: [0-9A-F]+:(0044 [0-9A-F]+:0043|0222 [0-9A-F]+:0223) '
@@ -278,6 +308,8 @@ evidence() {
 	count=0
 	inodes=none
 	for place in self $namespaces; do
+		now
+		[ $((now - start)) -lt "$evidence_time" ] || break
 		for table in tcp tcp6 udp udp6; do
 			IFS=$newline
 			for line in $(others "/proc/$place/net/$table" | head -n $((most_evidence + 1))); do
@@ -508,8 +540,8 @@ nft_new() {
 	*) who='meta skuid 0' ;;
 	esac
 	first="tcp flags & (fin|syn|rst|ack) == syn tcp dport { $ports } $who"
-	printf '%s\n' "$first ip daddr != 0.0.0.0 update @opened4 { $out4 } accept" \
-		"$first ip6 daddr != :: update @opened6 { $out6 } accept" \
+	printf '%s\n' "meta nfproto ipv4 $first update @opened4 { $out4 } accept" \
+		"meta nfproto ipv6 $first update @opened6 { $out6 } accept" \
 		"$out4 @opened4 update @opened4 { $out4 } accept" "$out6 @opened6 update @opened6 { $out6 } accept"
 	case $1 in *,dns)
 		for net in $dns4; do nft_dns "ip daddr $net"; done
@@ -628,6 +660,7 @@ close_sockets() {
 
 now
 start=$now
+service
 own_addresses
 look_at_processes
 agent_sockets
@@ -635,7 +668,6 @@ evidence
 agent_sockets
 agent_connections
 surroundings
-service
 set_nft || set_iptables
 [ "$rules" = none ] && {
 	problem 'no rule could be set'

@@ -37,6 +37,8 @@ const (
 
 	agentFile    = "/usr/bin/ssm-agent-worker"
 	impostorFile = "/mnt/ssm-agent-worker"
+	resolverFile = "/usr/lib/systemd/systemd-resolved"
+	resolverUser = "65533"
 	// mountedImpostor runs a file of its own that has the agent's path where it is.
 	mountedImpostor = "/mnt/mounted"
 	hostileFile     = "/mnt/x\n" + `{"version":1,"rules":"none","closed":0,"left":0,"error":""}`
@@ -62,7 +64,7 @@ func needsKernel(t *testing.T) {
 	if os.Geteuid() != 0 {
 		missing = "root"
 	}
-	for _, tool := range []string{"unshare", "nsenter", "ip", "nft", "iptables", "ip6tables", "ss"} {
+	for _, tool := range []string{"unshare", "nsenter", "ip", "nft", "iptables", "ip6tables", "ss", "dash", "bash", "busybox"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			missing = tool
 		}
@@ -71,7 +73,7 @@ func needsKernel(t *testing.T) {
 		return
 	}
 	if os.Getenv("CI") == "true" {
-		t.Fatalf("no %s: CI runs this test as root, with nftables, iptables, iproute2 and util-linux", missing)
+		t.Fatalf("no %s: CI runs this test as root, with nftables, iptables, iproute2, util-linux, dash and busybox", missing)
 	}
 	t.Skipf("no %s: this test makes network namespaces", missing)
 }
@@ -206,6 +208,9 @@ done
 cp `+self(w.t)+" "+agentFile+`
 cp `+self(w.t)+" "+impostorFile+`
 cp `+self(w.t)+" '"+hostileFile+`'
+mkdir -p /mnt/systemd /usr/lib/systemd
+mount --bind /mnt/systemd /usr/lib/systemd
+cp `+self(w.t)+" "+resolverFile+`
 cat >`+mountedImpostor+` <<'END'
 #!/bin/sh
 exec unshare -m sh -c 'mount --bind `+impostorFile+" "+agentFile+`; exec `+agentFile+` "$@"' sh "$@"
