@@ -45,6 +45,7 @@ const (
 	passes    fate = iota
 	lost           // it is carried out, and its answer is lost
 	neverMade      // it is not carried out, and fails
+	empty          // a read that shows nothing, as EC2 may when a part of it is behind
 )
 
 var (
@@ -74,8 +75,12 @@ func (p *process) Do(r *http.Request) (*http.Response, error) {
 	}
 	op := form.Get("Action")
 	f := p.gate(r.Context(), call{op: op, mutating: !strings.HasPrefix(op, "Describe"), params: form.Encode()})
-	if f == neverMade {
+	switch f {
+	case neverMade:
 		return nil, errNeverMade
+	case empty:
+		body := fmt.Sprintf("<%sResponse><requestId>r</requestId></%sResponse>", op, op)
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 	}
 	// What has been sent is carried out, whether or not the caller waits for it.
 	r = r.Clone(context.WithoutCancel(r.Context()))

@@ -76,7 +76,7 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		if err != nil {
 			return c.stopped(planned, fmt.Errorf("observing %s: %w", c.ask.Instance, err))
 		}
-		if c.rounds.doubts(ctx, lacks(seen, known)) {
+		if c.rounds.doubts(ctx, seen) {
 			continue
 		}
 		if c.isOvertaken(known) {

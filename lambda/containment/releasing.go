@@ -74,19 +74,6 @@ func within[T any](ctx context.Context, wait time.Duration, call func(context.Co
 	return call(ctx)
 }
 
-// lacks reports whether EC2 doesn't show an interface whose groups are still to be
-// restored.
-func lacks(seen network.Network, known record.Known) bool {
-	if known.Record == nil {
-		return false
-	}
-	return slices.ContainsFunc(known.Record.Steps, func(s record.StepState) bool {
-		q, ok := record.AsQuarantine(s.Step)
-		_, found := seen.Find(q.Resource)
-		return ok && !found && !s.State.Final()
-	})
-}
-
 // isOvertaken reports whether the record has something newer than the release: a
 // finding of activity since it was asked for, or steps made after it had begun.
 func (c *releasing) isOvertaken(known record.Known) bool {

@@ -50,8 +50,11 @@ func (c *containing) run(ctx context.Context) (Outcome, error) {
 		if err != nil {
 			return c.stopped(planned, missing, fmt.Errorf("observing %s: %w", c.in.Instance, err))
 		}
-		if c.rounds.doubts(ctx, !seen.Exists()) {
+		if c.rounds.doubts(ctx, seen) {
 			continue
+		}
+		if seen.Bare() {
+			return c.stopped(planned, missing, fmt.Errorf("observing %s: EC2 shows no network interface of it, though it is %s", c.in.Instance, seen.Instance.State))
 		}
 		if d := c.decide(round, seen, known); d.Verdict != record.Contain {
 			return c.decline(ctx, d, known), nil

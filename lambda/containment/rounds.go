@@ -28,7 +28,7 @@ type rounds struct {
 	accepted map[string]int             // by attempt: the rounds since EC2 accepted a change that no observation has shown yet
 	refused  map[string]network.Refusal // by step: what EC2 will not make in this invocation
 	causes   map[string]error           // by step: why it is missing after the last round
-	unseen   int                        // how many observations in a row have shown less than there should be
+	missing  []string                   // what the last observation was to show and didn't
 	warnings []string
 }
 
@@ -60,18 +60,16 @@ func (r *rounds) each(ctx context.Context) iter.Seq[int] {
 	}
 }
 
-// doubts reports whether an observation that shows less than there should be is not to
-// be believed yet. EC2 is eventually consistent: an answer from a replica that lags, or
-// an empty page, looks like a resource that is gone. The second one in a row, a while
-// later, is believed. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
-func (r *rounds) doubts(ctx context.Context, lacks bool) bool {
+// doubts reports whether an observation that does not show what it was to show is not
+// to be believed yet. EC2 is eventually consistent: an answer from a replica that lags,
+// or an empty page, looks like a resource that is gone. What is missing from a second
+// observation too, a while later, is gone.
+// https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+func (r *rounds) doubts(ctx context.Context, seen network.Network) bool {
 	const least = 500 * time.Millisecond
-	if !lacks {
-		r.unseen = 0
-		return false
-	}
-	r.unseen++
-	return r.unseen == 1 && pause.Backoff(ctx, 0, least, least) == nil
+	before := r.missing
+	r.missing = seen.Missing
+	return !subset(seen.Missing, before) && pause.Backoff(ctx, 0, least, least) == nil
 }
 
 // change makes changes with do, except those that EC2 has accepted and may be slow to

@@ -110,6 +110,7 @@ func (p *planner) uncoverable() *netipx.IPSet {
 		}
 	}
 	add(internal)
+	b.RemovePrefix(network.NAT64) // stands for the IPv4 addresses in it
 	add(p.rules.NeverDeny)
 	for _, ranges := range p.seen.Ranges {
 		add(ranges)
@@ -145,7 +146,14 @@ func (r Rules) shortest(v6 bool) int {
 // bound, without an address that must not be denied along with a peer, and without
 // a part that somebody wrote an entry of its own for to allow it.
 func (d *denier) mayCover(prefix netip.Prefix) bool {
-	if prefix.Bits() < d.rules.shortest(prefix.Addr().Is6()) || d.never == nil || d.never.OverlapsPrefix(prefix) {
+	if d.never == nil || d.never.OverlapsPrefix(prefix) {
+		return false
+	}
+	hosts, translated := network.FromNAT64Prefix(prefix)
+	if !translated {
+		hosts = prefix
+	}
+	if hosts.Bits() < d.rules.shortest(hosts.Addr().Is6()) || d.never.OverlapsPrefix(hosts) {
 		return false
 	}
 	return !slices.ContainsFunc(d.acl.Entries, func(e network.Entry) bool {

@@ -19,6 +19,7 @@ import (
 func drawNear(t *rapid.T) netip.Addr {
 	base := netip.MustParseAddr(rapid.SampledFrom([]string{
 		"198.51.100.0", "198.51.100.0", "203.0.113.64", "192.0.2.128", "10.0.1.0", "10.0.9.0", "172.31.0.0", "45.148.10.0", "2001:db8:ffff::", "2001:db8:1:1::", "2a06:98c0::",
+		"64:ff9b::c633:6400", "64:ff9b::2d94:a00",
 	}).Draw(t, "neighbourhood")).AsSlice()
 	base[len(base)-1] |= byte(rapid.IntRange(0, 63).Draw(t, "host"))
 	a, _ := netip.AddrFromSlice(base)
@@ -108,6 +109,11 @@ func scarce(t *rapid.T) (network.Network, record.Known, Rules) {
 		netip.MustParseAddr("198.51.100.9"): {Interface: "eni-nat", Service: "nat_gateway"},
 		netip.MustParseAddr("10.0.9.7"):     {Interface: "eni-9", Instance: "i-9"},
 	}
+	if rapid.Bool().Draw(t, "DNS64") {
+		subnet := seen.Subnets["subnet-1"]
+		subnet.DNS64 = true
+		seen.Subnets = map[string]network.Subnet{"subnet-1": subnet}
+	}
 	entries := map[int]network.Entry{}
 	for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(1, 12), 0, 8, rapid.ID[int]).Draw(t, "numbers") {
 		p := netip.PrefixFrom(drawNear(t), rapid.SampledFrom([]int{20, 24, 28, 30, 32}).Draw(t, "length")).Masked()
@@ -132,7 +138,7 @@ func scarce(t *rapid.T) (network.Network, record.Known, Rules) {
 		CoverIPv6: rapid.SampledFrom([]int{0, 64, 120, 124}).Draw(t, "cover IPv6"),
 	}
 	if rapid.Bool().Draw(t, "exempt") {
-		rules.NeverDeny = prefixes("198.51.100.16/30", "203.0.113.70/32", "2001:db8:ffff::8/126")
+		rules.NeverDeny = prefixes("198.51.100.16/30", "203.0.113.70/32", "2001:db8:ffff::8/126", "64:ff9b::c633:6414/126")
 	}
 	return seen, known, rules
 }
@@ -239,7 +245,7 @@ func checkReach(t *rapid.T, in Incident, plan Plan, before, after network.Networ
 		}
 	}
 	for a := range probes {
-		peer := slices.ContainsFunc(in.Peers, func(p guardduty.Peer) bool { return p.Addr == a })
+		peer := slices.ContainsFunc(in.Peers, func(p guardduty.Peer) bool { return slices.Contains(bothForms(p.Addr, before), a) })
 		_, refused := refuse(a, before, rules)
 		for _, dir := range network.Directions {
 			was, is := before.ACLs["acl-1"].Decide(dir, network.Host(a)), after.ACLs["acl-1"].Decide(dir, network.Host(a))
@@ -250,7 +256,7 @@ func checkReach(t *rapid.T, in Incident, plan Plan, before, after network.Networ
 				t.Errorf("%s was shut out %s, and passes now", a, dir)
 			case refused || !peer && inAny(before.Ranges["vpc-1"], a):
 				t.Errorf("%s is denied %s by %s and must not be", a, dir, is.Entry.Prefix)
-			case !peer && is.Entry.Prefix.Bits() < rules.shortest(a.Is6()):
+			case !peer && tooWide(is.Entry.Prefix, rules):
 				t.Errorf("%s is denied by %s, which is wider than configured", a, is.Entry.Prefix)
 			case !peer && is.Entry.Prefix == network.Host(a):
 				t.Errorf("%s is no peer and is denied", a)
@@ -272,15 +278,40 @@ func checkReported(t *rapid.T, in Incident, plan Plan, after network.Network, ru
 	}
 	full := map[bool]bool{} // by family: a more important peer found no room
 	for _, p := range byImportance(in.Peers) {
-		open := !acl.Shuts(network.In, network.Host(p.Addr)) && !acl.Shuts(network.Out, network.Host(p.Addr))
-		if open && !says(p.Addr) {
-			t.Errorf("%s passes, and no exposure says so: %v", p.Addr, plan.Record.Exposure)
+		_, refused := refuse(p.Addr, after, rules)
+		for _, a := range bothForms(p.Addr, after) {
+			if !acl.Cuts(a) && !says(a) && !refused {
+				t.Errorf("%s passes, and no exposure says so: %v", a, plan.Record.Exposure)
+			}
+			if full[a.Is6()] && rules.CoverIPv4+rules.CoverIPv6 == 0 && newly(plan, a) {
+				t.Errorf("%s has a place that a more important peer needed", a)
+			}
+			full[a.Is6()] = full[a.Is6()] || says(a, record.ACLFull)
 		}
-		if full[p.Addr.Is6()] && rules.CoverIPv4+rules.CoverIPv6 == 0 && newly(plan, p.Addr) {
-			t.Errorf("%s has a place that a more important peer needed", p.Addr)
+		if refused && !says(p.Addr) {
+			t.Errorf("%s is not denied, and no exposure says so: %v", p.Addr, plan.Record.Exposure)
 		}
-		full[p.Addr.Is6()] = full[p.Addr.Is6()] || says(p.Addr, record.ACLFull)
 	}
+}
+
+// bothForms are a peer's address and, where NAT64 translates, the other one under
+// which it is reached.
+func bothForms(peer netip.Addr, seen network.Network) []netip.Addr {
+	switch {
+	case network.NAT64.Contains(peer):
+		return []netip.Addr{peer, network.FromNAT64(peer)}
+	case peer.Is4() && seen.Subnets["subnet-1"].DNS64:
+		return []netip.Addr{peer, network.ToNAT64(peer)}
+	default:
+		return []netip.Addr{peer}
+	}
+}
+
+func tooWide(p netip.Prefix, rules Rules) bool {
+	if hosts, translated := network.FromNAT64Prefix(p); translated {
+		p = hosts
+	}
+	return p.Bits() < rules.shortest(p.Addr().Is6())
 }
 
 // newly reports whether the plan reserves a place for a peer itself.

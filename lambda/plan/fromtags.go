@@ -47,8 +47,8 @@ func unclaimed(seen network.Network, peers []netip.Addr) []record.Exposure {
 	var found []record.Exposure
 	for _, acl := range seen.ACLs {
 		for _, e := range acl.Entries {
-			denies := !e.Allow && e.AllTraffic
-			if denies && slices.ContainsFunc(peers, func(a netip.Addr) bool { return network.Host(a) == e.Prefix }) {
+			denies := !e.Allow && e.AllTraffic && e.Prefix.IsSingleIP()
+			if denies && slices.ContainsFunc(peers, func(a netip.Addr) bool { return network.FromNAT64(a) == network.FromNAT64(e.Prefix.Addr()) }) {
 				found = append(found, record.Exposure{Kind: record.UnclaimedDenial, Detail: unclaimedDetail(acl.ID, e)})
 			}
 		}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -119,7 +120,10 @@ func (in Incident) Seen() time.Time {
 
 // Target is what to observe for the incident, given the peers recorded so far.
 func (in Incident) Target(recorded []guardduty.Peer) network.Target {
-	peers := addresses(mergePeers(recorded, in.Peers))
+	var peers []netip.Addr
+	for _, p := range mergePeers(recorded, in.Peers) {
+		peers = append(peers, network.FromNAT64(p.Addr)) // who is behind it
+	}
 	return network.Target{Instance: in.Instance, Subnets: in.Subnets, VPCs: in.VPCs, Peers: peers}
 }
 

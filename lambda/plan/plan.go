@@ -119,9 +119,9 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 	}
 	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, known)}
 	p.quarantine()
-	p.shorten()
 	p.deny()
-	p.exposeOmitted(in)
+	p.shorten()
+	p.exposeOmitted()
 	p.keepOthers()
 	p.giveUpUnused()
 	p.remain()
@@ -153,19 +153,18 @@ func next(in Incident, known record.Known) record.Record {
 
 // exposeOmitted says that there are more peers than the record keeps. Peers that it
 // has are never given up for new ones: they may hold a denial.
-func (p *planner) exposeOmitted(in Incident) {
-	if open := p.known.Open(); open != nil {
-		for _, e := range open.Exposure {
-			if e.Kind == record.OmittedPeers {
-				p.record.Exposure = append(p.record.Exposure, e)
-				return
-			}
-		}
-	}
-	dropped := slices.ContainsFunc(in.Peers, func(peer guardduty.Peer) bool { return !p.record.Has(peer.Addr) })
-	if dropped || in.Omitted > 0 {
+func (p *planner) exposeOmitted() {
+	if p.omits() {
 		p.expose(record.OmittedPeers, "the findings name more peers than the %d that a record keeps: the others are neither recorded nor denied", maxPeers)
 	}
+}
+
+// omits reports whether the findings, now or earlier, name more peers than the record
+// keeps.
+func (p *planner) omits() bool {
+	dropped := slices.ContainsFunc(p.in.Peers, func(peer guardduty.Peer) bool { return !p.record.Has(peer.Addr) })
+	before := p.known.Open() != nil && slices.ContainsFunc(p.known.Open().Exposure, func(e record.Exposure) bool { return e.Kind == record.OmittedPeers })
+	return dropped || before || p.in.Omitted > 0
 }
 
 func mergeStrings(known, more []string) []string {
@@ -186,6 +185,7 @@ type planner struct {
 	record  record.Record // as it comes to be
 	slots   []record.SlotChange
 	relies  bool
+	passes  bool // a peer that is to be denied passes an ACL in both directions, or none is between
 	aclRoom *int // the least of the ACLs planned so far
 }
 
@@ -289,6 +289,9 @@ func (p *planner) remain() {
 	}
 	for _, u := range p.record.Unreadable {
 		p.expose(record.UnreadablePeer, "the finding's remote address %q is not an IP address: it is not denied", u)
+	}
+	for _, id := range p.seen.Instance.Secondary {
+		p.expose(record.SecondaryInterface, "%s is in a secondary network: neither security groups nor network ACLs filter it", id)
 	}
 	p.expose(record.ResolverDNS, "DNS queries to the VPC's resolver pass groups and ACLs; only Route 53 Resolver DNS Firewall stops a DNS tunnel")
 	if p.seen.Instance.Profile != "" {

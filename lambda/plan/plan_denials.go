@@ -21,13 +21,13 @@ func (p *planner) deny() {
 	peers, left := deniable(byImportance(p.record.Peers), p.seen, p.rules)
 	p.record.Exposure = append(p.record.Exposure, left...)
 	for _, peer := range peers {
-		p.exposeNeighbour(peer)
+		p.exposeNeighbour(network.FromNAT64(peer))
 		p.exposeOwn(peer)
 	}
 	never := p.uncoverable()
 	for _, id := range slices.Sorted(maps.Keys(p.seen.ACLs)) {
 		acl := p.seen.ACLs[id]
-		beyond := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return !p.separates(acl, a) || p.expired(acl, a) })
+		beyond := slices.DeleteFunc(p.forms(acl, peers), func(a netip.Addr) bool { return !p.separates(acl, a) || p.expired(acl, a) })
 		if acl.Account != p.seen.Instance.Account {
 			p.exposeForeign(acl, beyond)
 			continue
@@ -51,6 +51,7 @@ func (p *planner) separates(acl network.ACL, peer netip.Addr) bool {
 func (p *planner) exposeNeighbour(peer netip.Addr) {
 	for _, id := range slices.Sorted(maps.Keys(p.seen.Subnets)) {
 		if p.seen.Subnets[id].Contains(peer) {
+			p.passes = true
 			p.expose(record.SameSubnetPeer, "%s is inside %s, where no ACL is evaluated: established connections with it go on", peer, id)
 		}
 	}
@@ -60,6 +61,7 @@ func (p *planner) exposeForeign(acl network.ACL, peers []netip.Addr) {
 	open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
 		return acl.Shuts(network.In, network.Host(a)) && acl.Shuts(network.Out, network.Host(a))
 	})
+	p.passes = p.passes || slices.ContainsFunc(peers, func(a netip.Addr) bool { return !acl.Cuts(a) })
 	if len(open) > 0 {
 		p.expose(record.ForeignACL, "%s is owned by account %s, which alone can deny %s in it", acl.ID, acl.Account, list(open))
 	}
@@ -125,7 +127,7 @@ func (p *planner) withReservations(acl network.ACL) network.ACL {
 // without: no finding has named it since, and no interface lets anything through.
 func (p *planner) expired(acl network.ACL, peer netip.Addr) bool {
 	open := p.known.Open()
-	named := slices.ContainsFunc(p.in.Peers, func(n guardduty.Peer) bool { return n.Addr == peer })
+	named := slices.ContainsFunc(p.in.Peers, func(n guardduty.Peer) bool { return network.FromNAT64(n.Addr) == network.FromNAT64(peer) })
 	loose := slices.ContainsFunc(p.seen.Interfaces, func(i network.Interface) bool { return !p.seen.Quarantined(i) })
 	if open == nil || open.Status == record.Releasing || named || loose {
 		return false
@@ -185,7 +187,7 @@ func (d *denier) spans(peers []netip.Addr) []span {
 	var all []span
 	for _, v6 := range []bool{false, true} {
 		open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
-			return a.Is6() != v6 || d.shuts(network.In, a) || d.shuts(network.Out, a)
+			return a.Is6() != v6 || d.view.Cuts(a)
 		})
 		all = append(all, cover(open, d.places(network.In, v6, open)+d.places(network.Out, v6, open), d.mayCover)...)
 	}
@@ -356,7 +358,8 @@ func (d *denier) exposeOpen(peers []netip.Addr) {
 			}
 		}
 	}
-	open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return d.shuts(network.In, a) || d.shuts(network.Out, a) })
+	open := slices.DeleteFunc(slices.Clone(peers), d.view.Cuts)
+	d.passes = d.passes || len(open) > 0
 	for _, e := range []struct{ kind, format string }{
 		{string(record.NoSlotBelowAllow), "%s has no free rule number below the entry that allows %s"},
 		{string(record.ACLFull), "%s has no room for another entry: %s not denied"},

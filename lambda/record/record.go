@@ -109,10 +109,13 @@ func (r Record) Says(o Record) bool {
 
 func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
 
-// Target is everything that the record names.
+// Target is everything that the record names and that is not known to be gone.
 func (r Record) Target() network.Target {
 	t := network.Target{Instance: r.Instance}
 	for _, s := range r.Steps {
+		if s.State == Gone {
+			continue
+		}
 		switch step := s.Step.(type) {
 		case Replacement:
 			t.Interfaces = append(t.Interfaces, step.Resource)

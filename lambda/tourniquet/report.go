@@ -138,10 +138,11 @@ func swapped(w *world.World, instance string) *world.World {
 	return naive
 }
 
-// concerns reports whether a flow is between the instance and one of the peers.
+// concerns reports whether a flow is between the instance and one of the peers, be
+// it through NAT64.
 func concerns(w *world.World, f world.Flow, instance string, peers []netip.Addr) bool {
 	mine := addressesOf(w, instance)
-	from, to := f.From.Addr(), f.To.Addr()
+	from, to := oracle.Behind(f.From.Addr()), oracle.Behind(f.To.Addr())
 	return slices.Contains(mine, from) && slices.Contains(peers, to) || slices.Contains(mine, to) && slices.Contains(peers, from)
 }
 
