@@ -86,8 +86,9 @@ func unlisted() string {
 	}
 	return "\n**Types that are not listed** contain nothing by themselves. As configured by default, the deployed rule lets a finding through only when its\n" +
 		"type begins with " + strings.Join(reaching, ", ") + ".\n" +
-		"Of those, the function logs a type that is not listed as `unknown finding type`, and the metric `UnknownFindingTypes` counts it. All other\n" +
-		"findings never reach the function: Tourniquet neither logs nor counts them.\n\n"
+		"Of those, the function logs a type that is not listed as `unknown finding type`, and the metric `UnknownFindingTypes` counts it.\n" +
+		"Other findings never reach the function. If one is on an instance and of a type that is not listed, a second rule keeps it in the queue\n" +
+		"`UnknownFindingTypes`. Both raise an [alarm](../README.md#tourniquet-unknown-types-logged).\n\n"
 }
 
 func names(row []Type) []string {
