@@ -27,6 +27,7 @@ import (
 	"tourniquet/lambda/policy"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
 )
 
@@ -65,7 +66,8 @@ const (
 	timeout    = 2 * time.Minute
 	retryAfter = time.Minute
 
-	inRegion = 20 * time.Millisecond // what a call takes
+	inRegion    = 20 * time.Millisecond // what a call takes
+	transaction = 20 * time.Millisecond // what a write of the ledger takes: of two that touch an item meanwhile, one has to wait
 )
 
 func (b burst) instance(n int) string { return fmt.Sprintf("i-%017x", n+1) }
@@ -81,7 +83,7 @@ func (b burst) acl(n int) int    { return b.subnet(n) % b.acls }
 
 // world has the instances, each with one interface, spread over the subnets, and
 // the subnets over the ACLs.
-func (b burst) world(t testing.TB) *simvpc.World {
+func (b burst) world(t testing.TB) *world.World {
 	t.Helper()
 	var s strings.Builder
 	s.WriteString("account 111122223333\nregion eu-central-1\nvpc vpc-1 10.0.0.0/16\ngroup sg-web vpc-1\n  out all 0.0.0.0/0\n" +
@@ -197,7 +199,7 @@ func (b burst) run(t testing.TB, throttle bool) (server *simvpc.Server, took tim
 	t.Helper()
 	server = simvpc.New(b.world(t), simvpc.Options{Throttle: throttle, Latency: inRegion})
 	start := time.Now()
-	b.handle(t, server, &ledger.Memory{}, b.incidents())
+	b.handle(t, server, &ledger.Memory{Takes: transaction}, b.incidents())
 	return server, time.Since(start)
 }
 
@@ -276,7 +278,7 @@ func testBurst(t *testing.T, b burst) {
 
 // checkWorld: each instance is in quarantine, with its originals in the tag; each
 // ACL denies the peers of its instances, once in each direction, and nobody else.
-func (b burst) checkWorld(t *testing.T, w *simvpc.World) {
+func (b burst) checkWorld(t *testing.T, w *world.World) {
 	t.Helper()
 	for _, i := range w.Interfaces {
 		if !slices.Equal(i.Groups, []string{"sg-q"}) || i.Tags[network.OriginalsTag] != "sg-web" {
@@ -301,7 +303,7 @@ func (b burst) checkWorld(t *testing.T, w *simvpc.World) {
 	}
 	for _, in := range b.incidents() {
 		acl := w.ACL(fmt.Sprintf("acl-%d", b.acl(b.index(in))))
-		if !slices.ContainsFunc(acl.Entries, func(e simvpc.Entry) bool { return !e.Allow && e.CIDR.Addr() == in.Peers[0].Addr }) {
+		if !slices.ContainsFunc(acl.Entries, func(e world.Entry) bool { return !e.Allow && e.CIDR.Addr() == in.Peers[0].Addr }) {
 			t.Errorf("%s is lost: %s does not deny %s", in.Findings[0].ID, acl.ID, in.Peers[0].Addr)
 		}
 	}

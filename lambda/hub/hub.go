@@ -4,6 +4,7 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,11 +41,12 @@ const StatusField = "Workflow.Status"
 // Notified is the workflow status that is set.
 const Notified = string(types.WorkflowStatusNotified)
 
-// The limits of the call and of a note, in findings and in bytes.
+// The limits of the call, in findings; of a note and of an id, in bytes.
 // https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchUpdateFindings.html
 const (
 	maxFindings = 100
 	maxNote     = 512
+	maxID       = 512
 )
 
 // A Finding is a finding as Security Hub identifies it.
@@ -53,16 +55,25 @@ type Finding struct {
 	ProductARN string
 }
 
-// FromHub are those of some findings that came through Security Hub. There a finding of
-// GuardDuty has its ARN as its id, and GuardDuty's product in the same Region.
-// https://docs.aws.amazon.com/guardduty/latest/ug/securityhub-integration.html
-func FromHub(findings []guardduty.Finding) []Finding {
+// FromEvent are the findings of an event that came through Security Hub's custom action,
+// as far as GuardDuty made them; none for any other event.
+// https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-cwe-event-formats.html
+func FromEvent(raw []byte) []Finding {
+	var event struct {
+		Source string
+		Detail struct {
+			Findings []struct{ ID, ProductARN string } // encoding/json ignores the case
+		}
+	}
+	// An event that can't be read in part is still read as far as it can be.
+	_ = json.Unmarshal(raw, &event)
+	if event.Source != guardduty.SourceSecurityHub {
+		return nil
+	}
 	var from []Finding
-	for _, f := range findings {
-		// arn:PARTITION:guardduty:REGION:ACCOUNT:detector/ID/finding/ID
-		parts := strings.SplitN(f.ARN, ":", 6)
-		if f.Origin == guardduty.SecurityHub && len(parts) == 6 && len(f.Instances) > 0 {
-			from = append(from, Finding{ID: f.ARN, ProductARN: "arn:" + parts[1] + ":securityhub:" + parts[3] + "::product/aws/guardduty"})
+	for _, f := range event.Detail.Findings {
+		if f.ID != "" && len(f.ID) <= maxID && strings.HasSuffix(f.ProductARN, "::product/aws/guardduty") && len(f.ProductARN) <= maxID {
+			from = append(from, Finding{f.ID, f.ProductARN})
 		}
 	}
 	return from

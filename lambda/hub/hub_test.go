@@ -6,14 +6,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
-
-	"tourniquet/lambda/guardduty"
 )
 
 // wire is a Security Hub that keeps what it is told.
@@ -47,11 +46,10 @@ const findingARN = "arn:aws:guardduty:eu-west-1:111122223333:detector/d/finding/
 func TestNoteSetsTwoFields(t *testing.T) {
 	t.Parallel()
 	h, w := serve(t, `{"ProcessedFindings":[],"UnprocessedFindings":[]}`)
-	from := FromHub([]guardduty.Finding{
-		{Origin: guardduty.SecurityHub, ARN: findingARN, Instances: []guardduty.Instance{{}}},
-		{Origin: guardduty.GuardDuty, ARN: findingARN, Instances: []guardduty.Instance{{}}},
-		{Origin: guardduty.SecurityHub, ARN: "no arn", Instances: []guardduty.Instance{{}}},
-	})
+	from := FromEvent([]byte(`{"source":"aws.securityhub","detail":{"findings":[
+		{"Id":"` + findingARN + `","ProductArn":"arn:aws:securityhub:eu-west-1::product/aws/guardduty"},
+		{"Id":"other","ProductArn":"arn:aws:securityhub:eu-west-1::product/aws/inspector"},
+		{"Id":"","ProductArn":"arn:aws:securityhub:eu-west-1::product/aws/guardduty"}]}}`))
 	if err := h.Note(t.Context(), from, "contained\x1b "+strings.Repeat("x", 2*maxNote)); err != nil {
 		t.Fatal(err)
 	}
@@ -95,30 +93,47 @@ func TestManyAndNone(t *testing.T) {
 	}
 }
 
-// The identifiers are those of the findings that Security Hub really sends.
-func TestFromHubOnTheCorpus(t *testing.T) {
+// The identifiers are those of the findings that Security Hub really sends, and events
+// from elsewhere have none.
+func TestFromEventOnTheCorpus(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile("../guardduty/testdata/securityhub-c2.json")
-	if err != nil {
-		t.Fatal(err)
+	files, err := filepath.Glob("../guardduty/testdata/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no corpus: %v", err)
 	}
-	var event struct {
-		Detail struct {
-			Findings []struct{ Id, ProductArn string }
+	fromHub := 0
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := FromEvent(raw)
+		if !strings.Contains(filepath.Base(file), "securityhub") {
+			if len(got) > 0 {
+				t.Errorf("%s: %v", file, got)
+			}
+			continue
+		}
+		for _, f := range got {
+			fromHub++
+			if !strings.HasPrefix(f.ID, "arn:aws:guardduty:") || !strings.HasPrefix(f.ProductARN, "arn:aws:securityhub:") {
+				t.Errorf("%s: %+v", file, f)
+			}
 		}
 	}
-	if err := json.Unmarshal(raw, &event); err != nil {
-		t.Fatal(err)
+	if fromHub < 4 {
+		t.Errorf("only %d findings in the corpus came from Security Hub", fromHub)
 	}
-	findings, err := guardduty.ParseEvent(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want []Finding
-	for _, f := range event.Detail.Findings {
-		want = append(want, Finding{f.Id, f.ProductArn})
-	}
-	if d := cmp.Diff(want, FromHub(findings)); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
+}
+
+// FuzzFromEvent: whatever the event, what comes out is bounded.
+func FuzzFromEvent(f *testing.F) {
+	f.Add([]byte(`{"source":"aws.securityhub","detail":{"findings":[{"Id":"a","ProductArn":"::product/aws/guardduty"},{"Id":1}]}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		for _, found := range FromEvent(raw) {
+			if found.ID == "" || len(found.ID) > maxID || len(found.ProductARN) > maxID {
+				t.Fatalf("%q", found)
+			}
+		}
+	})
 }

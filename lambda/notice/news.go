@@ -149,7 +149,7 @@ func contained(i answer.IncidentAnswer, changed []string) Kind {
 
 // Thread is the incident's name, by which a chat keeps its messages together.
 func (n News) Thread() string {
-	return record.Record{Instance: n.Incident.Instance, Generation: max(n.Incident.Generation, 1)}.Holder()
+	return record.Holder{Instance: n.Incident.Instance, Generation: max(n.Incident.Generation, 1)}.String()
 }
 
 // ARN is the instance's.

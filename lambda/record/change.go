@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -19,13 +20,17 @@ func (k Known) After(c Change) Known {
 			slots = append(slots, left)
 		}
 	}
-	return Known{Record: &rec, Slots: slots}
+	return Known{Record: &rec, Slots: slots, Contained: k.Contained + c.Count}
 }
 
 // Known is what the ledger has of an instance and its VPCs.
 type Known struct {
 	Record *Record // the instance's latest containment; nil when it never had one
 	Slots  []Slot  // of the instance's VPCs
+
+	// Contained is how many instances events have contained by now: what the
+	// blast-radius guard counts.
+	Contained int
 }
 
 // Open is the record when it is of an open containment.
@@ -52,6 +57,42 @@ type Change struct {
 	Limit int
 }
 
+// NewChange is the change that writes rec in the place of was, at a moment. It keeps
+// the times of the record and counts the instance for the blast-radius guard: one more
+// when events have it contained, one less when it is not restrained any more. The
+// event says what has changed since.
+func NewChange(was *Record, rec Record, slots []SlotChange, now time.Time, event Event) Change {
+	now = now.UTC()
+	var before Record
+	if was != nil {
+		before = *was
+	}
+	opens := rec.Version == 0 && rec.Status.Open()
+	if rec.Version == 0 {
+		rec.Opened = now
+	}
+	if rec.Contained.IsZero() && (rec.Status == Contained || rec.Status == PartiallyContained) {
+		rec.Contained = now
+	}
+	rec.Updated = now
+	c := Change{Record: rec, Slots: slots}
+	for i := range c.Slots {
+		c.Slots[i].Slot.Since = now
+	}
+	switch {
+	case rec.ByPerson:
+	case opens:
+		c.Count = 1
+	case before.Status.Open() && !rec.Status.Open():
+		c.Count = -1
+	}
+	event.Instance, event.Time = rec.Instance, now
+	event.ID = fmt.Sprintf("g%d-v%d", rec.Generation, rec.Version+1)
+	event.Changes = Changes(before, rec)
+	c.Event = event
+	return c
+}
+
 // An Event is one line of an instance's history.
 type Event struct {
 	Instance string
@@ -75,6 +116,11 @@ func Changes(was, rec Record) []string {
 		}
 	}
 	return changed
+}
+
+// Decided reports whether an error is the ledger's own answer, and no failure to reach it.
+func Decided(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrGuard) || errors.Is(err, ErrNewerRecord)
 }
 
 // What a Ledger's errors say to its caller.

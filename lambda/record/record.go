@@ -1,7 +1,6 @@
 package record
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -68,8 +67,8 @@ type Record struct {
 	Released  time.Time // when its release was asked for
 }
 
-// Holder is the name under which the containment holds slots.
-func (r Record) Holder() string { return fmt.Sprintf("%s#%d", r.Instance, r.Generation) }
+// Holder is what the containment is among the holders of slots.
+func (r Record) Holder() Holder { return Holder{r.Instance, r.Generation} }
 
 // Step finds a step by its id.
 func (r Record) Step(id string) (StepState, bool) {
@@ -110,10 +109,13 @@ func (r Record) Says(o Record) bool {
 
 func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
 
-// Target is everything that the record names.
+// Target is everything that the record names and that is not known to be gone.
 func (r Record) Target() network.Target {
 	t := network.Target{Instance: r.Instance}
 	for _, s := range r.Steps {
+		if s.State == Gone {
+			continue
+		}
 		switch step := s.Step.(type) {
 		case Replacement:
 			t.Interfaces = append(t.Interfaces, step.Resource)

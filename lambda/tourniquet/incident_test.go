@@ -25,6 +25,8 @@ import (
 	"tourniquet/lambda/record"
 	incident "tourniquet/lambda/report"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/oracle"
+	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/tourniquet/internal/account"
 )
 
@@ -43,7 +45,7 @@ const key = "000000000000"
 
 func deploy(t *testing.T) *deployed {
 	t.Helper()
-	d := &deployed{t: t, account: account.Start(t), ec2: world(t), dynamo: emulator.MiniStack(t)}
+	d := &deployed{t: t, account: account.Start(t), ec2: simulated(t), dynamo: emulator.MiniStack(t)}
 	emulator.CreateTable(t, d.db(), account.Table, ledger.PartitionKey, ledger.SortKey)
 	binary := filepath.Join(t.TempDir(), "bootstrap")
 	if out, err := exec.Command("make", "-C", "../..", "build", "BINARY="+binary).CombinedOutput(); err != nil {
@@ -106,7 +108,7 @@ func (d *deployed) find() {
 // passes reports whether the victim's connection with the peer passes.
 func (d *deployed) passes() bool {
 	w := d.ec2.World()
-	return w.Passes(*w.Flows[0]).Passes
+	return oracle.Passes(w, *w.Flows[0]).Passes
 }
 
 func (d *deployed) groups() []string {
@@ -151,7 +153,7 @@ func TestIncident(t *testing.T) {
 	if !d.denies("203.0.113.9") {
 		t.Error("the peer is not denied")
 	}
-	d.ec2.Edit(func(w *simvpc.World) {
+	d.ec2.Edit(func(w *world.World) {
 		for _, i := range w.Interfaces {
 			if i.ID == "eni-front" {
 				i.Groups = []string{"sg-web"}

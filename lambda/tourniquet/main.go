@@ -27,6 +27,7 @@ import (
 	"tourniquet/lambda/tourniquet/completion"
 	"tourniquet/lambda/tourniquet/console"
 	"tourniquet/lambda/tourniquet/operate"
+	"tourniquet/lambda/version"
 )
 
 const (
@@ -62,7 +63,7 @@ func runOn(ctx context.Context, args []string, c *console.Console) int {
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "stack", Title: "On a deployed stack"}, {Key: "rehearse", Title: "Without an AWS account"},
 		}),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"version": version()},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"version": "tourniquet " + version.String()},
 		kong.Writers(c.Out, c.Err), kong.Exit(func(n int) { code = n }), kong.Bind(c),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(c.Out, (*io.Writer)(nil)))
 	if err != nil {

@@ -50,7 +50,7 @@ interface eni-next i-0fedcba9876543210 subnet-front 10.0.1.20 groups sg-web
 flow tcp 10.0.1.10:44321 -> 198.51.100.7:443
 `
 
-func world(t *testing.T) *simvpc.Server {
+func simulated(t *testing.T) *simvpc.Server {
 	t.Helper()
 	w, err := simvpc.ParseWorld(operateWorld)
 	if err != nil {
@@ -123,7 +123,7 @@ func decodeJSON[T any](t *testing.T, text string) T {
 
 func TestListAndShow(t *testing.T) {
 	a := account.Start(t)
-	a.Use(t, world(t).URL)
+	a.Use(t, simulated(t).URL)
 	if out, _ := operated(t, 0, "list"); out != "No instance is contained.\n" {
 		t.Errorf("an empty list: %q", out)
 	}
@@ -387,7 +387,7 @@ func TestBeforehand(t *testing.T) {
 // JSON it is what show prints.
 func TestReport(t *testing.T) {
 	a := account.Start(t)
-	a.Use(t, world(t).URL)
+	a.Use(t, simulated(t).URL)
 	fill(t, a, aRecord(victim))
 	t.Chdir(t.TempDir())
 	_, errs := operated(t, 0, "report", victim)

@@ -122,7 +122,7 @@ var colour = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 func TestTerminalWidthAndColour(t *testing.T) {
 	a := account.Start(t)
 	fill(t, a, aRecord(victim))
-	env := a.Environment(world(t).URL)
+	env := a.Environment(simulated(t).URL)
 	narrow, code := inTerminal(t, 80, env, "list").end()
 	if code != 0 || !colour.MatchString(narrow) {
 		t.Errorf("exit status %d, without a colour:\n%q", code, narrow)
