@@ -1,6 +1,8 @@
 package plain
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -78,9 +80,24 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// Every kind of exposure and status that the record has is in plain words.
+// Every kind of exposure, status and step that the record has is in plain words.
 func TestKnownKinds(t *testing.T) {
 	t.Parallel()
+	for _, kind := range constants(t, "exposure.go", "ExposureKind") {
+		if exposures[record.ExposureKind(kind)] == "" {
+			t.Errorf("the exposure %s has no title", kind)
+		}
+	}
+	for _, status := range constants(t, "record.go", "Status") {
+		if statuses[record.Status(status)] == "" {
+			t.Errorf("the status %s is not in words", status)
+		}
+	}
+	for _, kind := range constants(t, "step.go", "Kind") {
+		if nouns[record.Kind(kind)] == "" && kind != string(record.KindDenial) {
+			t.Errorf("the step %s has no noun", kind)
+		}
+	}
 	for kind, title := range exposures {
 		if strings.Contains(title, "-") || !unicode.IsUpper(rune(title[0])) {
 			t.Errorf("%s: %q is not a title in words", kind, title)
@@ -107,4 +124,21 @@ func TestLine(t *testing.T) {
 			t.Fatalf("%q became %q", s, got)
 		}
 	})
+}
+
+// constants are the text constants of a type in a file of package record.
+func constants(t *testing.T, file, kind string) []string {
+	t.Helper()
+	source, err := os.ReadFile("../record/" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	for _, m := range regexp.MustCompile(`(?m)^\s+\w+\s+`+kind+`\s+= "([^"]+)"`).FindAllStringSubmatch(string(source), -1) {
+		values = append(values, m[1])
+	}
+	if len(values) < 3 {
+		t.Fatalf("found only %q of type %s in %s", values, kind, file)
+	}
+	return values
 }

@@ -13,33 +13,19 @@ import (
 // shown is how many names a sentence lists before it counts the rest.
 const shown = 4
 
-// The kinds of step beyond those that package record knows by name. The contract
-// names them; a record of a stack with these rungs has them.
-const (
-	kindIsolation  = record.Kind("isolation")
-	kindHost       = record.Kind("host")
-	kindFlowLog    = record.Kind("flow-log")
-	kindStandby    = record.Kind("standby")
-	kindChecks     = record.Kind("checks")
-	kindProtection = record.Kind("protection")
-	kindSnapshot   = record.Kind("snapshot")
-	kindProfile    = record.Kind("profile")
-	kindMetadata   = record.Kind("metadata")
-)
-
 // nouns name what a step of a kind is, whatever its state.
 var nouns = map[record.Kind]string{
 	record.KindQuarantine: "quarantine",
 	record.KindTracking:   "shorter tracking of idle connections",
-	kindIsolation:         "isolation",
-	kindHost:              "closing of connections on the host itself",
-	kindFlowLog:           "flow log, to find survivors",
-	kindStandby:           "standby, so that its group does not terminate it",
-	kindChecks:            "suppression of status checks",
-	kindProtection:        "protection against termination",
-	kindSnapshot:          "snapshots",
-	kindProfile:           "a role that may do nothing",
-	kindMetadata:          "metadata service off",
+	record.KindIsolation:  "isolation",
+	record.KindHost:       "closing of connections on the host itself",
+	record.KindFlowLog:    "flow log, to find survivors",
+	record.KindStandby:    "standby, so that its group does not terminate it",
+	record.KindChecks:     "suppression of status checks",
+	record.KindProtection: "protection against termination",
+	record.KindSnapshot:   "snapshots",
+	record.KindProfile:    "a role that may do nothing",
+	record.KindMetadata:   "metadata service off",
 }
 
 // Step names what one step does. It is true in every state: the state says whether it
@@ -75,7 +61,7 @@ func Cut(steps []answer.StepAnswer) []string {
 				prefixes = append(prefixes, s.Prefix)
 			}
 			at[s.Prefix] = append(at[s.Prefix], s)
-		case s.Kind == kindIsolation:
+		case s.Kind == record.KindIsolation:
 			lines = append(lines, fmt.Sprintf("nothing crosses the edge of %s", Line(s.Resource, maxWord)))
 		}
 	}
