@@ -49,7 +49,7 @@ func commandsOf(app *kong.Application) []Command {
 			c.Words = append(c.Words, p.EnumSlice()...)
 		}
 		slices.Sort(c.Words)
-		c.Words = slices.Compact(c.Words)
+		c.Words = slices.DeleteFunc(slices.Compact(c.Words), func(w string) bool { return w == "" }) // of an argument without fixed words
 		all = append(all, c)
 	}
 	slices.SortFunc(all, func(a, b Command) int { return strings.Compare(a.Name, b.Name) })
