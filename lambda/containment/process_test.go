@@ -153,6 +153,17 @@ func (p *process) Containment(ctx context.Context, instance string, generation i
 	})
 }
 
+func (p *process) VPCs(ctx context.Context) ([]string, error) {
+	return through(ctx, p, call{op: "VPCs", mutating: false, ledger: true}, func() ([]string, error) { return p.book.VPCs(context.WithoutCancel(ctx)) })
+}
+
+func (p *process) MarkVPC(ctx context.Context, vpc string, used bool) error {
+	_, err := through(ctx, p, call{op: "MarkVPC", mutating: true, ledger: true}, func() (struct{}, error) {
+		return struct{}{}, p.book.MarkVPC(context.WithoutCancel(ctx), vpc, used)
+	})
+	return err
+}
+
 func (p *process) client() *vpc.Client {
 	return vpc.New(aws.Config{
 		Region: "eu-central-1", BaseEndpoint: aws.String("http://ec2.invalid"), HTTPClient: p,

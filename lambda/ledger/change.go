@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -66,39 +65,6 @@ func (i containmentItem) follows(stored containmentItem) error {
 // pointer is the item that says that the instance's containment is open.
 func pointer(i containmentItem) pointerItem {
 	return pointerItem{header{pointerKey(i.Instance), schemaVersion}, i.Instance, i.Generation}
-}
-
-// known is what has been read, as the domain knows it.
-func known(latest containmentItem, slots []slotItem) (record.Known, error) {
-	var k record.Known
-	if latest.Generation > 0 {
-		if err := latest.check(); err != nil {
-			return k, err
-		}
-		r, err := latest.record()
-		if err != nil {
-			return k, err
-		}
-		k.Record = &r
-	}
-	for _, i := range slots {
-		if err := i.check(); err != nil {
-			return k, err
-		}
-	}
-	var err error
-	if k.Slots, err = convert(slots, slotItem.slot); err != nil {
-		return record.Known{}, err
-	}
-	slices.SortFunc(k.Slots, bySlotKey)
-	return k, nil
-}
-
-func bySlotKey(a, b record.Slot) int {
-	return cmp.Or(
-		cmp.Compare(a.VPC, b.VPC), cmp.Compare(a.ACL, b.ACL),
-		cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Number, b.Number),
-	)
 }
 
 func conflict(k key) error { return fmt.Errorf("item %s: %w", k, record.ErrConflict) }
