@@ -71,8 +71,9 @@ type Ledger interface {
 	// earlier invocation of the same request said so.
 	Asked(ctx context.Context, instance, request string, now time.Time) (time.Time, error)
 
-	// Note adds a line to an instance's history. The same line twice is one.
-	Note(ctx context.Context, e record.Event) error
+	// Note adds a line to an instance's history, and what must be told of it. The same
+	// line twice is one, and owes nothing a second time.
+	Note(ctx context.Context, e record.Event, owed ...record.Owed) error
 }
 
 // Book is what of the ledger is read beyond one instance's latest containment.

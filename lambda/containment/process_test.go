@@ -124,9 +124,9 @@ func (p *process) Commit(ctx context.Context, c record.Change) error {
 	return err
 }
 
-func (p *process) Note(ctx context.Context, e record.Event) error {
+func (p *process) Note(ctx context.Context, e record.Event, owed ...record.Owed) error {
 	_, err := through(ctx, p, call{op: "Note", mutating: true, ledger: true}, func() (struct{}, error) {
-		return struct{}{}, p.book.Note(context.WithoutCancel(ctx), e)
+		return struct{}{}, p.book.Note(context.WithoutCancel(ctx), e, owed...)
 	})
 	return err
 }

@@ -10,6 +10,10 @@ import (
 
 var ops = []record.SlotOp{record.Reserve, record.Hold, record.Settle, record.Remove, record.GiveUp}
 
+// maxOwed is how much one change can owe: it has to fit into one transaction with the
+// record.
+const maxOwed = 50
+
 // check refuses a change that makes no sense whatever the ledger holds. DynamoDB
 // would refuse most of them too, in words that name no slot and no instance.
 func check(c record.Change) error {
@@ -21,6 +25,11 @@ func check(c record.Change) error {
 		return fmt.Errorf("the event is of instance %q, the record of %q", c.Event.Instance, r.Instance)
 	case c.Count < -1 || c.Count > 1:
 		return fmt.Errorf("one containment can't count as %d", c.Count)
+	case len(c.Owed) > maxOwed:
+		return fmt.Errorf("%d entries are owed at once, more than %d", len(c.Owed), maxOwed)
+	}
+	if err := checkOwed(c.Owed, r.Instance); err != nil {
+		return err
 	}
 	return checkSlots(c.Slots, r.Holder())
 }

@@ -36,6 +36,10 @@ type ledger interface {
 	containment.Book
 	History(ctx context.Context, instance string) ([]record.Event, error)
 	GuardCount(ctx context.Context) (int, error)
+	Owed(ctx context.Context) ([]record.Owed, error)
+	Delivered(ctx context.Context, o record.Owed) error
+	Lease(ctx context.Context, name, holder string, now, until time.Time) error
+	EndLease(ctx context.Context, name, holder string) error
 }
 
 // testLedger is what every ledger has to do. It keeps Memory honest: the tests of
@@ -68,6 +72,12 @@ func testLedger(t *testing.T, newLedger func(t *testing.T) subject, except ...st
 		"copies":                      testCopies,
 		"canceled":                    testCanceled,
 		"vpcs":                        testVPCs,
+		"owed":                        testOwed,
+		"owed_for_a_note":             testOwedForANote,
+		"owed_bounded":                testOwedBounded,
+		"owed_unreadable":             testOwedUnreadable,
+		"lease":                       testLease,
+		"lease_at_once":               testLeaseAtOnce,
 		"damaged_slots":               testDamagedSlots,
 		"damaged_pointers":            testDamagedPointers,
 		"damaged_containment":         testDamagedContainment,

@@ -94,6 +94,12 @@ func (m *Memory) all() map[key]any {
 	for k, i := range m.vpcs {
 		all[k] = i
 	}
+	for k, i := range m.owed {
+		all[k] = i
+	}
+	for k, i := range m.leases {
+		all[k] = i
+	}
 	for k, i := range m.pointers {
 		all[k] = i
 	}

@@ -53,6 +53,10 @@ func (m *Memory) put(i Item) error {
 		err = into(m.slots, k, i, slotItem.slot)
 	case k.PK == pkOpen:
 		err = into(m.pointers, k, i, pointerItem.open)
+	case k.PK == pkOwed:
+		err = into(m.owed, k, i, owedItem.owed)
+	case k.PK == pkLease:
+		err = into(m.leases, k, i, whole)
 	case k.PK == pkVPCs:
 		err = into(m.vpcs, k, i, whole)
 	case k == guardKey:

@@ -26,6 +26,8 @@ const (
 	skSlot        = "SLOT#"
 	pkOpen        = "OPEN"
 	pkVPCs        = "VPCS"
+	pkOwed        = "OWED"
+	pkLease       = "LEASE"
 	pkGuard       = "GUARD"
 	skContained   = "CONTAINED"
 )

@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,6 +33,8 @@ type Memory struct {
 	asked        map[key]askedItem
 	guard        guardItem
 	vpcs         map[key]vpcItem
+	owed         map[key]owedItem
+	leases       map[key]leaseItem
 	damaged      map[key]Item // what has been put here and can't be read
 }
 
@@ -41,6 +44,7 @@ func (m *Memory) lock() (unlock func()) {
 	if m.containments == nil {
 		m.containments, m.slots = map[key]containmentItem{}, map[key]slotItem{}
 		m.events, m.pointers, m.asked = map[key]eventItem{}, map[key]pointerItem{}, map[key]askedItem{}
+		m.owed, m.leases = map[key]owedItem{}, map[key]leaseItem{}
 		m.busy, m.vpcs, m.damaged = map[key]bool{}, map[key]vpcItem{}, map[key]Item{}
 	}
 	return m.mu.Unlock
@@ -155,6 +159,11 @@ func (m *Memory) Commit(ctx context.Context, c record.Change) error {
 	}
 	if c.Count != 0 {
 		items = append(items, itemChange{guardKey, func(m *Memory) (func(), error) { return m.count(c) }})
+	}
+	for _, o := range c.Owed {
+		items = append(items, itemChange{owedKey(o), func(m *Memory) (func(), error) {
+			return func() { m.owed[owedKey(o)] = fromOwed(o) }, m.owed[owedKey(o)].check()
+		}})
 	}
 	for _, vpc := range next.keeps() {
 		items = append(items, itemChange{vpcKey(vpc), func(m *Memory) (func(), error) {
@@ -346,14 +355,18 @@ func changed(stored slotItem, c record.SlotChange, by record.Holder) (slotItem, 
 }
 
 // Note implements containment.Ledger.
-func (m *Memory) Note(ctx context.Context, e record.Event) error {
-	if err := ctx.Err(); err != nil {
-		return err
+func (m *Memory) Note(ctx context.Context, e record.Event, owed ...record.Owed) error {
+	if err := errors.Join(ctx.Err(), checkOwed(owed, e.Instance)); err != nil {
+		return fmt.Errorf("noting an event of %s: %w", e.Instance, err)
 	}
 	defer m.lock()()
 	i := fromEvent(e)
-	if _, there := m.events[i.key]; !there {
-		m.events[i.key] = i
+	if _, there := m.events[i.key]; there {
+		return nil
+	}
+	m.events[i.key] = i
+	for _, o := range owed {
+		m.owed[owedKey(o)] = fromOwed(o)
 	}
 	return nil
 }

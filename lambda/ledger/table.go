@@ -16,7 +16,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,7 +23,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/record"
@@ -141,18 +139,14 @@ func newest(items []Item) (int, error) {
 }
 
 // Note implements containment.Ledger.
-func (t *Table) Note(ctx context.Context, e record.Event) error {
-	d := draft{table: &t.Name}
-	put := d.put(eventKey(e), fromEvent(e), absent).Put
-	if d.err != nil {
-		return fmt.Errorf("noting an event of %s: %w", e.Instance, d.err)
-	}
-	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: put.TableName, Item: put.Item, ConditionExpression: put.ConditionExpression,
-		ExpressionAttributeNames: put.ExpressionAttributeNames, ExpressionAttributeValues: put.ExpressionAttributeValues,
-	})
-	if _, there := errors.AsType[*types.ConditionalCheckFailedException](err); there {
-		return nil
+func (t *Table) Note(ctx context.Context, e record.Event, owed ...record.Owed) error {
+	err := checkOwed(owed, e.Instance)
+	switch {
+	case err != nil:
+	case len(owed) > 0:
+		err = t.noteOwing(ctx, e, owed)
+	default:
+		_, _, err = t.putIf(ctx, eventKey(e), fromEvent(e), absent)
 	}
 	if err != nil {
 		return fmt.Errorf("noting an event of %s: %w", e.Instance, err)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"tourniquet/lambda/record"
 )
 
@@ -48,22 +46,12 @@ func (t *Table) VPCs(ctx context.Context) ([]string, error) {
 
 // MarkVPC implements containment.Book.
 func (t *Table) MarkVPC(ctx context.Context, vpc string, used bool) error {
-	d := draft{table: &t.Name}
 	i := vpcOf(vpc)
-	put := d.put(i.key, i, absent.Or(readable)).Put
-	err := d.err
-	switch {
-	case err != nil:
-	case used:
-		_, err = t.Client.PutItem(ctx, &dynamodb.PutItemInput{
-			TableName: put.TableName, Item: put.Item, ConditionExpression: put.ConditionExpression,
-			ExpressionAttributeNames: put.ExpressionAttributeNames, ExpressionAttributeValues: put.ExpressionAttributeValues,
-		})
-	default:
-		_, err = t.Client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-			TableName: put.TableName, Key: i.attributes(), ConditionExpression: put.ConditionExpression,
-			ExpressionAttributeNames: put.ExpressionAttributeNames, ExpressionAttributeValues: put.ExpressionAttributeValues,
-		})
+	var err error
+	if used {
+		_, _, err = t.putIf(ctx, i.key, i, absent.Or(readable))
+	} else {
+		_, _, err = t.deleteIf(ctx, i.key, absent.Or(readable))
 	}
 	if err != nil {
 		return fmt.Errorf("marking %s: %w", vpc, err)

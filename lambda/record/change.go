@@ -54,6 +54,7 @@ type Change struct {
 	Record Record
 	Slots  []SlotChange
 	Event  Event
+	Owed   []Owed // what must be told of it; written with it
 
 	// Count is what the change adds to the number of instances contained by
 	// events: 1, 0 or -1. Adding is refused when it would exceed Limit.
