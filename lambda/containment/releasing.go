@@ -82,7 +82,15 @@ func (c *releasing) load(ctx context.Context) (record.Known, error) {
 	slots, err := within(ctx, c.r.LedgerWait, func(ctx context.Context) ([]record.Slot, error) {
 		return c.r.Book.Slots(ctx, rec.VPCs())
 	})
-	return record.Known{Record: rec, Slots: slots}, err
+	known := record.Known{Record: rec, Slots: slots}
+	unreadable, partly := record.Unreadable(err)
+	if !partly {
+		return known, err
+	}
+	for _, item := range unreadable {
+		known.Unreadable = append(known.Unreadable, item.Slot)
+	}
+	return known, nil
 }
 
 // within makes one call that may take so long.
@@ -114,7 +122,9 @@ func (c *releasing) plan(seen network.Network, known record.Known, before plan.R
 	if rec == nil || rec.Status == record.Observed {
 		return plan.NewReleaseFromTags(seen, before.Record.Steps)
 	}
-	terms := plan.Terms{Now: c.r.Now().UTC(), Began: c.began, Force: c.ask.Force, Untag: c.verdict == record.Release}
+	terms := plan.Terms{
+		Now: c.r.Now().UTC(), Began: c.began, Force: c.ask.Force, Untag: c.verdict == record.Release, Unreadable: known.Unreadable,
+	}
 	if c.verdict == record.Expire && rec.Status.Open() && rec.Status != record.Releasing {
 		return plan.NewExpiryPlan(*rec, seen, known.Slots, terms, c.r.DenialTTL)
 	}
