@@ -23,6 +23,7 @@ const (
 	MostGroupsPerInterface    = 16
 )
 
+// All addresses of a family.
 var (
 	AnyIPv4 = netip.MustParsePrefix("0.0.0.0/0")
 	AnyIPv6 = netip.MustParsePrefix("::/0")

@@ -26,22 +26,7 @@ func (w *World) text(full bool) string {
 	if w.ShowManaged {
 		printLine(&b, "managed-resources visible")
 	}
-	for _, v := range w.VPCs {
-		w.printVPC(&b, v)
-	}
-	for _, s := range w.Subnets {
-		w.printSubnet(&b, s)
-	}
-	for _, g := range w.Groups {
-		if full || !w.asDerivedGroup(g) {
-			w.printGroup(&b, g)
-		}
-	}
-	for _, a := range w.ACLs {
-		if full || !w.asDerivedACL(a) {
-			w.printACL(&b, a)
-		}
-	}
+	w.printNetwork(&b, full)
 	for _, i := range w.Instances {
 		printFields(&b, []string{"instance", i.ID}, i.fields())
 	}
@@ -58,6 +43,27 @@ func (w *World) text(full bool) string {
 		printFlow(&b, f)
 	}
 	return b.String()
+}
+
+// printNetwork writes VPCs, and what is in them but interfaces; in full, what is
+// as derived too.
+func (w *World) printNetwork(b *strings.Builder, full bool) {
+	for _, v := range w.VPCs {
+		w.printVPC(b, v)
+	}
+	for _, s := range w.Subnets {
+		w.printSubnet(b, s)
+	}
+	for _, g := range w.Groups {
+		if full || !w.asDerivedGroup(g) {
+			w.printGroup(b, g)
+		}
+	}
+	for _, a := range w.ACLs {
+		if full || !w.asDerivedACL(a) {
+			w.printACL(b, a)
+		}
+	}
 }
 
 // printMachines writes what instances have beside their network.
