@@ -233,6 +233,9 @@ func (r *request) setAddresses(n *world.Interface, s *world.Subnet) error {
 		if !world.Within(netip.PrefixFrom(a, a.BitLen()), s.CIDRs) {
 			return fail("InvalidParameterValue", "Address does not fall within the subnet's address range")
 		}
+		if reserved(a, s.CIDRs) {
+			return fail("InvalidParameterValue", "Address %s is in subnet's reserved address range", text)
+		}
 		if r.w.HolderIn(s.VPC, a) != nil {
 			return fail("InvalidIPAddress.InUse", "Address %s is in use.", text)
 		}
@@ -250,6 +253,25 @@ func (r *request) setAddresses(n *world.Interface, s *world.Subnet) error {
 		n.Private = []netip.Addr{a}
 	}
 	return nil
+}
+
+// reserved reports whether EC2 keeps an address of a range for itself: the first
+// four and the last
+// (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html).
+func reserved(a netip.Addr, ranges []netip.Prefix) bool {
+	for _, p := range ranges {
+		first := p.Addr()
+		for range 4 {
+			if a == first {
+				return true
+			}
+			first = first.Next()
+		}
+		if p.Contains(a) && !p.Contains(a.Next()) {
+			return true
+		}
+	}
+	return false
 }
 
 // A replayed is what a call with a client token made, for when it is repeated.

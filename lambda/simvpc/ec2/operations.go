@@ -77,6 +77,28 @@ var operations = map[string]operation{
 	"DeleteNetworkAclEntry":        {true, "NetworkAclId RuleNumber Egress", deleteEntry},
 	"ReplaceNetworkAclAssociation": {true, "AssociationId NetworkAclId", replaceAssociation},
 
+	"DescribeAvailabilityZones": {false, "Filter ZoneName AllAvailabilityZones", describeZones},
+	"CreateVpc":                 {true, "CidrBlock AmazonProvidedIpv6CidrBlock InstanceTenancy TagSpecification", createVPC},
+	"DeleteVpc":                 {true, "VpcId", deleteVPC},
+	"AssociateVpcCidrBlock":     {true, "VpcId CidrBlock AmazonProvidedIpv6CidrBlock", associateVPC},
+	"ModifyVpcAttribute":        {true, "VpcId EnableDnsSupport EnableDnsHostnames", modifyVPC},
+	"DescribeVpcAttribute":      {false, "VpcId Attribute", describeVPCAttribute},
+	"CreateSubnet":              {true, "VpcId CidrBlock Ipv6CidrBlock AvailabilityZone TagSpecification", createSubnet},
+	"DeleteSubnet":              {true, "SubnetId", deleteSubnet},
+	"ModifySubnetAttribute":     {true, "SubnetId MapPublicIpOnLaunch EnableDns64", modifySubnet},
+	"AssociateSubnetCidrBlock":  {true, "SubnetId Ipv6CidrBlock", associateSubnet},
+	"RunInstances": {
+		true, "ImageId InstanceType MinCount MaxCount SubnetId SecurityGroupId PrivateIpAddress Ipv6Address NetworkInterface " +
+			"BlockDeviceMapping IamInstanceProfile InstanceMarketOptions MetadataOptions DisableApiTermination " +
+			"InstanceInitiatedShutdownBehavior ClientToken TagSpecification KeyName UserData Monitoring EbsOptimized Placement CreditSpecification", runInstances,
+	},
+	"DescribeInstanceStatus": {false, paged + "InstanceId IncludeAllInstances IncludeManagedResources", describeStatus},
+	"AllocateAddress":        {true, "Domain TagSpecification", allocateAddress},
+	"AssociateAddress":       {true, "AllocationId InstanceId NetworkInterfaceId AllowReassociation", associateAddress},
+	"DisassociateAddress":    {true, "AssociationId", disassociateAddress},
+	"ReleaseAddress":         {true, "AllocationId", releaseAddress},
+	"DescribeAddresses":      {false, "Filter AllocationId", describeAddresses},
+
 	"CreateTags": {true, "ResourceId Tag", createTags},
 	"DeleteTags": {true, "ResourceId Tag", deleteTags},
 }

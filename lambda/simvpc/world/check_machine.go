@@ -14,6 +14,9 @@ func (p *parser) checkMachines() error {
 			errs = append(errs, p.at(v).errorf("instance", "%s is not declared", v.Instance))
 		}
 	}
+	for _, e := range p.w.Addresses {
+		errs = append(errs, unique(p, p.w.Addresses, e, func(e *ElasticIP) string { return e.Address.String() }))
+	}
 	for _, s := range p.w.Snapshots {
 		errs = append(errs, unique(p, p.w.Snapshots, s, func(s *Snapshot) string { return s.ID }))
 	}

@@ -68,6 +68,9 @@ func (w *World) printNetwork(b *strings.Builder, full bool) {
 
 // printMachines writes what instances have beside their network.
 func (w *World) printMachines(b *strings.Builder) {
+	for _, e := range w.Addresses {
+		printLine(b, "elastic-ip", e.ID, e.Address.String(), e.Tags.text())
+	}
 	for _, v := range w.Volumes {
 		instance := v.Instance
 		if instance == "" {
@@ -138,11 +141,12 @@ func (t Tags) text() string {
 }
 
 func (w *World) printVPC(b *strings.Builder, v *VPC) {
-	printLine(b, "vpc", v.ID, join(v.CIDRs), option("owner", v.Owner, w.Account), v.Tags.text())
+	printLine(b, "vpc", v.ID, join(v.CIDRs), option("owner", v.Owner, w.Account), flag("no-dns", v.NoDNSSupport),
+		flag("dns-names", v.DNSHostnames), v.Tags.text())
 }
 
 func (w *World) printSubnet(b *strings.Builder, s *Subnet) {
-	printLine(b, "subnet", s.ID, s.VPC, join(s.CIDRs), option("zone", s.Zone, w.Region+"a"), flag("dns64", s.DNS64), s.Tags.text())
+	printLine(b, "subnet", s.ID, s.VPC, join(s.CIDRs), option("zone", s.Zone, w.Region+"a"), flag("dns64", s.DNS64), flag("map-public", s.MapPublic), s.Tags.text())
 }
 
 func (w *World) printGroup(b *strings.Builder, g *SecurityGroup) {
