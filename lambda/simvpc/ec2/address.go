@@ -11,10 +11,6 @@ import (
 // (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html).
 const addressesPerRegion = 5
 
-var kindEIP = kind{
-	"elastic-ip", "eipalloc-", "AllocationId", "allocation ID", "InvalidAllocationID.NotFound", "InvalidAllocationID.Malformed",
-}
-
 func findAddress(w *world.World) func(id string) *world.ElasticIP {
 	return func(id string) *world.ElasticIP {
 		return world.Find(w.Addresses, func(e *world.ElasticIP) bool { return e.ID == id })
@@ -168,4 +164,14 @@ func describeAddresses(r *request) (answer, error) {
 		reply
 		Addresses set[addressShape] `xml:"addressesSet"`
 	}{Addresses: setOf(found, func(e *world.ElasticIP) addressShape { return shapeOfAddress(r.w, e) })}, err
+}
+
+// publicAddress is the next one that nobody has: of addresses for benchmarks.
+func (r *request) publicAddress() netip.Addr {
+	for a := netip.AddrFrom4([4]byte{198, 18, 0, 1}); ; a = a.Next() {
+		taken := r.w.Holder(a) != nil || slices.ContainsFunc(r.w.Addresses, func(e *world.ElasticIP) bool { return e.Address == a })
+		if !taken {
+			return a
+		}
+	}
 }

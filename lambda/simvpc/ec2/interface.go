@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"tourniquet/lambda/simvpc/wire"
@@ -272,37 +271,4 @@ func reserved(a netip.Addr, ranges []netip.Prefix) bool {
 		}
 	}
 	return false
-}
-
-// A replayed is what a call with a client token made, for when it is repeated.
-type replayed struct{ query, id string }
-
-// once makes something, unless a call with the same client token has made it
-// already (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html).
-func (r *request) once(create func() (id string, err error)) (string, error) {
-	token := r.p.str("ClientToken")
-	if token == "" {
-		return create()
-	}
-	query := r.query()
-	if earlier, ok := r.s.tokens[token]; ok {
-		if earlier.query != query {
-			return "", fail("IdempotentParameterMismatch", "The client token was used by a different request before.")
-		}
-		return earlier.id, nil
-	}
-	id, err := create()
-	if err == nil && !r.dry {
-		r.s.tokens[token] = replayed{query, id}
-	}
-	return id, err
-}
-
-// query is the call without what differs between attempts of the same call.
-func (r *request) query() string {
-	values := maps.Clone(r.p.Values)
-	maps.DeleteFunc(values, func(key string, _ []string) bool {
-		return strings.HasPrefix(key, "X-Amz-") || key == "DryRun"
-	})
-	return values.Encode()
 }

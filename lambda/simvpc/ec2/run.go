@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"cmp"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -196,16 +195,6 @@ func (r *request) launchInterface(i *world.Instance, spec params, device int, ta
 	}
 	r.w.Interfaces = append(r.w.Interfaces, n)
 	return nil
-}
-
-// publicAddress is the next one that nobody has: of addresses for benchmarks.
-func (r *request) publicAddress() netip.Addr {
-	for a := netip.AddrFrom4([4]byte{198, 18, 0, 1}); ; a = a.Next() {
-		taken := r.w.Holder(a) != nil || slices.ContainsFunc(r.w.Addresses, func(e *world.ElasticIP) bool { return e.Address == a })
-		if !taken {
-			return a
-		}
-	}
 }
 
 // launchVolumes gives an instance a root volume, and those that a call describes.
