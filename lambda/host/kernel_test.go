@@ -98,19 +98,17 @@ done
 )
 
 func TestIsolateOnARealKernel(t *testing.T) {
-	began := time.Now()
 	for _, m := range []machine{
 		{name: "nft", rules: "nft", closes: true, foreign: foreignNFT, show: showNFT},
 		{name: "nft, agent's cgroup", cgroup: true, rules: "nft", closes: true, foreign: foreignNFT, show: showNFT},
 		{name: "iptables over nft", prepare: withoutNFT, rules: "iptables", closes: true, foreign: foreignIPTables, show: showIPTables},
 		{name: "iptables, agent's cgroup", prepare: withoutNFT, cgroup: true, rules: "iptables", closes: true, foreign: foreignIPTables, show: showIPTables},
-		{name: "iptables legacy", prepare: legacy, rules: "iptables", closes: true, foreign: foreignIPTables, show: showIPTables},
+		{name: "iptables legacy, no ss", prepare: legacy + "rm /usr/bin/ss\n", rules: "iptables", foreign: foreignIPTables, show: showIPTables},
 		{name: "kernel that closes no socket, bash", prepare: silentKill + bash, rules: "nft", foreign: foreignNFT, show: showNFT},
 		{name: "no ss, BusyBox", prepare: "rm /usr/bin/ss\n" + busyBox, rules: "nft", foreign: foreignNFT, show: showNFT},
 	} {
 		t.Run(m.name, func(t *testing.T) { testMachine(t, m) })
 	}
-	t.Logf("%v altogether", time.Since(began).Round(time.Millisecond))
 }
 
 // silentKill makes ss what it is on a kernel without INET_DIAG_DESTROY: it closes
@@ -129,7 +127,9 @@ const (
 func testMachine(t *testing.T, m machine) {
 	service := ""
 	if m.cgroup {
-		service = serviceCgroup(t)
+		service = serviceCgroup(t) // there is one on a machine
+	} else {
+		t.Parallel()
 	}
 	w := newWorld(t)
 	w.sh(w.host, m.prepare+m.foreign)
@@ -151,7 +151,10 @@ func testMachine(t *testing.T, m machine) {
 	w.isolated("after the script", ends, goesOn)
 	w.sh(w.host, "ip neigh flush all; ip -6 neigh flush all")
 	w.sh(w.peer, "ip neigh flush all; ip -6 neigh flush all")
-	again := flows{"agent again": {in: w.host, program: agentFile, service: true, target: "tcp " + peer4 + ":443"}}
+	again := flows{
+		"agent again":      {in: w.host, program: agentFile, service: true, target: "tcp " + peer4 + ":443"},
+		"agent again IPv6": {in: w.host, program: agentFile, service: true, target: "tcp [" + other6 + "]:443"}, // a new neighbour
+	}
 	w.begins(again)
 	w.pass("without neighbours", 2*time.Second, again, goesOn)
 	maps.Copy(goesOn, again)

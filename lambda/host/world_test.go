@@ -30,7 +30,8 @@ const (
 	host4      = "198.51.100.10"
 	host6      = "2001:db8:1::10"
 	other4     = "198.51.100.8" // another address of the peer
-	away4      = "203.0.113.9"  // one behind it
+	other6     = "2001:db8:1::8"
+	away4      = "203.0.113.9" // one behind it
 	metadata4  = "169.254.169.254"
 	container4 = "192.0.2.2"
 	nobody     = "65534"
@@ -177,7 +178,7 @@ ip link set lo up; ip link set eth0 up; ip addr add `+container4+`/24 dev eth0; 
 	w.sh(w.peer, `
 ip link set lo up; ip link set eth0 up
 ip addr add `+peer4+`/24 dev eth0; ip addr add `+other4+`/24 dev eth0; ip addr add `+peer6+`/64 dev eth0 nodad
-ip addr add `+away4+`/32 dev lo; ip addr add `+metadata4+`/32 dev lo; ip route add 192.0.2.0/24 via `+host4+`
+ip addr add `+other6+`/64 dev eth0 nodad; ip addr add `+away4+`/32 dev lo; ip addr add `+metadata4+`/32 dev lo; ip route add 192.0.2.0/24 via `+host4+`
 nft -f - <<END
 table inet count {
 	counter others { }
@@ -187,7 +188,7 @@ table inet count {
 		icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept
 		ip saddr `+host4+` ip daddr `+metadata4+` tcp dport 80 accept
 		ip daddr `+peer4+` tcp dport 443 accept
-		ip6 daddr `+peer6+` tcp dport 443 accept
+		ip6 daddr { `+peer6+", "+other6+` } tcp dport 443 accept
 		ip daddr `+peer4+` udp dport { 53, 67 } accept
 		counter name others
 	}
