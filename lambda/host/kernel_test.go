@@ -54,7 +54,7 @@ func kept(w *world) flows {
 		"own IPv6":    {in: w.host, user: nobody, target: "tcp [" + host6 + "]:8080"},
 		"metadata":    {in: w.host, user: nobody, target: "tcp " + metadata4 + ":80"},
 		"DHCP":        {in: w.host, target: "udp:68 " + peer4 + ":67"},
-		"resolver":    {in: w.host, user: resolverUser, program: resolverFile, target: "udp " + peer4 + ":53"},
+		"resolver":    {in: w.host, user: resolverUser, target: "udp [" + peer6 + "]:53"},
 	}
 }
 

@@ -38,7 +38,6 @@ const (
 
 	agentFile    = "/usr/bin/ssm-agent-worker"
 	impostorFile = "/mnt/ssm-agent-worker"
-	resolverFile = "/usr/lib/systemd/systemd-resolved"
 	resolverUser = "65533"
 	// mountedImpostor runs a file of its own that has the agent's path where it is.
 	mountedImpostor = "/mnt/mounted"
@@ -190,6 +189,7 @@ table inet count {
 		ip daddr `+peer4+` tcp dport 443 accept
 		ip6 daddr { `+peer6+", "+other6+` } tcp dport 443 accept
 		ip daddr `+peer4+` udp dport { 53, 67 } accept
+		ip6 daddr `+peer6+` udp dport 53 accept
 		counter name others
 	}
 }
@@ -209,9 +209,6 @@ done
 cp `+self(w.t)+" "+agentFile+`
 cp `+self(w.t)+" "+impostorFile+`
 cp `+self(w.t)+" '"+hostileFile+`'
-mkdir -p /mnt/systemd /usr/lib/systemd
-mount --bind /mnt/systemd /usr/lib/systemd
-cp `+self(w.t)+" "+resolverFile+`
 cat >`+mountedImpostor+` <<'END'
 #!/bin/sh
 exec unshare -m sh -c 'mount --bind `+impostorFile+" "+agentFile+`; exec `+agentFile+` "$@"' sh "$@"
@@ -219,15 +216,19 @@ END
 chmod 755 `+mountedImpostor+`
 echo "nameserver `+peer4+`
 nameserver 127.0.0.53
-nameserver 999.1.1.1;reboot" >/mnt/resolv.conf
-mount --bind /mnt/resolv.conf /etc/resolv.conf`)
+nameserver 1.1.1.1;reboot" >/mnt/resolv.conf
+mount --bind /mnt/resolv.conf /etc/resolv.conf
+echo "systemd-resolve:x:`+resolverUser+`:`+resolverUser+`::/:/usr/sbin/nologin" >/mnt/passwd
+mount --bind /mnt/passwd /etc/passwd
+mkdir -p /run/systemd; mount -t tmpfs tmpfs /run/systemd; mkdir /run/systemd/resolve
+echo "nameserver `+peer6+`" >/run/systemd/resolve/resolv.conf`)
 }
 
 // serve starts what answers: the peer's servers, and the host's.
 func (w *world) serve() {
 	w.t.Helper()
 	w.start(w.peer, "0", "", "serve", "tcp [::]:80", "tcp [::]:443", "tcp [::]:4444",
-		"udp "+peer4+":53", "udp "+peer4+":67", "udp "+peer4+":5000", "udp "+away4+":67")
+		"udp "+peer4+":53", "udp ["+peer6+"]:53", "udp "+peer4+":67", "udp "+peer4+":5000", "udp "+away4+":67")
 	w.start(w.host, "0", "", "serve", "tcp [::]:2222", "tcp [::]:8080")
 }
 
