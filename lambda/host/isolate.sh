@@ -674,10 +674,9 @@ agent_connections
 surroundings
 # shellcheck disable=SC2046 # words
 set_nft $(attempts) || set_iptables $(attempts) || set_nft none || set_iptables none
-if [ "$rules" = none ]; then
-	problem 'no rule could be set'
-	finish 1
-fi
+# Without rules it is still worth closing the sockets: the instance's security group
+# lets no new connection through.
+[ "$rules" != none ] || problem 'no rule could be set'
 close_sockets
-case $error in *'IPv4 only'*) finish 1 ;; esac
+case $rules:$error in none:* | *'IPv4 only'*) finish 1 ;; esac
 finish 0
