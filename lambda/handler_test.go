@@ -16,27 +16,29 @@ import (
 
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // reverseShell is the world and the event of that scenario.
-func reverseShell(t testing.TB) (*simvpc.World, json.RawMessage) {
+func reverseShell(t testing.TB) (*world.World, json.RawMessage) {
 	t.Helper()
 	a, err := txtar.ParseFile("testdata/scenarios/reverse-shell.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	world, err := simvpc.ParseWorld(section(a, "world"))
+	w, err := simvpc.ParseWorld(section(a, "world"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return world, json.RawMessage(section(a, "finding.json"))
+	return w, json.RawMessage(section(a, "finding.json"))
 }
 
 func TestMalformedEventsNameTheFieldAndChangeNothing(t *testing.T) {
 	t.Parallel()
-	world, _ := reverseShell(t)
-	server := simvpc.Start(t, world, simvpc.Options{})
+	w, _ := reverseShell(t)
+	server := simvpc.Start(t, w, simvpc.Options{})
 	h := newTestHandler(t, server, map[string]string{})
 	tests := map[string]struct{ event, says string }{
 		"no JSON":             {`{"detail":`, "event"},
@@ -53,7 +55,7 @@ func TestMalformedEventsNameTheFieldAndChangeNothing(t *testing.T) {
 		"dryRun is no string": {`{"command":"contain","instanceId":"i-0aaaaaaaaaaaaaaa1","dryRun":"true"}`, "dryRun"},
 	}
 	for name, tc := range tests {
-		_, err := h.Contain(lambdaContext(t.Context(), world), json.RawMessage(tc.event))
+		_, err := h.Contain(lambdaContext(t.Context(), w), json.RawMessage(tc.event))
 		if err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: got %v, want …%s…", name, err, tc.says)
 			continue
@@ -88,12 +90,12 @@ func topic(t *testing.T, refuse bool) (*Notifier, *[]url.Values) {
 
 func TestPeopleAreToldOnce(t *testing.T) {
 	t.Parallel()
-	world, event := reverseShell(t)
-	h := newTestHandler(t, simvpc.Start(t, world, simvpc.Options{}), map[string]string{})
+	w, event := reverseShell(t)
+	h := newTestHandler(t, simvpc.Start(t, w, simvpc.Options{}), map[string]string{})
 	var got *[]url.Values
 	h.Notifier, got = topic(t, false)
 	for range 2 { // GuardDuty repeats itself
-		if _, err := h.Contain(lambdaContext(t.Context(), world), event); err != nil {
+		if _, err := h.Contain(lambdaContext(t.Context(), w), event); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -113,16 +115,16 @@ func TestPeopleAreToldOnce(t *testing.T) {
 
 func TestFailedNotificationKeepsTheContainment(t *testing.T) {
 	t.Parallel()
-	world, event := reverseShell(t)
-	server := simvpc.Start(t, world, simvpc.Options{})
+	w, event := reverseShell(t)
+	server := simvpc.Start(t, w, simvpc.Options{})
 	h := newTestHandler(t, server, map[string]string{})
 	h.Notifier, _ = topic(t, true)
-	answer, err := h.Contain(lambdaContext(t.Context(), world), event)
+	answer, err := h.Contain(lambdaContext(t.Context(), w), event)
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := answer.Incidents[0]
-	if i.Status != containment.Contained || len(i.Warnings) != 1 || !strings.Contains(i.Warnings[0], "notifying") {
+	if i.Status != record.Contained || len(i.Warnings) != 1 || !strings.Contains(i.Warnings[0], "notifying") {
 		t.Errorf("status %s, warnings %q; want contained and one about the notification", i.Status, i.Warnings)
 	}
 	if g := server.World().Interface("eni-1").Groups; len(g) != 1 || g[0] != "sg-q" {
@@ -133,7 +135,7 @@ func TestFailedNotificationKeepsTheContainment(t *testing.T) {
 // The event is attacker-influenced: a subject must stay one line of ASCII.
 func TestSubjectIsOneLineOfASCII(t *testing.T) {
 	t.Parallel()
-	s := subject(containment.Outcome{Instance: "i-1\r\nBcc: x\u202e" + strings.Repeat("é", 200), Verdict: containment.Held})
+	s := subject(containment.Outcome{Instance: "i-1\r\nBcc: x\u202e" + strings.Repeat("é", 200), Verdict: record.Held})
 	if strings.ContainsAny(s, "\r\n") || len(s) > 99 || strings.ContainsFunc(s, func(r rune) bool { return r > 126 }) {
 		t.Errorf("subject %q", s)
 	}

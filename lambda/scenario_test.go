@@ -25,10 +25,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"tourniquet/lambda/answer"
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
 )
 
@@ -87,11 +90,11 @@ func section(a *txtar.Archive, name string) string {
 
 func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]string {
 	t.Helper()
-	world, err := simvpc.ParseWorld(section(a, "world"))
+	w, err := simvpc.ParseWorld(section(a, "world"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := simvpc.Start(t, world, simvpc.Options{})
+	server := simvpc.Start(t, w, simvpc.Options{})
 	server.Inject(parseFaults(t, section(a, "faults"))...)
 	h := newTestHandler(t, server, settings(section(a, "config")))
 	clock := noon
@@ -111,7 +114,7 @@ func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]stri
 			handle = r.Release
 		}
 		before := len(server.Calls())
-		answer, err := handle(lambdaContext(t.Context(), world), f.Data)
+		answer, err := handle(lambdaContext(t.Context(), w), f.Data)
 		fmt.Fprintf(&answers, "%s: %s", f.Name, describe(answer, err))
 		made.add(f.Data, server.Calls()[before:], server.World())
 	}
@@ -169,7 +172,7 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 			Rules:      cfg.Rules(),
 			Log:        log,
 			Now:        time.Now,
-			LedgerWait: time.Duration(cfg.LedgerWait),
+			LedgerWait: cfg.LedgerWait,
 		},
 		Mode: cfg.Mode, Front: Front{Calls: calls.count, Log: log},
 	}
@@ -183,7 +186,7 @@ func awsConfig(url string, options ...func(*middleware.Stack) error) aws.Config 
 }
 
 // lambdaContext is what Lambda gives a function in the world's account and Region.
-func lambdaContext(ctx context.Context, w *simvpc.World) context.Context {
+func lambdaContext(ctx context.Context, w *world.World) context.Context {
 	return lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{
 		AwsRequestID:       "request-1",
 		InvokedFunctionArn: fmt.Sprintf("arn:aws:lambda:%s:%s:function:tourniquet-contain", w.Region, w.Account),
@@ -237,7 +240,7 @@ func parseFaults(t *testing.T, text string) []simvpc.Fault {
 }
 
 // describe is an answer as a reviewer reads it.
-func describe(a *containment.Answer, err error) string {
+func describe(a *answer.Answer, err error) string {
 	if err != nil {
 		return fmt.Sprintf("%s: %s\n", reflect.TypeOf(err).Elem().Name(), requestIDs.ReplaceAllString(err.Error(), "RequestID: …"))
 	}
@@ -254,7 +257,7 @@ func describe(a *containment.Answer, err error) string {
 		b.WriteByte('\n')
 		for _, s := range i.Steps {
 			fmt.Fprintf(&b, "  %s %s", s.State, s.ID)
-			if s.Kind != containment.KindDenial {
+			if s.Kind != record.KindDenial {
 				fmt.Fprintf(&b, ": %s -> %s", strings.Join(s.Before, " "), strings.Join(s.After, " "))
 			} else {
 				fmt.Fprintf(&b, " at %d", s.Number)

@@ -11,24 +11,27 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
-// A disturbance befalls the n-th call of a process, or the n-th changing one.
+// A disturbance befalls the n-th of the calls of a process that it is about.
 type disturbance struct {
-	name     string
-	mutating bool // counts changing calls only
-	fate     fate
-	dies     bool // the process does nothing more after it
+	name  string
+	about func(call) bool
+	fate  fate
+	dies  bool // the process does nothing more after it
 }
 
 var disturbances = []disturbance{
-	{"cut off before", false, neverMade, true},
-	{"cut off after", false, lost, true},
-	{"answer lost", true, lost, false},
+	{"cut off before", func(call) bool { return true }, neverMade, true},
+	{"cut off after", func(call) bool { return true }, lost, true},
+	{"answer lost", func(c call) bool { return c.mutating }, lost, false},
+	{"answer empty", func(c call) bool { return !c.mutating && !c.ledger }, empty, false},
 }
 
 // disturbed is a gate that lets the n-th call meet its disturbance, counted from 1.
@@ -42,7 +45,7 @@ func disturbed(d disturbance, n int, die context.CancelFunc) (g gate, met func()
 		if dead {
 			return neverMade
 		}
-		if d.mutating && !c.mutating {
+		if !d.about(c) {
 			return passes
 		}
 		if seen++; seen != n {
@@ -60,7 +63,7 @@ func disturbed(d disturbance, n int, die context.CancelFunc) (g gate, met func()
 // A deed is what a process does.
 type deed = func(ctx context.Context, p *process) error
 
-func containing(w *simvpc.World, peers ...string) deed {
+func containing(w *world.World, peers ...string) deed {
 	return func(ctx context.Context, p *process) error { return p.contain(ctx, incidentWith(w, "f1", peers...)) }
 }
 
@@ -80,7 +83,7 @@ type stage struct {
 	book   *ledger.Memory
 }
 
-func newStage(w *simvpc.World) *stage {
+func newStage(w *world.World) *stage {
 	return &stage{server: simvpc.New(w, simvpc.Options{}), book: &ledger.Memory{}}
 }
 
@@ -96,14 +99,14 @@ func (s *stage) must(t *testing.T, do deed) {
 		if err = do(t.Context(), s.process(always)); err == nil {
 			return
 		}
-		time.Sleep(containment.MaxInvocation)
+		time.Sleep(plan.MaxInvocation)
 	}
 	t.Fatal(err)
 }
 
 var threePeers = []string{"198.51.100.7", "198.51.100.8", "2001:db8:ffff::7"}
 
-func incidentWith(w *simvpc.World, finding string, peers ...string) containment.Incident {
+func incidentWith(w *world.World, finding string, peers ...string) plan.Incident {
 	in := incidentOf(w, 0)
 	in.Findings[0].ID = finding
 	for _, a := range peers {
@@ -114,7 +117,7 @@ func incidentWith(w *simvpc.World, finding string, peers ...string) containment.
 
 // crashWorld has two interfaces behind two ACLs, IPv6, foreign entries, and no
 // quarantine group yet.
-func crashWorld(t *testing.T) *simvpc.World {
+func crashWorld(t *testing.T) *world.World {
 	t.Helper()
 	w, err := simvpc.ParseWorld(`account 111122223333
 region eu-central-1
@@ -146,7 +149,7 @@ interface eni-1 ` + victim + ` subnet-1 10.0.1.10 2001:db8:1:1::10 groups sg-web
 	return w
 }
 
-func jobs(w *simvpc.World) map[string]job {
+func jobs(w *world.World) map[string]job {
 	contained := func(t *testing.T, s *stage) {
 		s.must(t, containing(w, threePeers...))
 	}
@@ -163,8 +166,8 @@ func jobs(w *simvpc.World) map[string]job {
 	return map[string]job{
 		"contain":                            {func(*testing.T, *stage) {}, containing(w, threePeers...)},
 		"release while flows are tracked":    {after(0, nil), releasing},
-		"release when none is tracked":       {after(containment.DefaultTracking, nil), releasing},
-		"expire what lingers":                {after(containment.DefaultTracking, releasing), expiring},
+		"release when none is tracked":       {after(network.DefaultTracking, nil), releasing},
+		"expire what lingers":                {after(network.DefaultTracking, releasing), expiring},
 		"reconcile what has drifted":         {drifted(contained), reconciling},
 		"reconcile an instance that is gone": {gone(contained), reconciling},
 		"contain without a peer":             {func(*testing.T, *stage) {}, containing(w)},
@@ -172,7 +175,7 @@ func jobs(w *simvpc.World) map[string]job {
 		"expire the denials of one that is gone": {func(t *testing.T, s *stage) {
 			gone(contained)(t, s)
 			s.must(t, reconciling)
-			time.Sleep(containment.DefaultTracking)
+			time.Sleep(network.DefaultTracking)
 		}, expiring},
 	}
 }
@@ -181,7 +184,7 @@ func jobs(w *simvpc.World) map[string]job {
 func drifted(before func(*testing.T, *stage)) func(*testing.T, *stage) {
 	return func(t *testing.T, s *stage) {
 		before(t, s)
-		s.server.Edit(func(w *simvpc.World) {
+		s.server.Edit(func(w *world.World) {
 			w.Interface("eni-0").Groups = []string{"sg-web"}
 			acl := w.ACL("acl-1")
 			for i, e := range acl.Entries {
@@ -190,7 +193,7 @@ func drifted(before func(*testing.T, *stage)) func(*testing.T, *stage) {
 					break
 				}
 			}
-			w.Interfaces = append(w.Interfaces, &simvpc.Interface{
+			w.Interfaces = append(w.Interfaces, &world.Interface{
 				ID: "eni-2", Instance: victim, Device: 2, Subnet: "subnet-1", Private: []netip.Addr{netip.MustParseAddr("10.0.1.11")},
 				Groups: []string{"sg-ssh"}, Type: "interface", Owner: w.Account,
 			})
@@ -201,15 +204,15 @@ func drifted(before func(*testing.T, *stage)) func(*testing.T, *stage) {
 func gone(before func(*testing.T, *stage)) func(*testing.T, *stage) {
 	return func(t *testing.T, s *stage) {
 		before(t, s)
-		s.server.Edit(func(w *simvpc.World) {
+		s.server.Edit(func(w *world.World) {
 			w.Instance(victim).State = "terminated"
 			w.Interfaces = nil
 		})
 	}
 }
 
-// Cut off before and after every call, and with the answer of every changing call
-// lost: run again, each job ends as if nothing had happened, in the network and in
+// Cut off before and after every call, with the answer of every changing call lost,
+// and with that of every read empty: run again, each job ends as if nothing had happened, in the network and in
 // what the ledger means.
 func TestCrashes(t *testing.T) {
 	t.Parallel()
@@ -235,7 +238,7 @@ func TestCrashes(t *testing.T) {
 							points++
 						}
 						where := fmt.Sprintf("%s call %d", d.name, n)
-						if diff := simvpc.Diff(want.server.World(), got.server.World()); diff != "" {
+						if diff := world.Diff(want.server.World(), got.server.World()); diff != "" {
 							t.Errorf("%s: the world differs from the undisturbed one:\n%s", where, diff)
 						}
 						if diff := cmp.Diff(meaning(want.book), meaning(got.book)); diff != "" {
@@ -253,15 +256,15 @@ func TestCrashes(t *testing.T) {
 }
 
 // end is the stage after a job was disturbed, and done again after a while.
-func end(ctx context.Context, t *testing.T, w *simvpc.World, j job, g gate) *stage {
+func end(ctx context.Context, t *testing.T, w *world.World, j job, g gate) *stage {
 	t.Helper()
 	s := newStage(w)
 	j.before(t, s)
 	_ = j.do(ctx, s.process(g)) // what it says before it dies, nobody hears
-	time.Sleep(containment.MaxInvocation + time.Second)
+	time.Sleep(plan.MaxInvocation + time.Second)
 	s.must(t, j.do)
 	// Who did not hear from the ledger has written the peers into a tag too, which a
 	// release takes away.
-	s.server.Edit(func(w *simvpc.World) { delete(w.Instance(victim).Tags, containment.PeersTag) })
+	s.server.Edit(func(w *world.World) { delete(w.Instance(victim).Tags, network.PeersTag) })
 	return s
 }

@@ -12,22 +12,26 @@ import (
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // crowd is so many instances behind one ACL, each with a finding of its own.
-func crowd(t testing.TB, n int) (*simvpc.World, []containment.Incident) {
+func crowd(t testing.TB, n int) (*world.World, []plan.Incident) {
 	t.Helper()
 	b := burst{findings: n, instances: n, subnets: 1, acls: 1, peers: 1, atOnce: n}
 	return b.world(t), b.incidents()
 }
 
 // allAtOnce has each incident handled by an invocation of its own.
-func allAtOnce(t testing.TB, next func() *containment.Responder, incidents []containment.Incident) map[containment.Verdict]int {
+func allAtOnce(t testing.TB, next func() *containment.Responder, incidents []plan.Incident) map[record.Verdict]int {
 	t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	verdicts := map[containment.Verdict]int{}
+	verdicts := map[record.Verdict]int{}
 	for _, in := range incidents {
 		r := next()
 		wg.Go(func() {
@@ -44,7 +48,7 @@ func allAtOnce(t testing.TB, next func() *containment.Responder, incidents []con
 	return verdicts
 }
 
-func quarantined(w *simvpc.World) (instances []string) {
+func quarantined(w *world.World) (instances []string) {
 	for _, i := range w.Interfaces {
 		if len(i.Groups) == 1 && i.Groups[0] == "sg-q" {
 			instances = append(instances, i.Instance)
@@ -57,14 +61,14 @@ func quarantined(w *simvpc.World) (instances []string) {
 // and five are held, with the network as it was for them.
 func testGuard(t *testing.T, book containment.Ledger) {
 	t.Helper()
-	world, incidents := crowd(t, 30)
-	server := simvpc.New(world, simvpc.Options{Latency: time.Millisecond})
+	w, incidents := crowd(t, 30)
+	server := simvpc.New(w, simvpc.Options{Latency: time.Millisecond})
 	verdicts := allAtOnce(t, func() *containment.Responder {
 		r := loaded(server, book)
 		r.Policy.MaxContained = 25
 		return r
 	}, incidents)
-	if verdicts[containment.Contain] != 25 || verdicts[containment.Held] != 5 {
+	if verdicts[record.Contain] != 25 || verdicts[record.Held] != 5 {
 		t.Errorf("verdicts %v, want 25 to contain and 5 held", verdicts)
 	}
 	if got := quarantined(server.World()); len(got) != 25 {
@@ -97,21 +101,21 @@ func TestGuardWithoutTheLedger(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			world, incidents := crowd(t, 4)
-			server := simvpc.Start(t, world, simvpc.Options{})
+			w, incidents := crowd(t, 4)
+			server := simvpc.Start(t, w, simvpc.Options{})
 			r := responder(server, l)
 			r.Policy.MaxContained = 2
 			byPerson := incidents[3]
-			byPerson.ByPerson = true
+			byPerson.Trigger = plan.ByPerson
 			for n, tc := range []struct {
-				in   containment.Incident
-				want containment.Verdict
+				in   plan.Incident
+				want record.Verdict
 			}{
-				{incidents[0], containment.Contain},
-				{incidents[1], containment.Contain},
-				{incidents[2], containment.Held},
-				{incidents[1], containment.Contain}, // once more: it has its place
-				{byPerson, containment.Contain},
+				{incidents[0], record.Contain},
+				{incidents[1], record.Contain},
+				{incidents[2], record.Held},
+				{incidents[1], record.Contain}, // once more: it has its place
+				{byPerson, record.Contain},
 			} {
 				out, err := r.Contain(t.Context(), tc.in)
 				if err != nil {
@@ -125,7 +129,7 @@ func TestGuardWithoutTheLedger(t *testing.T) {
 				t.Errorf("in quarantine: %v, want three", got)
 			}
 			held := server.World().Instance(incidents[2].Instance)
-			if held.Tags[containment.PeersTag] != "" || held.Tags[containment.StatusTag] != "" {
+			if held.Tags[network.PeersTag] != "" || held.Tags[network.StatusTag] != "" {
 				t.Errorf("the held instance carries the tags %v", held.Tags)
 			}
 		})
@@ -135,8 +139,8 @@ func TestGuardWithoutTheLedger(t *testing.T) {
 // As long as the ledger is there, EC2 is not asked who is in quarantine.
 func TestGuardCostsNothingWithTheLedger(t *testing.T) {
 	t.Parallel()
-	world, incidents := crowd(t, 1)
-	server := simvpc.Start(t, world, simvpc.Options{})
+	w, incidents := crowd(t, 1)
+	server := simvpc.Start(t, w, simvpc.Options{})
 	if _, err := responder(server, &ledger.Memory{}).Contain(t.Context(), incidents[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -151,8 +155,8 @@ func TestGuardCostsNothingWithTheLedger(t *testing.T) {
 // back and mark what has been done, and the error names what is missing.
 func TestTimeIsLeftToMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world, incidents := crowd(t, 1)
-		server := simvpc.New(world, simvpc.Options{Latency: inRegion})
+		w, incidents := crowd(t, 1)
+		server := simvpc.New(w, simvpc.Options{Latency: inRegion})
 		server.Inject(simvpc.Fault{Op: "CreateNetworkAclEntry", Kind: simvpc.Throttle, Count: -1})
 		book := &ledger.Memory{}
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -170,7 +174,7 @@ func TestTimeIsLeftToMark(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range known.Record.Steps {
-			if _, ok := s.Step.(containment.Quarantine); ok && s.State != containment.Applied {
+			if _, ok := record.AsQuarantine(s.Step); ok && s.State != record.Applied {
 				t.Errorf("%s is marked %s, want applied", s.Step.ID(), s.State)
 			}
 		}
@@ -180,8 +184,8 @@ func TestTimeIsLeftToMark(t *testing.T) {
 // Tags that EC2 throttles don't keep a recorded plan from being applied.
 func TestTagsDontHoldUpTheCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world, incidents := crowd(t, 1)
-		server := simvpc.New(world, simvpc.Options{Latency: inRegion})
+		w, incidents := crowd(t, 1)
+		server := simvpc.New(w, simvpc.Options{Latency: inRegion})
 		server.Inject(simvpc.Fault{Op: "CreateTags", Kind: simvpc.Throttle, Count: -1})
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -193,7 +197,7 @@ func TestTagsDontHoldUpTheCut(t *testing.T) {
 		if took := out.Contained.Sub(start); took > 4*time.Second {
 			t.Errorf("contained after %v", took)
 		}
-		if out.Record.Status != containment.Contained || len(out.Warnings) == 0 {
+		if out.Record.Status != record.Contained || len(out.Warnings) == 0 {
 			t.Errorf("status %s, warnings %q", out.Record.Status, out.Warnings)
 		}
 	})

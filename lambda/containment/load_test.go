@@ -22,7 +22,12 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
 )
 
@@ -61,13 +66,14 @@ const (
 	timeout    = 2 * time.Minute
 	retryAfter = time.Minute
 
-	inRegion = 20 * time.Millisecond // what a call takes
+	inRegion    = 20 * time.Millisecond // what a call takes
+	transaction = 20 * time.Millisecond // what a write of the ledger takes: of two that touch an item meanwhile, one has to wait
 )
 
 func (b burst) instance(n int) string { return fmt.Sprintf("i-%017x", n+1) }
 
 // index is the number of an incident's instance.
-func (b burst) index(in containment.Incident) (n int) {
+func (b burst) index(in plan.Incident) (n int) {
 	_, _ = fmt.Sscanf(in.Instance, "i-%x", &n)
 	return n - 1
 }
@@ -77,7 +83,7 @@ func (b burst) acl(n int) int    { return b.subnet(n) % b.acls }
 
 // world has the instances, each with one interface, spread over the subnets, and
 // the subnets over the ACLs.
-func (b burst) world(t testing.TB) *simvpc.World {
+func (b burst) world(t testing.TB) *world.World {
 	t.Helper()
 	var s strings.Builder
 	s.WriteString("account 111122223333\nregion eu-central-1\nvpc vpc-1 10.0.0.0/16\ngroup sg-web vpc-1\n  out all 0.0.0.0/0\n" +
@@ -103,14 +109,14 @@ func (b burst) world(t testing.TB) *simvpc.World {
 
 // incidents are one for each finding, in no order: each names an instance and one
 // of the peers.
-func (b burst) incidents() []containment.Incident {
+func (b burst) incidents() []plan.Incident {
 	random := rand.New(rand.NewPCG(1, 2))
-	all := make([]containment.Incident, b.findings)
+	all := make([]plan.Incident, b.findings)
 	for n := range all {
 		i := n % b.instances
-		all[n] = containment.Incident{
+		all[n] = plan.Incident{
 			Instance: b.instance(i), VPCs: []string{"vpc-1"}, Subnets: []string{fmt.Sprintf("subnet-%d", b.subnet(i))}, Reason: "test",
-			Findings: []containment.FindingRef{{ID: fmt.Sprintf("f%d", n), Type: "Backdoor:EC2/C&CActivity.B", Severity: 8}},
+			Findings: []record.FindingRef{{ID: fmt.Sprintf("f%d", n), Type: "Backdoor:EC2/C&CActivity.B", Severity: 8}},
 			Peers:    []guardduty.Peer{{Addr: netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + random.IntN(b.peers))})}},
 		}
 	}
@@ -119,7 +125,7 @@ func (b burst) incidents() []containment.Incident {
 }
 
 // needed is how often each changing call has to be made for the incidents.
-func (b burst) needed(incidents []containment.Incident) map[string]int {
+func (b burst) needed(incidents []plan.Incident) map[string]int {
 	swaps, entries := map[string]bool{}, map[string]bool{}
 	for _, in := range incidents {
 		swaps[in.Instance] = true
@@ -138,9 +144,9 @@ func (b burst) needed(incidents []containment.Incident) map[string]int {
 // handle has the incidents handled by so many invocations at once, each with clients
 // of its own, as in an execution environment of its own. One that fails is repeated,
 // as Lambda does.
-func (b burst) handle(t testing.TB, server *simvpc.Server, book containment.Ledger, incidents []containment.Incident) {
+func (b burst) handle(t testing.TB, server *simvpc.Server, book containment.Ledger, incidents []plan.Incident) {
 	t.Helper()
-	todo := make(chan containment.Incident)
+	todo := make(chan plan.Incident)
 	var wg sync.WaitGroup
 	for range b.atOnce {
 		wg.Go(func() {
@@ -157,7 +163,7 @@ func (b burst) handle(t testing.TB, server *simvpc.Server, book containment.Ledg
 	wg.Wait()
 }
 
-func invoke(t testing.TB, r *containment.Responder, in containment.Incident) {
+func invoke(t testing.TB, r *containment.Responder, in plan.Incident) {
 	t.Helper()
 	var err error
 	for try := range 3 {
@@ -182,7 +188,7 @@ func loaded(server *simvpc.Server, book containment.Ledger) *containment.Respond
 	})
 	return &containment.Responder{
 		EC2: ec2, Fleet: ec2,
-		Ledger: book, Policy: containment.Policy{MaxContained: 1000}, Rules: containment.Rules{ACLQuota: containment.DefaultACLQuota},
+		Ledger: book, Policy: policy.Policy{MaxContained: 1000}, Rules: plan.Rules{ACLQuota: network.DefaultACLQuota},
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, LedgerWait: 3 * time.Second,
 	}
 }
@@ -193,7 +199,7 @@ func (b burst) run(t testing.TB, throttle bool) (server *simvpc.Server, took tim
 	t.Helper()
 	server = simvpc.New(b.world(t), simvpc.Options{Throttle: throttle, Latency: inRegion})
 	start := time.Now()
-	b.handle(t, server, &ledger.Memory{}, b.incidents())
+	b.handle(t, server, &ledger.Memory{Takes: transaction}, b.incidents())
 	return server, time.Since(start)
 }
 
@@ -272,10 +278,10 @@ func testBurst(t *testing.T, b burst) {
 
 // checkWorld: each instance is in quarantine, with its originals in the tag; each
 // ACL denies the peers of its instances, once in each direction, and nobody else.
-func (b burst) checkWorld(t *testing.T, w *simvpc.World) {
+func (b burst) checkWorld(t *testing.T, w *world.World) {
 	t.Helper()
 	for _, i := range w.Interfaces {
-		if !slices.Equal(i.Groups, []string{"sg-q"}) || i.Tags[containment.OriginalsTag] != "sg-web" {
+		if !slices.Equal(i.Groups, []string{"sg-q"}) || i.Tags[network.OriginalsTag] != "sg-web" {
 			t.Errorf("%s has the groups %v and the tags %v", i.ID, i.Groups, i.Tags)
 		}
 	}
@@ -297,7 +303,7 @@ func (b burst) checkWorld(t *testing.T, w *simvpc.World) {
 	}
 	for _, in := range b.incidents() {
 		acl := w.ACL(fmt.Sprintf("acl-%d", b.acl(b.index(in))))
-		if !slices.ContainsFunc(acl.Entries, func(e simvpc.Entry) bool { return !e.Allow && e.CIDR.Addr() == in.Peers[0].Addr }) {
+		if !slices.ContainsFunc(acl.Entries, func(e world.Entry) bool { return !e.Allow && e.CIDR.Addr() == in.Peers[0].Addr }) {
 			t.Errorf("%s is lost: %s does not deny %s", in.Findings[0].ID, acl.ID, in.Peers[0].Addr)
 		}
 	}

@@ -10,25 +10,16 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
 )
-
-// Fleet is what is needed of EC2 beyond one instance.
-type Fleet interface {
-	// Quarantined names the instances with an interface in a quarantine group, sorted.
-	Quarantined(ctx context.Context) ([]string, error)
-
-	// Provision sees to it that each VPC has a quarantine group without rules, so
-	// that a containment finds it ready.
-	Provision(ctx context.Context) error
-}
 
 // Reconciler compares the records with the world, and makes the world match: it
 // finishes what is unfinished, tightens again what has drifted, records what was
 // contained without the ledger, and closes what is gone. It only tightens.
 type Reconciler struct {
-	*Responder
-	Book Book
+	Responder *Responder
+	Book      Book
 }
 
 // Reconcile goes through all open containments, and through the instances in
@@ -39,9 +30,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request string) ([]Outcome, 
 	var provisioning error
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { open, err = r.Book.Open(gctx); return err })
-	g.Go(func() (err error) { quarantined, err = r.Fleet.Quarantined(gctx); return err })
+	g.Go(func() (err error) { quarantined, err = r.Responder.Fleet.Quarantined(gctx); return err })
 	g.Go(func() error {
-		if err := r.Fleet.Provision(gctx); err != nil {
+		if err := r.Responder.Fleet.Provision(gctx); err != nil {
 			provisioning = fmt.Errorf("preparing the quarantine groups: %w", err)
 		}
 		return nil // what is contained is looked after all the same
@@ -92,116 +83,32 @@ func each[T any](items []T, do func(T) (out Outcome, worked bool, err error)) ([
 	return outcomes, errors.Join(errs...)
 }
 
-// look is a run of this reconcile on an instance, after its first look.
-func (r *Reconciler) look(ctx context.Context, in Incident) (*run, error) {
-	c := r.start(in)
-	if err := c.look(ctx); err != nil {
-		return nil, fmt.Errorf("observing %s: %w", in.Instance, err)
-	}
-	return c, nil
-}
-
-// repair goes on with an open containment, or closes it when there is nothing left
-// to contain. A release that is under way is for the release function to finish.
+// repair goes on with an open containment, or closes it when the instance is gone. A
+// release that is under way is for the release function to finish.
 func (r *Reconciler) repair(ctx context.Context, instance, request string) (Outcome, bool, error) {
-	in := Incident{Instance: instance, Repair: true, Reason: "reconciled", Request: request}
-	c, err := r.look(ctx, in)
-	if err != nil {
-		return Outcome{Instance: instance, Verdict: Reconcile, Reason: in.Reason}, true, err
-	}
-	switch open := c.known.open(); {
-	case open == nil:
-		return Outcome{}, false, nil
-	case open.Status == Releasing:
-		return Outcome{Instance: instance, Verdict: Reconcile, Reason: "its release is not finished", Record: *open}, true, nil
-	case c.seen.Gone():
-		out, err := c.close(ctx)
-		return out, true, err
-	}
-	settled := c.known.open().Status != Containing
-	out, err := r.Contain(ctx, in)
+	out, err := r.Responder.Contain(ctx, plan.Incident{Instance: instance, Trigger: plan.ByRepair, Reason: "reconciled", Request: request})
+	applied := strings.Join(out.Applied, ", ")
 	switch {
-	case err != nil || len(out.Applied) == 0:
-	case settled:
-		out.Reason = "had drifted, and was contained again: " + strings.Join(out.Applied, ", ")
+	case err != nil:
+		return out, true, err
+	case out.Was == "" || out.Verdict == record.Exempt: // not contained any more, or for its owner to look after
+		return out, false, nil
+	case out.Verdict == record.NotActionable:
+		out.Verdict = record.Reconcile
+	case len(out.Applied) == 0:
+	case out.Was == record.Containing:
+		out.Reason = "was unfinished, and is finished: " + applied
 	default:
-		out.Reason = "was unfinished, and is finished: " + strings.Join(out.Applied, ", ")
+		out.Reason = "had drifted, and was contained again: " + applied
 	}
-	return out, true, err
-}
-
-// close ends the record of an instance that is gone. Its denials linger: who had
-// its interfaces' addresses may get them back. Interfaces that outlive it keep the
-// quarantine group until somebody releases it.
-func (c *run) close(ctx context.Context) (Outcome, error) {
-	for range maxRounds {
-		open := c.known.open()
-		if open == nil {
-			return c.outcome(Reconcile, "closed"), nil
-		}
-		rec := closed(*open, c.known.Slots)
-		c.plan = Plan{Record: rec, Changed: true}
-		change := c.change(c.plan)
-		if !rec.ByPerson {
-			change.Count = -1
-		}
-		err := c.commit(ctx, change, true)
-		if err == nil {
-			return c.outcome(Reconcile, c.in.Instance+" is gone: closed"), nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			return c.stopped(fmt.Errorf("closing the containment of %s: %w", c.in.Instance, err))
-		}
-		if err := c.pause(ctx); err != nil {
-			return c.stopped(err)
-		}
-		if err := c.look(ctx); err != nil {
-			return c.stopped(err)
-		}
-	}
-	return c.stopped(ErrConflict)
-}
-
-// closed is a record whose instance is gone.
-func closed(rec Record, slots []Slot) Record {
-	rec.Status, rec.Exposure = Closed, nil
-	rec.Steps = slices.Clone(rec.Steps)
-	for i, s := range rec.Steps {
-		d, ok := s.Step.(Denial)
-		if !ok || s.State.final() {
-			continue
-		}
-		since := rec.Updated
-		for _, slot := range slots {
-			if slot.SlotKey == d.Slot() {
-				since = slot.Since
-			}
-		}
-		rec.Steps[i].State, rec.Steps[i].Until = Lingering, since.Add(DefaultTracking)
-		rec.Steps[i].Note = "the instance is gone"
-	}
-	return rec
+	return out, true, nil
 }
 
 // adopt records an instance that was contained without the ledger. Tags alone
 // cause nothing: what is adopted is in quarantine already.
 func (r *Reconciler) adopt(ctx context.Context, instance, request string) (Outcome, bool, error) {
-	in := Incident{Instance: instance, Adopt: true, Reason: "contained without the ledger, recorded from tags", Request: request}
-	c, err := r.look(ctx, in)
-	if err != nil {
-		return Outcome{Instance: instance, Verdict: Reconcile, Reason: in.Reason}, true, err
-	}
-	if _, marked := c.seen.Instance.Tags[PeersTag]; !marked || c.seen.Gone() || c.known.open() != nil || !c.seen.anyHeld() {
-		return Outcome{}, false, nil
-	}
-	for _, a := range PeersOf(c.seen.Instance.Tags) {
-		in.Peers = append(in.Peers, guardduty.Peer{Addr: a})
-	}
-	out, err := r.Contain(ctx, in)
-	return out, true, err
-}
-
-// anyHeld reports whether an interface is in quarantine and says what its groups were.
-func (n Network) anyHeld() bool {
-	return slices.ContainsFunc(n.Interfaces, func(i Interface) bool { return n.held(i) && len(i.Originals) > 0 })
+	out, err := r.Responder.Contain(ctx, plan.Incident{
+		Instance: instance, Trigger: plan.ByAdoption, Reason: "contained without the ledger, recorded from tags", Request: request,
+	})
+	return out, err != nil || out.Verdict != record.NotActionable, err
 }

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"tourniquet/lambda/containment"
-	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // Groups put back, an entry removed and an interface attached: one reconcile
@@ -36,14 +38,14 @@ func TestReconcileRepairsDrift(t *testing.T) {
 		}
 		contained(victim)(t, s)
 		for _, st := range outcomes[0].Record.Steps {
-			q, ok := st.Step.(containment.Quarantine)
-			if want := map[string][]string{"eni-0": {"sg-ssh", "sg-web"}, "eni-1": {"sg-web"}, "eni-2": {"sg-ssh"}}[q.Interface]; ok && !slices.Equal(q.Before, want) {
-				t.Errorf("%s: the originals are %v, want %v", q.Interface, q.Before, want)
+			q, ok := record.AsQuarantine(st.Step)
+			if want := map[string][]string{"eni-0": {"sg-ssh", "sg-web"}, "eni-1": {"sg-web"}, "eni-2": {"sg-ssh"}}[q.Resource]; ok && !slices.Equal(q.Before, want) {
+				t.Errorf("%s: the originals are %v, want %v", q.Resource, q.Before, want)
 			}
 		}
 		after := s.server.World()
 		s.must(t, reconciling)
-		if d := simvpc.Diff(after, s.server.World()); d != "" {
+		if d := world.Diff(after, s.server.World()); d != "" {
 			t.Errorf("a second reconcile changed:\n%s", d)
 		}
 	})
@@ -62,7 +64,7 @@ func TestReconcileClosesWhatIsGone(t *testing.T) {
 		})(t, s)
 		s.must(t, reconciling)
 		k, _ := s.book.Load(t.Context(), victim, nil)
-		if k.Record.Status != containment.Closed {
+		if k.Record.Status != record.Closed {
 			t.Fatalf("status %s", k.Record.Status)
 		}
 		if open, _ := s.book.Open(t.Context()); len(open) > 0 {
@@ -75,7 +77,7 @@ func TestReconcileClosesWhatIsGone(t *testing.T) {
 		if got := len(s.book.AllSlots()); got != 12 {
 			t.Errorf("%d slots right after, want 12", got)
 		}
-		time.Sleep(containment.DefaultTracking)
+		time.Sleep(network.DefaultTracking)
 		s.must(t, expiring)
 		if got := s.book.AllSlots(); len(got) != 0 {
 			t.Errorf("slots are left: %v", got)
@@ -106,7 +108,7 @@ func TestInstanceStates(t *testing.T) {
 }
 
 // at edits the world right before the first call of an operation.
-func at(s *stage, op string, edit func(w *simvpc.World)) gate {
+func at(s *stage, op string, edit func(w *world.World)) gate {
 	done := false
 	return func(_ context.Context, c call) fate {
 		if c.op == op && !done {
@@ -124,15 +126,15 @@ func TestInterfaceDetachedMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := crashWorld(t)
 		s := newStage(w)
-		g := at(s, "Commit", func(w *simvpc.World) {
-			w.Interfaces = slices.DeleteFunc(w.Interfaces, func(i *simvpc.Interface) bool { return i.ID == "eni-1" })
+		g := at(s, "Commit", func(w *world.World) {
+			w.Interfaces = slices.DeleteFunc(w.Interfaces, func(i *world.Interface) bool { return i.ID == "eni-1" })
 		})
 		if err := s.process(g).contain(t.Context(), incidentWith(w, "f1", "198.51.100.7")); err != nil {
 			t.Fatal(err)
 		}
 		contained(victim)(t, s)
-		if got := states(t, s, victim)["quarantine/eni-1"]; got != containment.Gone {
-			t.Errorf("quarantine/eni-1 is %s, want %s", got, containment.Gone)
+		if got := states(t, s, victim)["quarantine/eni-1"]; got != record.Gone {
+			t.Errorf("quarantine/eni-1 is %s, want %s", got, record.Gone)
 		}
 	})
 }
@@ -143,17 +145,17 @@ func TestSubnetReassociatedMeanwhile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := crashWorld(t)
-		w.ACLs = append(w.ACLs, &simvpc.NetworkACL{ID: "acl-9", VPC: "vpc-1", Owner: w.Account, Quota: simvpc.DefaultACLQuota, Entries: []simvpc.Entry{
-			{Number: 100, Allow: true, Protocol: simvpc.All, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
-			{Number: 100, Egress: true, Allow: true, Protocol: simvpc.All, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
+		w.ACLs = append(w.ACLs, &world.NetworkACL{ID: "acl-9", VPC: "vpc-1", Owner: w.Account, Quota: world.DefaultACLQuota, Entries: []world.Entry{
+			{Number: 100, Allow: true, Protocol: world.All, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
+			{Number: 100, Egress: true, Allow: true, Protocol: world.All, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
 		}})
 		s := newStage(w)
-		g := at(s, "Commit", func(w *simvpc.World) { w.Subnet("subnet-0").ACL = "acl-9" })
+		g := at(s, "Commit", func(w *world.World) { w.Subnet("subnet-0").ACL = "acl-9" })
 		if err := s.process(g).contain(t.Context(), incidentWith(w, "f1", "198.51.100.7")); err != nil {
 			t.Fatal(err)
 		}
 		contained(victim)(t, s)
-		time.Sleep(containment.DefaultTracking)
+		time.Sleep(network.DefaultTracking)
 		s.must(t, releasing)
 		for _, acl := range s.server.World().ACLs {
 			for _, e := range acl.Entries {

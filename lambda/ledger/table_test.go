@@ -13,22 +13,22 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 )
 
 func TestCommitConditions(t *testing.T) {
-	bare := func(version int, s containment.Status) containment.Record {
-		return containment.Record{Instance: "i-1", Generation: 1, Version: version, Status: s}
+	bare := func(version int, s record.Status) record.Record {
+		return record.Record{Instance: "i-1", Generation: 1, Version: version, Status: s}
 	}
-	withOriginals := bare(1, containment.Contained)
-	withOriginals.Steps = []containment.StepState{{Step: quarantineOf("eni-1", "sg-1", "sg-2")}}
+	withOriginals := bare(1, record.Contained)
+	withOriginals.Steps = []record.StepState{{Step: quarantineOf("eni-1", "sg-1", "sg-2")}}
 	const event = "Put INSTANCE#i-1 EVENT#2026-03-01T12:00:00Z#g1-v1 if attribute_not_exists (pk)"
 	for name, test := range map[string]struct {
-		change containment.Change
+		change record.Change
 		want   []string
 	}{
 		"first": {
-			containment.Change{Record: bare(0, containment.Containing), Count: 1, Limit: 25},
+			record.Change{Record: bare(0, record.Containing), Count: 1, Limit: 25},
 			[]string{
 				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
 				"Put OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 1) AND (generation = 1))",
@@ -36,14 +36,14 @@ func TestCommitConditions(t *testing.T) {
 			},
 		},
 		"no room": {
-			containment.Change{Record: bare(0, containment.Observed), Count: 1, Limit: 0},
+			record.Change{Record: bare(0, record.Observed), Count: 1, Limit: 0},
 			[]string{
 				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
 				"Update GUARD CONTAINED if (schema <= 1) AND (count <= -1) then ADD count 1 SET schema = 1",
 			},
 		},
 		"released": {
-			containment.Change{Record: bare(1, containment.Released), Count: -1},
+			record.Change{Record: bare(1, record.Released), Count: -1},
 			[]string{
 				"Update INSTANCE#i-1 CONTAINMENT#1 if (schema <= 1) AND (version = 1) then SET …", event,
 				"Delete OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 1) AND (generation = 1))",
@@ -51,7 +51,7 @@ func TestCommitConditions(t *testing.T) {
 			},
 		},
 		"originals": {
-			containment.Change{Record: withOriginals},
+			record.Change{Record: withOriginals},
 			[]string{
 				"Update INSTANCE#i-1 CONTAINMENT#1 if (schema <= 1) AND (version = 1) AND " +
 					"((attribute_not_exists (originals.eni-1)) OR (originals.eni-1 = sg-1 sg-2)) then SET …",
@@ -59,13 +59,13 @@ func TestCommitConditions(t *testing.T) {
 			},
 		},
 		"slots": {
-			containment.Change{Record: bare(0, containment.Observed), Slots: []containment.SlotChange{
-				op(containment.Reserve, slot(1, "i-1#1")),
-				op(containment.Hold, slot(2, "i-1#1", "i-2#1")),
-				op(containment.Settle, slot(3, "i-1#1")),
-				op(containment.GiveUp, slot(4, "i-1#1")),
-				op(containment.GiveUp, slot(5, "i-1#1", "i-2#1")),
-				op(containment.Remove, slot(6, "i-1#1")),
+			record.Change{Record: bare(0, record.Observed), Slots: []record.SlotChange{
+				op(record.Reserve, slot(1, "i-1#1")),
+				op(record.Hold, slot(2, "i-1#1", "i-2#1")),
+				op(record.Settle, slot(3, "i-1#1")),
+				op(record.GiveUp, slot(4, "i-1#1")),
+				op(record.GiveUp, slot(5, "i-1#1", "i-2#1")),
+				op(record.Remove, slot(6, "i-1#1")),
 			}},
 			[]string{
 				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
@@ -112,9 +112,9 @@ func TestCommitConditions(t *testing.T) {
 // with 300 operators and functions.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 func TestCommitFitsWithAllInterfaces(t *testing.T) {
-	r := containment.Record{Instance: "i-1", Generation: 1, Version: 1, Status: containment.Contained}
+	r := record.Record{Instance: "i-1", Generation: 1, Version: 1, Status: record.Contained}
 	for n := range 64 {
-		r.Steps = append(r.Steps, containment.StepState{Step: quarantineOf(fmt.Sprintf("eni-%017d", n), "sg-0123456789abcdef0")})
+		r.Steps = append(r.Steps, record.StepState{Step: quarantineOf(fmt.Sprintf("eni-%017d", n), "sg-0123456789abcdef0")})
 	}
 	table, w := newWire(t, inTurn(done))
 	if err := table.Commit(t.Context(), change(r)); err != nil {
@@ -136,9 +136,9 @@ func TestCommitRefused(t *testing.T) {
 		stored = `{"pk":{"S":"p"},"sk":{"S":"s"},"schema":{"N":"1"},"version":{"N":"1"},"originals":{"M":{"eni-1":{"S":"sg-first"}}}}`
 		moved  = `{"pk":{"S":"p"},"sk":{"S":"s"},"schema":{"N":"1"},"version":{"N":"2"},"originals":{"M":{"eni-1":{"S":"sg-first"}}}}`
 	)
-	r := containment.Record{Instance: "i-1", Generation: 1, Version: 1, Status: containment.Contained}
-	r.Steps = []containment.StepState{{Step: quarantineOf("eni-1", "sg-quarantine")}}
-	c := change(r, op(containment.Reserve, slot(90, "i-1#1")))
+	r := record.Record{Instance: "i-1", Generation: 1, Version: 1, Status: record.Contained}
+	r.Steps = []record.StepState{{Step: quarantineOf("eni-1", "sg-quarantine")}}
+	c := change(r, op(record.Reserve, slot(90, "i-1#1")))
 	c.Count, c.Limit = 1, 25
 	no, failed := "None", "ConditionalCheckFailed"
 	for name, test := range map[string]struct {
@@ -147,30 +147,30 @@ func TestCommitRefused(t *testing.T) {
 		text   string
 		never  []error
 	}{
-		"version":            {canceled(failed+" "+moved, no, no, no, no), containment.ErrConflict, "INSTANCE#i-1 CONTAINMENT#1", nil},
-		"gone":               {canceled(failed, no, no, no, no), containment.ErrConflict, "", nil},
-		"event":              {canceled(no, failed, no, no, no), containment.ErrConflict, "EVENT#", nil},
-		"pointer":            {canceled(no, no, failed+" "+stored, no, no), containment.ErrConflict, "OPEN i-1", nil},
-		"guard":              {canceled(no, no, no, failed+" "+stored, no), containment.ErrGuard, "", []error{containment.ErrConflict}},
-		"slot":               {canceled(no, no, no, no, failed+" "+stored), containment.ErrConflict, "SLOT#acl-1#in#90", nil},
-		"ongoing":            {canceled(no, "TransactionConflict", no, no, no), containment.ErrConflict, "", nil},
-		"guard and conflict": {canceled(no, no, no, failed, "TransactionConflict"), containment.ErrConflict, "", []error{containment.ErrGuard}},
-		"guard and throttle": {canceled("ThrottlingError", no, no, failed, no), containment.ErrGuard, "", nil},
+		"version":            {canceled(failed+" "+moved, no, no, no, no), record.ErrConflict, "INSTANCE#i-1 CONTAINMENT#1", nil},
+		"gone":               {canceled(failed, no, no, no, no), record.ErrConflict, "", nil},
+		"event":              {canceled(no, failed, no, no, no), record.ErrConflict, "EVENT#", nil},
+		"pointer":            {canceled(no, no, failed+" "+stored, no, no), record.ErrConflict, "OPEN i-1", nil},
+		"guard":              {canceled(no, no, no, failed+" "+stored, no), record.ErrGuard, "", []error{record.ErrConflict}},
+		"slot":               {canceled(no, no, no, no, failed+" "+stored), record.ErrConflict, "SLOT#acl-1#in#90", nil},
+		"ongoing":            {canceled(no, "TransactionConflict", no, no, no), record.ErrConflict, "", nil},
+		"guard and conflict": {canceled(no, no, no, failed, "TransactionConflict"), record.ErrConflict, "", []error{record.ErrGuard}},
+		"guard and throttle": {canceled("ThrottlingError", no, no, failed, no), record.ErrGuard, "", nil},
 		"newer": {
-			canceled("TransactionConflict", no, no, no, failed+" "+newer), containment.ErrNewerRecord, "p s",
-			[]error{containment.ErrConflict},
+			canceled("TransactionConflict", no, no, no, failed+" "+newer), record.ErrNewerRecord, "p s",
+			[]error{record.ErrConflict},
 		},
-		"newer containment": {canceled(failed+" "+newer, no, no, no, no), containment.ErrNewerRecord, "", nil},
+		"newer containment": {canceled(failed+" "+newer, no, no, no, no), record.ErrNewerRecord, "", nil},
 		"originals": {
 			canceled(failed+" "+stored, no, no, no, no), nil, "eni-1 to restore are recorded as [sg-first] and can't become [sg-quarantine]",
-			[]error{containment.ErrConflict},
+			[]error{record.ErrConflict},
 		},
-		"throttled":    {canceled(no, no, no, "ThrottlingError", no), nil, "GUARD CONTAINED: ThrottlingError", []error{containment.ErrConflict, containment.ErrGuard}},
-		"in progress":  {fault("TransactionInProgressException"), containment.ErrConflict, "", nil},
-		"no table":     {fault("ResourceNotFoundException"), nil, "told so", []error{containment.ErrConflict, containment.ErrGuard}},
-		"for nothing":  {canceled(no, no, no, no, no), nil, "cancelled", []error{containment.ErrConflict}},
-		"few reasons":  {canceled(failed), nil, "cancelled", []error{containment.ErrConflict}},
-		"of this call": {fault("ThrottlingException"), nil, "ThrottlingException", []error{containment.ErrConflict}},
+		"throttled":    {canceled(no, no, no, "ThrottlingError", no), nil, "GUARD CONTAINED: ThrottlingError", []error{record.ErrConflict, record.ErrGuard}},
+		"in progress":  {fault("TransactionInProgressException"), record.ErrConflict, "", nil},
+		"no table":     {fault("ResourceNotFoundException"), nil, "told so", []error{record.ErrConflict, record.ErrGuard}},
+		"for nothing":  {canceled(no, no, no, no, no), nil, "cancelled", []error{record.ErrConflict}},
+		"few reasons":  {canceled(failed), nil, "cancelled", []error{record.ErrConflict}},
+		"of this call": {fault("ThrottlingException"), nil, "ThrottlingException", []error{record.ErrConflict}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table, _ := newWire(t, inTurn(test.answer))
@@ -189,7 +189,7 @@ func TestCommitRefused(t *testing.T) {
 
 // A pointer of a later generation, and a guard at zero, are left as they are.
 func TestCommitLeavesAsItIs(t *testing.T) {
-	c := change(containment.Record{Instance: "i-1", Generation: 1, Version: 1, Status: containment.Released})
+	c := change(record.Record{Instance: "i-1", Generation: 1, Version: 1, Status: record.Released})
 	c.Count = -1
 	no, failed := "None", "ConditionalCheckFailed"
 	table, w := newWire(t, inTurn(canceled(no, no, failed, failed), done))
@@ -208,7 +208,7 @@ func TestCommitLeavesAsItIs(t *testing.T) {
 	}
 
 	table, w = newWire(t, inTurn(canceled(no, no, failed, failed)))
-	if err := table.Commit(t.Context(), c); !errors.Is(err, containment.ErrConflict) || len(w.said()) != 2 {
+	if err := table.Commit(t.Context(), c); !errors.Is(err, record.ErrConflict) || len(w.said()) != 2 {
 		t.Errorf("it moves all the time: got %v after %d calls, want a conflict after two", err, len(w.said()))
 	}
 }
@@ -231,7 +231,7 @@ func TestCommitAnswerLost(t *testing.T) {
 			return done
 		}
 	})
-	c := change(record("i-1"))
+	c := change(aRecord("i-1"))
 	if err := table.Commit(t.Context(), c); err != nil {
 		t.Errorf("Commit: %v", err)
 	}
@@ -242,14 +242,14 @@ func TestCommitAnswerLost(t *testing.T) {
 	if diff := cmp.Diff(calls[0].body, calls[1].body); diff != "" {
 		t.Errorf("the repeat differs (-first +second):\n%s", diff)
 	}
-	if err := table.Commit(t.Context(), c); !errors.Is(err, containment.ErrConflict) {
+	if err := table.Commit(t.Context(), c); !errors.Is(err, record.ErrConflict) {
 		t.Errorf("a second Commit: got %v, want a conflict", err)
 	}
 }
 
 func TestThrottledCallsAreRepeated(t *testing.T) {
 	table, w := newWire(t, inTurn(fault("ThrottlingException"), fault("TransactionInProgressException"), done))
-	if err := table.Commit(t.Context(), change(record("i-1"))); err != nil || len(w.said()) != 3 {
+	if err := table.Commit(t.Context(), change(aRecord("i-1"))); err != nil || len(w.said()) != 3 {
 		t.Errorf("got %v after %d calls, want success after three", err, len(w.said()))
 	}
 	table, _ = newWire(t, inTurn(fault("ThrottlingException")))
@@ -272,7 +272,7 @@ func TestDeadline(t *testing.T) {
 	defer cancel()
 	_, loadErr := table.Load(ctx, "i-1", []string{"vpc-1"})
 	for name, err := range map[string]error{
-		"Load": loadErr, "Commit": table.Commit(ctx, change(record("i-1"))), "Note": table.Note(ctx, event("i-1", "a")),
+		"Load": loadErr, "Commit": table.Commit(ctx, change(aRecord("i-1"))), "Note": table.Note(ctx, event("i-1", "a")),
 	} {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: got %v, want the deadline", name, err)
@@ -280,73 +280,104 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// The first part decides: nothing else is written unless it is taken. What comes after
+// it goes side by side.
 func TestCommitInParts(t *testing.T) {
-	c := change(record("i-1"), manySlots("i-1#1", 1, 250, containment.Reserve)...)
+	c := change(aRecord("i-1"), manySlots("i-1#1", 1, 250, record.Reserve)...)
 	c.Count, c.Limit = 1, 25
 	main := func(c call) bool { return strings.Contains(c.writes()[0], "CONTAINMENT#") }
 	size := func(c call) int { return len(c.writes()) }
-	allFailed := func(c call) []string { return slices.Repeat([]string{"None"}, size(c)) }
 	fail := func(c call, n int, code string) reply {
-		reasons := allFailed(c)
+		reasons := slices.Repeat([]string{"None"}, size(c))
 		reasons[n] = code
 		return canceled(reasons...)
 	}
-	for name, test := range map[string]struct {
-		answer func(n int, c call) reply
-		want   error
-	}{
-		"all done": {func(int, call) reply { return done }, nil},
-		"slots taken": {func(_ int, c call) reply {
+	small := func(f func(c call) reply) func(call) reply {
+		return func(c call) reply {
 			if main(c) || size(c) == maxItems {
 				return done
 			}
-			return fail(c, 0, "ConditionalCheckFailed")
-		}, containment.ErrConflict},
-		"guard": {func(_ int, c call) reply {
+			return f(c)
+		}
+	}
+	for name, test := range map[string]struct {
+		answer func(c call) reply
+		want   error
+		parts  []int
+	}{
+		"all done":    {func(call) reply { return done }, nil, []int{100, 54, 100}},
+		"slots taken": {small(func(c call) reply { return fail(c, 0, "ConditionalCheckFailed") }), record.ErrConflict, []int{100, 54, 100}},
+		"guard": {func(c call) reply {
 			if main(c) {
 				return fail(c, 3, "ConditionalCheckFailed")
 			}
 			return done
-		}, containment.ErrGuard},
-		"guard, and slots taken": {func(_ int, c call) reply {
-			if main(c) {
-				return fail(c, 3, "ConditionalCheckFailed")
-			}
-			return fail(c, 0, "ConditionalCheckFailed")
-		}, containment.ErrConflict},
-		"a part unreachable": {func(_ int, c call) reply {
-			if main(c) {
-				return done
-			}
-			return fault("InternalServerError")
-		}, containment.ErrConflict},
+		}, record.ErrGuard, []int{100}},
+		"a part unreachable": {small(func(call) reply { return fault("ResourceNotFoundException") }), record.ErrConflict, []int{100, 54, 100}},
+		"all unreachable":    {func(call) reply { return fault("ResourceNotFoundException") }, nil, []int{100}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			together := meet(3)
+			together := meet(2)
 			table, w := newWire(t, func(n int, c call) reply {
-				if n < 3 && !together() {
-					t.Errorf("the parts come one after the other")
+				if n > 0 && !together() {
+					t.Errorf("the other parts come one after the other")
 				}
-				return test.answer(n, c)
+				return test.answer(c)
 			})
-			if err := table.Commit(t.Context(), c); !errors.Is(err, test.want) {
+			err := table.Commit(t.Context(), c)
+			if test.want != nil && !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
+			if unreachable := name == "all unreachable"; test.want == nil && (err != nil) != unreachable || unreachable && record.Decided(err) {
+				t.Errorf("got %v", err)
+			}
 			var sizes []int
-			for _, c := range w.said()[:3] {
+			for _, c := range w.said() {
 				sizes = append(sizes, size(c))
 			}
-			if slices.Sort(sizes); !slices.Equal(sizes, []int{54, 100, 100}) {
-				t.Errorf("got parts of %v items", sizes)
+			if len(sizes) > 1 {
+				slices.Sort(sizes[1:])
+			}
+			if !slices.Equal(sizes, test.parts) || !main(w.said()[0]) {
+				t.Errorf("got parts of %v items, want %v, the containment's first", sizes, test.parts)
 			}
 		})
 	}
-	t.Run("all unreachable", func(t *testing.T) {
-		table, _ := newWire(t, inTurn(fault("InternalServerError")))
-		if err := table.Commit(t.Context(), c); err == nil || errors.Is(err, containment.ErrConflict) {
-			t.Errorf("got %v, want an error that is no conflict", err)
-		}
-	})
+}
+
+// A transaction that meets another one is tried again, with a token of its own; a
+// condition that fails is not.
+func TestCommitMeetsAnother(t *testing.T) {
+	t.Parallel()
+	c := change(aRecord("i-1"))
+	c.Count, c.Limit = 1, 25
+	no, failed, ongoing := "None", "ConditionalCheckFailed", "TransactionConflict"
+	for name, test := range map[string]struct {
+		answers []reply
+		want    error
+		calls   int
+	}{
+		"for a moment":              {[]reply{canceled(no, no, no, ongoing), canceled(no, no, no, ongoing), done}, nil, 3},
+		"until the guard is full":   {[]reply{canceled(no, no, no, ongoing), canceled(no, no, no, failed)}, record.ErrGuard, 2},
+		"until somebody was faster": {[]reply{canceled(ongoing, no, no, ongoing), canceled(failed, no, no, no)}, record.ErrConflict, 2},
+		"beside a failed condition": {[]reply{canceled(failed, no, no, ongoing)}, record.ErrConflict, 1},
+		"for ever":                  {[]reply{canceled(no, no, no, ongoing)}, record.ErrConflict, maxTries},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			table, w := newWire(t, inTurn(test.answers...))
+			if err := table.Commit(t.Context(), c); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			tokens := map[string]bool{}
+			for _, c := range w.said() {
+				tokens[c.token()] = true
+			}
+			if len(w.said()) != test.calls || len(tokens) != test.calls {
+				t.Errorf("got %d calls with %d tokens, want %d", len(w.said()), len(tokens), test.calls)
+			}
+		})
+	}
 }
 
 // meet lets callers wait for each other, and tells whether all came.
@@ -370,13 +401,16 @@ func meet(n int) func() bool {
 }
 
 func TestLoadQueries(t *testing.T) {
-	together := meet(3)
+	together := meet(4)
 	table, w := newWire(t, func(n int, c call) reply {
-		if n < 3 && !together() {
+		if n < 4 && !together() {
 			t.Errorf("the queries come one after the other")
 		}
 		if c.body["ConsistentRead"] != true {
 			t.Errorf("a query that may be stale: %v", c.body)
+		}
+		if c.operation == "GetItem" {
+			return done
 		}
 		partition := plain(c.body["ExpressionAttributeValues"].(map[string]any)[":0"])
 		if _, more := c.body["ExclusiveStartKey"]; !more && strings.HasPrefix(partition, "VPC#") {
@@ -397,8 +431,8 @@ func TestLoadQueries(t *testing.T) {
 	if want := []string{"vpc-1 1", "vpc-1 2", "vpc-2 1", "vpc-2 2"}; !slices.Equal(got, want) {
 		t.Errorf("got slots %v, want %v", got, want)
 	}
-	if got := len(w.said()); got != 5 {
-		t.Errorf("got %d queries, want 3 and 2 more pages", got)
+	if got := len(w.said()); got != 6 {
+		t.Errorf("got %d queries, want 4 (the guard among them) and 2 more pages", got)
 	}
 }
 
@@ -408,15 +442,65 @@ func slotText(partition string, number int) string {
 		partition, number, strings.TrimPrefix(partition, "VPC#"), number)
 }
 
-func TestLoadTakesTheLatest(t *testing.T) {
-	var items []string
-	for _, n := range []int{1, 10, 9} {
-		items = append(items, fmt.Sprintf(`{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#%d"},"generation":{"N":"%d"}}`, n, n))
+// generations answers as a table that has generations 1 to n of an instance, and
+// fails a read of any whole item but the last key's and the latest one.
+func generations(t *testing.T, n int) func(int, call) reply {
+	item := func(g int) string {
+		return fmt.Sprintf(`{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#%d"},"generation":{"N":"%d"}}`, g, g)
 	}
-	table, _ := newWire(t, inTurn(reply{200, `{"Items":[` + strings.Join(items, ",") + `]}`}))
-	known, err := table.Load(t.Context(), "i-1", nil)
-	if err != nil || known.Record.Generation != 10 {
-		t.Errorf("got %+v, %v, want generation 10", known.Record, err)
+	var keys []string
+	for g := range n {
+		keys = append(keys, item(g+1))
+	}
+	slices.Sort(keys) // the key comes first in the text
+	return func(_ int, c call) reply {
+		_, onlyKeys := c.body["ProjectionExpression"]
+		switch {
+		case c.operation == "GetItem" && plain(c.body["Key"].(map[string]any)["pk"]) == pkGuard:
+			return done
+		case c.operation == "GetItem":
+			if got := plain(c.body["Key"].(map[string]any)["sk"]); got != fmt.Sprint("CONTAINMENT#", n) {
+				t.Errorf("%s is read", got)
+			}
+			return reply{200, `{"Item":` + item(n) + `}`}
+		case onlyKeys:
+			return reply{200, `{"Items":[` + strings.Join(keys, ",") + `]}`}
+		case c.body["Limit"] != 1.0 || c.body["ScanIndexForward"] != false:
+			t.Errorf("a query for more than the last item: %v", c.body)
+		}
+		last := slices.MaxFunc(keys, func(a, b string) int { return strings.Compare(sortKey(a), sortKey(b)) })
+		return reply{200, `{"Items":[` + last + `],"LastEvaluatedKey":{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"x"}}}`}
+	}
+}
+
+func sortKey(item string) string {
+	_, after, _ := strings.Cut(item, `"sk":{"S":"`)
+	key, _, _ := strings.Cut(after, `"`)
+	return key
+}
+
+// Whatever the number of generations, one item is read, or two at 10 and more; there is
+// a second and a third request only where the last key may not be the latest's.
+func TestLoadTakesTheLatest(t *testing.T) {
+	for n, requests := range map[int]int{
+		0: 1, 1: 1, 2: 1, 8: 1, 9: 2, 10: 3, 11: 3, 19: 3, 20: 3, 89: 3, 90: 1, 91: 1, 98: 1, 99: 2, 100: 3, 101: 3, 989: 3, 990: 1, 998: 1, 999: 2, 1000: 3,
+	} {
+		answer := generations(t, n)
+		if n == 0 {
+			answer = inTurn(reply{200, `{"Items":[]}`}) // which is no item for GetItem, either
+		}
+		table, w := newWire(t, answer)
+		known, err := table.Load(t.Context(), "i-1", nil)
+		got := 0
+		if known.Record != nil {
+			got = known.Record.Generation
+		}
+		if err != nil || got != n {
+			t.Errorf("of %d generations: got %d, %v", n, got, err)
+		}
+		if got := len(w.said()) - 1; got != requests { // one is for the guard
+			t.Errorf("of %d generations: %d requests, want %d", n, got, requests)
+		}
 	}
 }
 
@@ -424,7 +508,7 @@ func TestLoadOfDamagedItems(t *testing.T) {
 	for name, item := range map[string]string{
 		"no number":    `{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#last"}}`,
 		"no text":      `{"pk":{"S":"INSTANCE#i-1"},"sk":{"L":[]}}`,
-		"unknown step": `{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#1"},"generation":{"N":"1"},"steps":{"L":[{"M":{"kind":{"S":"snapshot"}}}]}}`,
+		"unknown step": `{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#1"},"generation":{"N":"1"},"steps":{"L":[{"M":{"kind":{"S":"exorcism"}}}]}}`,
 	} {
 		table, _ := newWire(t, inTurn(reply{200, `{"Items":[` + item + `]}`}))
 		if k, err := table.Load(t.Context(), "i-1", nil); err == nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
 )
 
 // Quarantined names the instances with an interface in a quarantine group; see
@@ -25,17 +25,14 @@ func (c *Client) Quarantined(ctx context.Context) ([]string, error) {
 			ids = append(ids, q.Group)
 		}
 	}
-	slices.Sort(ids)
+	found, err := filtered(ctx, c.describeInterfaces, "group-id", ids)
+	if err != nil {
+		return nil, fmt.Errorf("looking for interfaces in quarantine: %w", err)
+	}
 	var instances []string
-	for some := range slices.Chunk(ids, maxFilterValues) {
-		found, err := c.describeInterfaces(ctx, filter("group-id", some...))
-		if err != nil {
-			return nil, fmt.Errorf("describing the interfaces in quarantine: %w", err)
-		}
-		for _, i := range found {
-			if i.Attachment != nil && aws.ToString(i.Attachment.InstanceId) != "" {
-				instances = append(instances, aws.ToString(i.Attachment.InstanceId))
-			}
+	for _, i := range found {
+		if i.Attachment != nil && aws.ToString(i.Attachment.InstanceId) != "" {
+			instances = append(instances, aws.ToString(i.Attachment.InstanceId))
 		}
 	}
 	slices.Sort(instances)
@@ -46,7 +43,7 @@ func (c *Client) Quarantined(ctx context.Context) ([]string, error) {
 // rules; see containment.Fleet.
 func (c *Client) Provision(ctx context.Context) error {
 	var vpcs []types.Vpc
-	groups := map[string][]containment.Quarantined{}
+	groups := map[string][]network.Quarantined{}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { vpcs, err = c.describeVPCs(gctx); return err })
 	g.Go(func() (err error) { groups, err = c.quarantineGroups(gctx); return err })
@@ -57,7 +54,7 @@ func (c *Client) Provision(ctx context.Context) error {
 	work.SetLimit(provisionAtOnce)
 	for _, v := range vpcs {
 		vpc := aws.ToString(v.VpcId)
-		ready := !slices.ContainsFunc(groups[vpc], func(q containment.Quarantined) bool { return !q.Empty })
+		ready := !slices.ContainsFunc(groups[vpc], func(q network.Quarantined) bool { return !q.Empty })
 		if len(groups[vpc]) > 0 && ready {
 			continue
 		}

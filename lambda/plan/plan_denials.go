@@ -1,0 +1,412 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"go4.org/netipx"
+
+	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
+)
+
+// deny plans the denials: each peer, in each ACL that stands between the peer and
+// an interface, in both directions. ACLs are independent of each other; each is
+// planned once, however many subnets and interfaces share it.
+func (p *planner) deny() {
+	peers, left := deniable(byImportance(p.record.Peers), p.seen, p.rules)
+	p.record.Exposure = append(p.record.Exposure, left...)
+	for _, peer := range peers {
+		p.exposeNeighbour(network.FromNAT64(peer))
+		p.exposeOwn(peer)
+	}
+	never := p.uncoverable()
+	for _, id := range slices.Sorted(maps.Keys(p.seen.ACLs)) {
+		acl := p.seen.ACLs[id]
+		beyond := slices.DeleteFunc(p.forms(acl, peers), func(a netip.Addr) bool { return !p.separates(acl, a) || p.expired(acl, a) })
+		if acl.Account != p.seen.Instance.Account {
+			p.exposeForeign(acl, beyond)
+			continue
+		}
+		p.denyIn(acl, beyond, never)
+	}
+}
+
+// separates reports whether traffic between a peer and an interface of the
+// instance passes the ACL: within a subnet it does not.
+// https://docs.aws.amazon.com/vpc/latest/userguide/nacl-basics.html
+func (p *planner) separates(acl network.ACL, peer netip.Addr) bool {
+	for _, s := range p.seen.Subnets {
+		if s.ACL == acl.ID && !s.Contains(peer) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *planner) exposeNeighbour(peer netip.Addr) {
+	for _, id := range slices.Sorted(maps.Keys(p.seen.Subnets)) {
+		if p.seen.Subnets[id].Contains(peer) {
+			p.passes = true
+			p.expose(record.SameSubnetPeer, "%s is inside %s, where no ACL is evaluated: established connections with it go on", peer, id)
+		}
+	}
+}
+
+func (p *planner) exposeForeign(acl network.ACL, peers []netip.Addr) {
+	open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
+		return acl.Shuts(network.In, network.Host(a)) && acl.Shuts(network.Out, network.Host(a))
+	})
+	p.passes = p.passes || slices.ContainsFunc(peers, func(a netip.Addr) bool { return !acl.Cuts(a) })
+	if len(open) > 0 {
+		p.expose(record.ForeignACL, "%s is owned by account %s, which alone can deny %s in it", acl.ID, acl.Account, list(open))
+	}
+}
+
+// denyIn plans one ACL. Every peer first gets a denial in one direction, since one
+// already breaks an established connection, and then, as far as there is room,
+// in the other. It goes on until nothing more finds a place: a later plan, which
+// sees what this one makes, then has nothing to add.
+func (p *planner) denyIn(acl network.ACL, peers []netip.Addr, never *netipx.IPSet) {
+	d := denier{planner: p, acl: acl, view: p.withReservations(acl), never: never, held: map[record.SlotKey]bool{}, why: map[side]record.ExposureKind{}}
+	for d.round(peers) {
+	}
+	for _, peer := range peers {
+		d.report(peer, peers)
+	}
+	d.exposeOpen(peers)
+	d.noteRoom()
+}
+
+// noteRoom keeps the least room that the plan leaves in a direction and family.
+func (d *denier) noteRoom() {
+	least := d.rules.ACLQuota
+	for _, dir := range network.Directions {
+		least = min(least, d.room(dir, false), d.room(dir, true))
+	}
+	for _, why := range d.why {
+		if why == record.ACLFull { // as EC2 said, whatever the quota is thought to be
+			least = 0
+		}
+	}
+	if d.aclRoom == nil || least < *d.aclRoom {
+		d.aclRoom = &least
+	}
+}
+
+// withReservations is the ACL with the entries that are reserved in the ledger
+// and not in the ACL yet, as another invocation will have made them. Of one that EC2
+// refuses to make, and of one that a release is about to remove, the number alone is
+// taken.
+func (p *planner) withReservations(acl network.ACL) network.ACL {
+	for _, s := range p.known.Slots {
+		if s.ACL != acl.ID {
+			continue
+		}
+		e := s.Entry()
+		_, taken := acl.At(s.Direction, s.Number)
+		switch {
+		case s.State == record.SlotRemoving:
+			e.AllTraffic = false // settles nothing, and counts until it is gone
+			acl = acl.Without(s.Direction, s.Number)
+		case taken:
+			continue
+		case p.seen.Refused[s.Denial().ID()].Reason != "":
+			e.Prefix = netip.Prefix{}
+		}
+		acl = acl.With(e)
+	}
+	return acl
+}
+
+// expired reports whether a peer's denials in an ACL have expired, and it can do
+// without: no finding has named it since, and no interface lets anything through.
+func (p *planner) expired(acl network.ACL, peer netip.Addr) bool {
+	open := p.known.Open()
+	named := slices.ContainsFunc(p.in.Peers, func(n guardduty.Peer) bool { return network.FromNAT64(n.Addr) == network.FromNAT64(peer) })
+	loose := slices.ContainsFunc(p.seen.Interfaces, func(i network.Interface) bool { return !p.seen.Quarantined(i) })
+	if open == nil || open.Status == record.Releasing || named || loose {
+		return false
+	}
+	found := false
+	for _, s := range open.Steps {
+		if d, ok := s.Step.(record.Denial); ok && d.ACL == acl.ID && d.Prefix.Contains(peer) {
+			if s.State != record.Removed {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
+}
+
+// A denier plans the denials of one ACL.
+type denier struct {
+	*planner
+	acl   network.ACL   // as observed
+	view  network.ACL   // as it will be
+	never *netipx.IPSet // what no covering prefix may contain
+	taken []record.Slot // reserved by this plan
+	held  map[record.SlotKey]bool
+	why   map[side]record.ExposureKind
+}
+
+// A side is one direction of one peer's traffic.
+type side struct {
+	peer netip.Addr
+	dir  network.Direction
+}
+
+// round reserves places for what is still open, and reports whether it found any.
+func (d *denier) round(peers []netip.Addr) bool {
+	before := len(d.taken)
+	for _, t := range d.spans(peers) {
+		d.place(t)
+	}
+	for _, peer := range peers {
+		for _, dir := range network.Directions {
+			if !d.shuts(dir, peer) && d.shuts(dir.Opposite(), peer) {
+				d.reserve(d.mirror(peer, dir, peers), dir)
+			}
+		}
+	}
+	return len(d.taken) > before
+}
+
+func (d *denier) shuts(dir network.Direction, peer netip.Addr) bool {
+	return d.view.Shuts(dir, network.Host(peer))
+}
+
+// spans are what has to be denied of the peers that pass in both directions:
+// each by itself, as long as the two directions together have a place for each.
+func (d *denier) spans(peers []netip.Addr) []span {
+	var all []span
+	for _, v6 := range []bool{false, true} {
+		open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
+			return a.Is6() != v6 || d.view.Cuts(a)
+		})
+		all = append(all, cover(open, d.places(network.In, v6, open)+d.places(network.Out, v6, open), d.mayCover)...)
+	}
+	for i := range all {
+		all[i].rank = slices.Index(peers, all[i].peers[0])
+	}
+	byRank(all)
+	return all
+}
+
+// places is how many more denials a direction takes that come before an entry which
+// lets one of the peers through.
+func (d *denier) places(dir network.Direction, v6 bool, peers []netip.Addr) int {
+	below := 0
+	for _, peer := range peers {
+		below = max(below, d.view.Decide(dir, network.Host(peer)).Entry.Number)
+	}
+	return len(d.view.FreeNumbers(dir, below, d.room(dir, v6)))
+}
+
+func (d *denier) room(dir network.Direction, v6 bool) int {
+	return d.view.Room(dir, v6, d.rules.ACLQuota)
+}
+
+// place denies a span in the direction that has more room, else in the other. If
+// neither takes a covering prefix, its peers are denied one by one as far as possible.
+func (d *denier) place(t span) {
+	first, v6 := network.In, t.prefix.Addr().Is6()
+	if d.room(network.Out, v6) > d.room(network.In, v6) {
+		first = network.Out
+	}
+	if d.reserve(t, first) || d.reserve(t, first.Opposite()) || !t.covers() {
+		return
+	}
+	for _, peer := range t.peers {
+		d.place(span{prefix: network.Host(peer), peers: []netip.Addr{peer}})
+	}
+}
+
+// mirror is the span for the second direction of a peer that is denied in one:
+// the same covering prefix, where it is denied by one.
+func (d *denier) mirror(peer netip.Addr, dir network.Direction, peers []netip.Addr) span {
+	t := span{prefix: network.Host(peer), peers: []netip.Addr{peer}}
+	opposite := d.view.Decide(dir.Opposite(), t.prefix).Entry
+	if _, ours := d.slotAt(opposite); !ours || opposite.Prefix == t.prefix || !d.mayCover(opposite.Prefix) {
+		return t
+	}
+	t.prefix, t.peers = opposite.Prefix, slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
+		return !opposite.Prefix.Contains(a) || d.shuts(dir, a)
+	})
+	return t
+}
+
+// reserve takes a new slot for a span below the entries that let its peers
+// through, and reports whether there was one.
+func (d *denier) reserve(t span, dir network.Direction) bool {
+	denial := record.Denial{VPC: d.acl.VPC, ACL: d.acl.ID, Direction: dir, Prefix: t.prefix}
+	below := network.MaxRuleNumber + 1
+	for _, peer := range t.peers {
+		below = min(below, d.view.Decide(dir, network.Host(peer)).Entry.Number)
+	}
+	n, free := d.view.Free(dir, below)
+	refusal := d.seen.Refused[denial.ID()]
+	switch {
+	case refusal.Full:
+		d.blocked(t, dir, record.ACLFull)
+		return false
+	case refusal.Reason != "":
+		d.blocked(t, dir, record.FailedStep)
+		return false
+	case !free:
+		d.blocked(t, dir, record.NoSlotBelowAllow)
+		return false
+	case d.room(dir, t.prefix.Addr().Is6()) == 0:
+		d.blocked(t, dir, record.ACLFull)
+		return false
+	}
+	denial.Number = n
+	slot := record.Slot{SlotKey: denial.Slot(), Prefix: denial.Prefix, Holders: []record.Holder{d.record.Holder()}, State: record.SlotReserved}
+	d.view = d.view.With(denial.Entry())
+	d.taken = append(d.taken, slot)
+	d.slots = append(d.slots, record.SlotChange{Slot: slot, Op: record.Reserve})
+	return true
+}
+
+func (d *denier) blocked(t span, dir network.Direction, why record.ExposureKind) {
+	for _, peer := range t.peers {
+		d.why[side{peer, dir}] = why
+	}
+}
+
+// report adds the steps that shut a peer out, the incoming one first, and those
+// that EC2 refuses for good.
+func (d *denier) report(peer netip.Addr, peers []netip.Addr) {
+	for _, dir := range network.Directions {
+		exact := record.Denial{VPC: d.acl.VPC, ACL: d.acl.ID, Direction: dir, Prefix: network.Host(peer)}
+		decided := d.view.Decide(dir, exact.Prefix)
+		slot, ours := d.slotAt(decided.Entry)
+		refusal := d.seen.Refused[exact.ID()]
+		switch {
+		case decided.Shut && ours:
+			d.hold(slot, peers)
+		case decided.Shut: // somebody else's entry, or the ACL's own "*", does it
+			d.relies = d.relies || decided.Entry.Number > 0
+		case refusal.Reason != "":
+			if s, ok := d.recorded(exact.ID()); ok {
+				exact.Number = s.Step.(record.Denial).Number
+			}
+			d.add(exact, record.Failed, refusal.Reason)
+		}
+	}
+}
+
+// slotAt is the slot of an entry, if the entry is ours.
+func (d *denier) slotAt(e network.Entry) (record.Slot, bool) {
+	for _, all := range [][]record.Slot{d.taken, d.known.Slots} {
+		i := slices.IndexFunc(all, func(s record.Slot) bool { return s.ACL == d.acl.ID && s.Entry() == e })
+		if i >= 0 {
+			return all[i], true
+		}
+	}
+	return record.Slot{}, false
+}
+
+// hold makes the containment a holder of a denial that is there, or that is
+// reserved and still has to be made.
+func (d *denier) hold(slot record.Slot, peers []netip.Addr) {
+	if d.held[slot.SlotKey] { // for an earlier peer
+		return
+	}
+	d.held[slot.SlotKey] = true
+	state, want := record.Pending, slot.State
+	if e, ok := d.acl.At(slot.Direction, slot.Number); ok && e == slot.Entry() {
+		state, want = record.Applied, record.SlotApplied
+	}
+	d.add(slot.Denial(), state, covering(slot.Prefix, peers))
+	op := record.Settle
+	if holder := d.record.Holder(); !slot.HeldBy(holder) {
+		op = record.Hold
+		slot = slot.With(holder)
+	}
+	planned := slices.ContainsFunc(d.taken, func(s record.Slot) bool { return s.SlotKey == slot.SlotKey })
+	if !planned && (op == record.Hold || slot.State != want) {
+		slot.State = want
+		d.slots = append(d.slots, record.SlotChange{Slot: slot, Op: op})
+	}
+}
+
+// covering is what to know of a denial that reaches beyond one peer.
+func covering(prefix netip.Prefix, peers []netip.Addr) string {
+	if prefix == network.Host(prefix.Addr()) {
+		return ""
+	}
+	within := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return !prefix.Contains(a) })
+	return fmt.Sprintf("a covering prefix, for %d peers", len(within))
+}
+
+// exposeOpen says in which directions the ACL goes on to let peers through.
+func (d *denier) exposeOpen(peers []netip.Addr) {
+	for _, dir := range network.Directions {
+		for _, why := range []record.ExposureKind{record.ACLFull, record.NoSlotBelowAllow, record.FailedStep} {
+			some := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
+				return !d.shuts(dir, a) || d.shuts(dir.Opposite(), a) || d.why[side{a, dir.Opposite()}] != why
+			})
+			if len(some) > 0 {
+				d.expose(record.OneDirection, "%s denies %s only %s (%s): connections with %s break, packets %s still pass",
+					d.acl.ID, list(some), dir, why, them(some), dir.Opposite())
+			}
+		}
+	}
+	open := slices.DeleteFunc(slices.Clone(peers), d.view.Cuts)
+	d.passes = d.passes || len(open) > 0
+	for _, e := range []struct{ kind, format string }{
+		{string(record.NoSlotBelowAllow), "%s has no free rule number below the entry that allows %s"},
+		{string(record.ACLFull), "%s has no room for another entry: %s not denied"},
+		{string(record.FailedStep), "%s does not deny %s: EC2 refused the entry"},
+	} {
+		kind := record.ExposureKind(e.kind)
+		some := slices.DeleteFunc(slices.Clone(open), func(a netip.Addr) bool { return d.whyOpen(a) != kind })
+		if len(some) > 0 {
+			who := list(some)
+			if kind == record.ACLFull {
+				who += map[bool]string{true: " is", false: " are"}[len(some) == 1]
+			}
+			d.expose(kind, e.format, d.acl.ID, who)
+		}
+	}
+}
+
+// whyOpen is why a peer that passes in both directions has no denial in any: in
+// the direction that had a place left, if one had.
+func (d *denier) whyOpen(peer netip.Addr) record.ExposureKind {
+	in, out := d.why[side{peer, network.In}], d.why[side{peer, network.Out}]
+	if in == record.ACLFull {
+		return out
+	}
+	return in
+}
+
+// maxNamed is how many peers one exposure names, the most important ones. The record
+// lists all peers and denials; what it says in words must leave room for them, and fit
+// in a notification of 256 KiB.
+// https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+const maxNamed = 100
+
+func list(peers []netip.Addr) string {
+	var texts []string
+	for _, a := range peers[:min(len(peers), maxNamed)] {
+		texts = append(texts, a.String())
+	}
+	if more := len(peers) - maxNamed; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(texts, ", ")
+}
+
+func them(peers []netip.Addr) string {
+	if len(peers) == 1 {
+		return "it"
+	}
+	return "them"
+}
