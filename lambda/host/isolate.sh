@@ -29,7 +29,7 @@ newline='
 '
 most_output=20000 # characters of evidence; SSM keeps 24,000 of the output
 most_evidence=300 # connections looked at for it
-evidence_time=120 # hundredths of a second
+evidence_time=80  # hundredths of a second, after the second that the scan may take
 rules=none
 closed=0
 left=0
@@ -301,6 +301,8 @@ others() {
 # endpoint, user, process, its name, its executable, and the process that stands for
 # its network namespace where that is not the host's.
 evidence() {
+	now
+	start=$now
 	found=
 	count=0
 	inodes=none
@@ -662,8 +664,6 @@ close_sockets() {
 	done
 }
 
-now
-start=$now
 service
 own_addresses
 look_at_processes

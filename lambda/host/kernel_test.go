@@ -270,6 +270,7 @@ func TestManyConnections(t *testing.T) {
 // Without a tool that sets rules the script says so, by its status too. It closes the
 // sockets all the same: the security group lets nothing new through.
 func TestNoRuleCanBeSet(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.sh(w.host, withoutNFT+"rm -f /usr/sbin/*tables*")
 	shell := flows{"shell": {in: w.host, target: "tcp " + peer4 + ":4444", once: true}}
@@ -296,6 +297,7 @@ func TestNoRuleCanBeSet(t *testing.T) {
 // Whoever was root before can't have the script set other rules, or none, by what it
 // reads: tables and chains of our names, and files of the system.
 func TestPreparedHost(t *testing.T) {
+	t.Parallel()
 	for name, m := range map[string]struct{ prepare, rules string }{
 		"our table, with sets of other types": {rules: "nft", prepare: `nft -f - <<END
 table inet tourniquet {

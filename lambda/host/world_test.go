@@ -320,7 +320,7 @@ func (w *world) isolated(when string, ends, goesOn flows) {
 		before[name] = w.seen(name)
 	}
 	w.pass(when, 2*time.Second, goesOn)
-	time.Sleep(400 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond)
 	for name := range ends {
 		if now := w.seen(name); now.bytes != before[name].bytes {
 			w.t.Errorf("%s: %s goes on: %d answers", when, name, now.bytes-before[name].bytes)
