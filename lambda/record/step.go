@@ -28,6 +28,15 @@ const (
 	KindQuarantine Kind = "quarantine" // all groups of a network interface are replaced by the quarantine group
 	KindDenial     Kind = "denial"     // a network ACL gets a deny entry
 	KindTracking   Kind = "tracking"   // the connection-tracking timeouts of a network interface are lowered
+	KindIsolation  Kind = "isolation"  // a subnet gets a network ACL without entries
+	KindHost       Kind = "host"       // the host is told to let nothing pass
+	KindFlowLog    Kind = "flow-log"   // the traffic of a network interface is logged
+	KindStandby    Kind = "standby"    // an Auto Scaling group has the instance in standby
+	KindChecks     Kind = "checks"     // application status checks of the instance are suppressed
+	KindProtection Kind = "protection" // an attribute of the instance keeps it from being terminated, or its volumes from being deleted
+	KindSnapshot   Kind = "snapshot"   // the volumes of the instance are copied
+	KindProfile    Kind = "profile"    // the instance profile is replaced by one that denies everything
+	KindMetadata   Kind = "metadata"   // the metadata endpoint of the instance is switched off
 )
 
 // A shape is what a kind of step does to its resource.
@@ -47,7 +56,16 @@ var kinds = map[Kind]struct {
 }{
 	KindQuarantine: {replaces, true, true},
 	KindDenial:     {denies, true, true},
+	KindIsolation:  {shape: replaces, decides: true},
 	KindTracking:   {shape: replaces},
+	KindHost:       {shape: creates, byTags: true},
+	KindFlowLog:    {shape: creates},
+	KindStandby:    {shape: replaces},
+	KindChecks:     {shape: replaces},
+	KindProtection: {shape: replaces},
+	KindSnapshot:   {shape: creates},
+	KindProfile:    {shape: replaces},
+	KindMetadata:   {shape: replaces},
 }
 
 // Known reports whether this program knows the kind.
