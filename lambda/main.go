@@ -15,11 +15,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
 
+	"tourniquet/lambda/bus"
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/topic"
 	"tourniquet/lambda/version"
 	"tourniquet/lambda/vpc"
 )
@@ -114,9 +115,9 @@ func newSetup(ctx context.Context, log *slog.Logger) (setup, error) {
 		return setup{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
 	s := setup{cfg: cfg, aws: sdk, table: &ledger.Table{Client: dynamodb.NewFromConfig(sdk), Name: cfg.Table}}
-	s.front = Front{Calls: calls.count, Log: log}
+	s.front = Front{Calls: calls.count, Log: log, Outbox: &Outbox{Ledger: s.table, Bus: bus.New(sdk), Now: time.Now}}
 	if cfg.TopicARN != "" {
-		s.front.Notifier = &Notifier{Client: sns.NewFromConfig(sdk), Topic: cfg.TopicARN}
+		s.front.Outbox.People = topic.New(sdk, cfg.TopicARN)
 	}
 	return s, nil
 }

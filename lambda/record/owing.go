@@ -7,8 +7,8 @@ import (
 
 // The kinds of exposure that watch adds: traffic that flows in spite of a containment.
 const (
-	exposureSurvivor ExposureKind = "survivor"
-	exposureLeaks    ExposureKind = "quarantine-leaks"
+	exposureSurvivor = ExposureKind("survivor")
+	exposureLeaks    = ExposureKind("quarantine-leaks")
 )
 
 // A Told is what has been told of a containment, so that nothing is told twice: how it
