@@ -113,16 +113,16 @@ func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
 func (r Record) Target() network.Target {
 	t := network.Target{Instance: r.Instance}
 	for _, s := range r.Steps {
-		if s.State == Gone {
-			continue
-		}
 		switch step := s.Step.(type) {
 		case Replacement:
+			if s.State == Gone {
+				continue
+			}
 			t.Interfaces = append(t.Interfaces, step.Resource)
 			if step.Of == KindQuarantine {
 				t.Groups = append(t.Groups, step.Before...)
 			}
-		case Denial:
+		case Denial: // its slot may be held, and its entry in effect, though the ACL has left the instance
 			t.ACLs = append(t.ACLs, step.ACL)
 		}
 	}
