@@ -21,11 +21,13 @@ const (
 	lineInvocation  = "invocation done"
 	lineReconciled  = "account reconciled"
 	lineUnknownType = "unknown finding type"
+	lineNotTold     = "notification failed"
+	lineOwed        = "notifications owed"
 )
 
 // logged are the metrics that are read from the contain function's log.
 type logged struct {
-	partial, held, unrecorded, unknown, aclRoom, contained, open, repaired awscloudwatch.Metric
+	partial, held, unrecorded, unknown, aclRoom, contained, open, repaired, notTold, owed, survivors awscloudwatch.Metric
 }
 
 func newLogged(logs awslogs.LogGroup) logged {
@@ -38,6 +40,11 @@ func newLogged(logs awslogs.LogGroup) logged {
 		unrecorded: counted(logs, "Unrecorded",
 			fmt.Sprintf(`{ $.message = %q && $.unrecorded IS TRUE }`, lineIncident)),
 		unknown: counted(logs, "UnknownFindingTypes", fmt.Sprintf(`{ $.message = %q }`, lineUnknownType)),
+		notTold: counted(logs, "FailedNotifications", fmt.Sprintf(`{ $.message = %q }`, lineNotTold)),
+		owed: measured(logs, "OwedNotifications", "$.owed", "Maximum",
+			fmt.Sprintf(`{ $.message = %q && $.owed = * }`, lineOwed)),
+		survivors: measured(logs, "Survivors", "$.survivors", "Maximum",
+			fmt.Sprintf(`{ $.message = %q && $.survivors > 0 }`, lineIncident)),
 		open: measured(logs, "OpenContainments", "$.open", "Maximum",
 			fmt.Sprintf(`{ $.message = %q && $.open = * }`, lineReconciled)),
 		repaired: measured(logs, "RepairedContainments", "$.changed", "Sum",

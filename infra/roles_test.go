@@ -15,8 +15,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tourniquet/lambda/bus"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/topic"
 	"tourniquet/lambda/vpc"
 )
 
@@ -127,8 +129,8 @@ func wildcardResource(r string) bool {
 // allow, beside what Lambda itself does with a role.
 func TestRolesAreTheCode(t *testing.T) {
 	for handler, code := range map[string][]string{
-		"contain": slices.Concat(vpc.ContainActions, ledger.Actions, []string{"sns:Publish"}),
-		"release": slices.Concat(vpc.ReleaseActions, ledger.Actions, []string{"sns:Publish"}),
+		"contain": slices.Concat(vpc.ContainActions, ledger.Actions, topic.Actions, bus.Actions),
+		"release": slices.Concat(vpc.ReleaseActions, ledger.Actions, topic.Actions, bus.Actions),
 	} {
 		want := slices.Compact(slices.Sorted(slices.Values(slices.Concat(code, lambdaActions))))
 		if diff := cmp.Diff(want, actionsAllowed(plain(t).statements(t, handler))); diff != "" {
@@ -150,7 +152,7 @@ func actionsAllowed(statements []statement) []string {
 // for which it makes an input must be allowed to one of the roles.
 func TestCallsAreAllowed(t *testing.T) {
 	may := slices.Concat(actionsAllowed(plain(t).statements(t, "contain")), actionsAllowed(plain(t).statements(t, "release")))
-	calls := sdkCalls(t, "../lambda", "../lambda/vpc", "../lambda/ledger")
+	calls := sdkCalls(t, "../lambda", "../lambda/vpc", "../lambda/ledger", "../lambda/topic", "../lambda/bus")
 	if len(calls) < 12 {
 		t.Fatalf("found %d calls in the source: %v; is it still written as this test reads it?", len(calls), calls)
 	}
@@ -175,6 +177,9 @@ func actionsOf(call string) []string {
 		return []string{call}
 	}
 }
+
+// prefixes are the services whose IAM prefix is not the SDK's name of them.
+var prefixes = map[string]string{"eventbridge": "events"}
 
 // sdkCalls finds the operations, such as "ec2:CreateTags", whose inputs are made
 // in packages' sources: no operation of the SDK goes without an input.
@@ -218,7 +223,11 @@ func inputs(files *token.FileSet, file *ast.File) map[string]string {
 		pkg, ok := s.X.(*ast.Ident)
 		operation, isInput := strings.CutSuffix(s.Sel.Name, "Input")
 		if ok && isInput && services[pkg.Name] {
-			calls[pkg.Name+":"+operation] = files.Position(s.Pos()).String()
+			prefix, other := prefixes[pkg.Name]
+			if !other {
+				prefix = pkg.Name
+			}
+			calls[prefix+":"+operation] = files.Position(s.Pos()).String()
 		}
 		return true
 	})

@@ -19,6 +19,7 @@ import (
 	"tourniquet/lambda/bus"
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/hub"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/topic"
 	"tourniquet/lambda/version"
@@ -71,13 +72,17 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 		return nil, err
 	}
 	ec2 := vpc.New(s.aws)
-	return &Handler{
+	h := &Handler{
 		Responder: &containment.Responder{
 			EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
 			Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
 		},
 		Book: s.table, Mode: s.cfg.Mode, Front: s.front,
-	}, nil
+	}
+	if s.cfg.SecurityHubNote {
+		h.Hub = hub.New(s.aws)
+	}
+	return h, nil
 }
 
 // newReleaser builds the handler that releases, from the environment.
