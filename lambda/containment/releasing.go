@@ -2,6 +2,7 @@ package containment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -151,6 +152,13 @@ func (c *releasing) takeLease(ctx context.Context, p plan.ReleasePlan, known rec
 	return nil
 }
 
+// isRival reports whether an error says that another invocation works on the same
+// containment.
+func isRival(err error) bool {
+	_, leased := errors.AsType[*record.LeasedError](err)
+	return leased || errors.Is(err, record.ErrConflict)
+}
+
 // leaseholder is this invocation, and its repeats.
 func (c *releasing) leaseholder() string {
 	if c.ask.Request != "" {
@@ -178,6 +186,10 @@ func (c *releasing) record(ctx context.Context, p plan.ReleasePlan, known record
 	if p.FromTags {
 		c.releases = true
 		return nil
+	}
+	if err := c.takeLease(ctx, p, known); err != nil {
+		c.rounds.causes["lease"] = err
+		return err
 	}
 	if !p.Changed {
 		return nil
