@@ -28,6 +28,19 @@ type EC2 interface {
 	Apply(ctx context.Context, steps []record.Step) []error
 }
 
+// Measures carry out steps that come beside the cut: on the host, against termination,
+// for evidence. Nothing waits for them before an instance is contained.
+type Measures interface {
+	// Take makes changes side by side. Its results are in the steps' order.
+	Take(ctx context.Context, steps []record.Step) []Result
+}
+
+// A Result is what became of one step that comes beside the cut.
+type Result struct {
+	Made []string // the ids of what the step has created
+	Err  error    // why it failed; a network.Refusal is for good
+}
+
 // Fleet is what is needed of EC2 beyond one instance.
 type Fleet interface {
 	// Quarantined names the instances with an interface in a quarantine group, sorted.

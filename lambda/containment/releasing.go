@@ -38,10 +38,28 @@ func (c *releasing) observe(ctx context.Context) (network.Network, record.Known,
 		target = known.Record.Target()
 	}
 	if open := known.Open(); open != nil && c.was == "" {
+		if err := c.recall(ctx); err != nil {
+			return network.Network{}, known, err
+		}
 		c.was = open.Status
 	}
 	seen, err := c.r.EC2.Observe(ctx, target)
 	return seen, known, err
+}
+
+// recall makes the release as old as its first try. Lambda repeats an asynchronous
+// invocation minutes later, and the repeat must not overrule what happened since.
+func (c *releasing) recall(ctx context.Context) error {
+	if c.ask.Request == "" || c.ask.DryRun || c.verdict != record.Release {
+		return nil
+	}
+	first, err := within(ctx, c.r.LedgerWait, func(ctx context.Context) (time.Time, error) {
+		return c.r.Ledger.Asked(ctx, c.ask.Instance, c.ask.Request, c.began)
+	})
+	if err == nil {
+		c.began = first
+	}
+	return err
 }
 
 // load reads the containment to release, and the slots in the VPCs of its denials.

@@ -31,17 +31,20 @@ type lambdaRecord struct {
 	SNS         json.RawMessage `json:"Sns"`
 	Body        json.RawMessage `json:"body"`
 	Data        json.RawMessage `json:"data"`
+	Kinesis     json.RawMessage `json:"kinesis"`
 }
 
-const (
-	fixRule = "make this function the target of the EventBridge rule itself, as the stack does"
-	unwrap  = "to unwrap one by hand, invoke the function with what this prints: jq '%s' event.json"
-)
+const fixRule = "make this function the target of the EventBridge rule itself, as the stack does"
 
-// wrapped is the error for an event that comes inside something else: it names the
-// wrapping, what to configure, and how to unwrap the event with jq.
-func wrapped(field, by, fix, jq string) error {
-	return malformed(field, "the event comes %s, want %s: %s; "+unwrap, by, accepted, fix, jq)
+// wrapped is the error for an event that comes inside something else. It names the
+// wrapping, what to configure, and the filter of jq that unwraps an event by hand.
+func wrapped(field, by, fix, filter string) error {
+	return wrappedFor(field, by, fix, fmt.Sprintf("jq '%s' event.json", filter))
+}
+
+func wrappedFor(field, by, fix, command string) error {
+	return malformed(field, "the event comes %s. To receive it as it is, %s. To unwrap one by hand, invoke the function with what this prints: %s",
+		by, fix, command)
 }
 
 // orWrapped is the error for an event that holds no finding where one should be. When
@@ -99,7 +102,6 @@ func (w wrapper) byKey() error {
 		{"Input", w.Input, "in the input of a Step Functions state", `give the task "Payload.$": "$.Input", or the path at which the state has the event`},
 		{"Execution", w.Execution, "in the context object of Step Functions", `give the task "Payload.$": "$$.Execution.Input"`},
 		{"requestPayload", w.RequestPayload, "in the record that Lambda sends to a failure destination", "send the event that failed"},
-		{"awslogs", w.AWSLogs, "in a log subscription of CloudWatch Logs", fixRule},
 		{"body", w.Body, "in a message of SQS or a request through HTTP", fixRule},
 		{"event", w.Event, "under a key of its own, as a template writes it", "let the template be the event alone"},
 		{"finding", w.Finding, "under a key of its own, as a template writes it", "let the template be the finding alone"},
@@ -108,19 +110,20 @@ func (w wrapper) byKey() error {
 			return wrapped(k.name, k.by, k.fix, keyPath(k.name, k.value))
 		}
 	}
+	if w.AWSLogs != nil {
+		return wrappedFor("awslogs", "in a log subscription of CloudWatch Logs", fixRule,
+			"jq -r .awslogs.data event.json | base64 -d | gunzip | jq '.logEvents[].message | fromjson'")
+	}
 	return nil
 }
 
-// keyPath is the path of jq to what a key holds.
+// keyPath is the filter of jq for what a key holds.
 func keyPath(name string, value json.RawMessage) string {
 	path := map[string]string{"Input": "(.Input // .input)", "Execution": ".Execution.Input"}[name]
 	if path == "" {
 		path = "." + name
 	}
-	switch _, isText := asText(value); {
-	case name == "awslogs":
-		return path + `.data' event.json | tr -d '"' | base64 -d | gunzip | jq '.logEvents[].message | fromjson`
-	case isText:
+	if _, isText := asText(value); isText {
 		return path + " | fromjson"
 	}
 	return path
@@ -134,8 +137,10 @@ func wrappedInRecords(records json.RawMessage) error {
 		return wrapped("Records[0].Sns.Message", "in a record of SNS", fixRule, ".Records[].Sns.Message | fromjson")
 	case r.EventSource.s == "aws:sqs" || r.Body != nil:
 		return wrapped("Records[0].body", "in a record of SQS", fixRule, ".Records[].body | fromjson"+inNotification(r.Body))
+	case r.Kinesis != nil:
+		return wrapped("Records[0].kinesis.data", "in a record of Kinesis", fixRule, ".Records[].kinesis.data | @base64d | fromjson")
 	default:
-		return wrapped("Records[0]", fmt.Sprintf("in a record of another service (eventSource %s)", r.EventSource.got()), fixRule, ".Records[0]")
+		return malformed("Records[0]", "the event comes in a record of another service (eventSource: %s). To receive it as it is, %s", r.EventSource.got(), fixRule)
 	}
 }
 

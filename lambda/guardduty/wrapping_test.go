@@ -1,6 +1,7 @@
 package guardduty
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"os/exec"
 	"strconv"
@@ -35,13 +36,22 @@ func TestWrappedEvents(t *testing.T) {
 			"Records[0].body",
 			[]string{"record of SQS", ".Records[].body | fromjson | .Message | fromjson"},
 		},
-		"a record of Kinesis":                 {`{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":"eyJ9"}}]}`, "Records[0]", []string{`record of another service (eventSource got "aws:kinesis")`}},
-		"no record":                           {`{"Records":[]}`, "Records[0]", []string{"record of another service"}},
-		"a notification of SNS":               {notification, "Message", []string{"notification of SNS", "'.Message | fromjson'"}},
-		"a pipe's list":                       {`[` + event + `]`, "[0]", []string{"EventBridge pipe", "in the place of the pipe", "'.[0]'"}},
-		"an empty list":                       {`[]`, "[0]", []string{"EventBridge pipe"}},
-		"a pipe from SQS":                     {`[{"messageId":"m","eventSource":"aws:sqs","body":` + text(oneLine(t, event)) + `}]`, "[0].body", []string{"EventBridge pipe", "SQS", "'.[].body | fromjson'"}},
-		"a pipe from Kinesis":                 {`[{"eventSource":"aws:kinesis","data":"eyJ9"}]`, "[0].data", []string{"stream", "@base64d"}},
+		"a record of Kinesis": {
+			`{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":"` + base64.StdEncoding.EncodeToString([]byte(event)) + `"}}]}`,
+			"Records[0].kinesis.data",
+			[]string{"record of Kinesis", "@base64d"},
+		},
+		"a record of S3":        {`{"Records":[{"eventSource":"aws:s3","s3":{}}]}`, "Records[0]", []string{`record of another service (eventSource: got "aws:s3")`, "target of the EventBridge rule"}},
+		"no record":             {`{"Records":[]}`, "Records[0]", []string{"record of another service"}},
+		"a notification of SNS": {notification, "Message", []string{"notification of SNS", "'.Message | fromjson'"}},
+		"a pipe's list":         {`[` + event + `]`, "[0]", []string{"EventBridge pipe", "in the place of the pipe", "'.[0]'"}},
+		"an empty list":         {`[]`, "[0]", []string{"EventBridge pipe"}},
+		"a pipe from SQS":       {`[{"messageId":"m","eventSource":"aws:sqs","body":` + text(oneLine(t, event)) + `}]`, "[0].body", []string{"EventBridge pipe", "SQS", "'.[].body | fromjson'"}},
+		"a pipe from Kinesis": {
+			`[{"eventSource":"aws:kinesis","data":"` + base64.StdEncoding.EncodeToString([]byte(event)) + `"}]`,
+			"[0].data",
+			[]string{"stream", "@base64d"},
+		},
 		"a task of Step Functions":            {`{"FunctionName":"f","Payload":` + event + `}`, "Payload", []string{"Step Functions", `"Payload.$": "$"`, "'.Payload'"}},
 		"the result of a task":                {`{"ExecutedVersion":"$LATEST","Payload":` + text(oneLine(t, event)) + `,"StatusCode":200}`, "Payload", []string{"Step Functions", "'.Payload | fromjson'"}},
 		"a state of Step Functions":           {`{"Input":` + event + `,"TaskToken":"t"}`, "Input", []string{"Step Functions state", `"Payload.$": "$.Input"`}},
@@ -69,7 +79,7 @@ func TestWrappedEvents(t *testing.T) {
 				t.Errorf("%s: the error lacks %q:\n%v", name, says, bad)
 			}
 		}
-		if strings.Contains(test.event, "i-0123456789abcdef0") {
+		if strings.Contains(test.event, "i-0123456789abcdef0") || strings.Contains(test.event, "aws:kinesis") {
 			unwrapped(t, name, test.event, bad.Error())
 		}
 	}

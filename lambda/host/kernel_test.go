@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +53,7 @@ func kept(w *world) flows {
 		"own IPv6":    {in: w.host, user: nobody, target: "tcp [" + host6 + "]:8080"},
 		"metadata":    {in: w.host, user: nobody, target: "tcp " + metadata4 + ":80"},
 		"DHCP":        {in: w.host, target: "udp:68 " + peer4 + ":67"},
-		"resolver":    {in: w.host, user: resolverUser, program: resolverFile, target: "udp " + peer4 + ":53"},
+		"resolver":    {in: w.host, user: resolverUser, target: "udp [" + peer6 + "]:53"},
 	}
 }
 
@@ -98,19 +97,17 @@ done
 )
 
 func TestIsolateOnARealKernel(t *testing.T) {
-	began := time.Now()
 	for _, m := range []machine{
 		{name: "nft", rules: "nft", closes: true, foreign: foreignNFT, show: showNFT},
 		{name: "nft, agent's cgroup", cgroup: true, rules: "nft", closes: true, foreign: foreignNFT, show: showNFT},
 		{name: "iptables over nft", prepare: withoutNFT, rules: "iptables", closes: true, foreign: foreignIPTables, show: showIPTables},
 		{name: "iptables, agent's cgroup", prepare: withoutNFT, cgroup: true, rules: "iptables", closes: true, foreign: foreignIPTables, show: showIPTables},
-		{name: "iptables legacy", prepare: legacy, rules: "iptables", closes: true, foreign: foreignIPTables, show: showIPTables},
+		{name: "iptables legacy, no ss", prepare: legacy + "rm /usr/bin/ss\n", rules: "iptables", foreign: foreignIPTables, show: showIPTables},
 		{name: "kernel that closes no socket, bash", prepare: silentKill + bash, rules: "nft", foreign: foreignNFT, show: showNFT},
 		{name: "no ss, BusyBox", prepare: "rm /usr/bin/ss\n" + busyBox, rules: "nft", foreign: foreignNFT, show: showNFT},
 	} {
 		t.Run(m.name, func(t *testing.T) { testMachine(t, m) })
 	}
-	t.Logf("%v altogether", time.Since(began).Round(time.Millisecond))
 }
 
 // silentKill makes ss what it is on a kernel without INET_DIAG_DESTROY: it closes
@@ -129,7 +126,9 @@ const (
 func testMachine(t *testing.T, m machine) {
 	service := ""
 	if m.cgroup {
-		service = serviceCgroup(t)
+		service = serviceCgroup(t) // there is one on a machine
+	} else {
+		t.Parallel()
 	}
 	w := newWorld(t)
 	w.sh(w.host, m.prepare+m.foreign)
@@ -151,7 +150,10 @@ func testMachine(t *testing.T, m machine) {
 	w.isolated("after the script", ends, goesOn)
 	w.sh(w.host, "ip neigh flush all; ip -6 neigh flush all")
 	w.sh(w.peer, "ip neigh flush all; ip -6 neigh flush all")
-	again := flows{"agent again": {in: w.host, program: agentFile, service: true, target: "tcp " + peer4 + ":443"}}
+	again := flows{
+		"agent again":      {in: w.host, program: agentFile, service: true, target: "tcp " + peer4 + ":443"},
+		"agent again IPv6": {in: w.host, program: agentFile, service: true, target: "tcp [" + other6 + "]:443"}, // a new neighbour
+	}
 	w.begins(again)
 	w.pass("without neighbours", 2*time.Second, again, goesOn)
 	maps.Copy(goesOn, again)
@@ -232,54 +234,6 @@ func checkFirst(t *testing.T, m machine, r run) {
 		if c.Remote.Addr().IsLoopback() || c.Remote.Addr() == c.Local.Addr() || c.File == agentFile && c.User == "0" && c.Remote.Addr().String() == peer4 {
 			t.Errorf("loopback, or the agent, in the evidence: %+v", c)
 		}
-	}
-}
-
-// The number of connections changes neither the time nor the completeness of the last
-// line.
-func TestManyConnections(t *testing.T) {
-	w := newWorld(t)
-	w.begins(flows{
-		"agent": {in: w.host, program: agentFile, target: "tcp " + peer4 + ":443"},
-		"shell": {in: w.host, user: nobody, target: "tcp " + peer4 + ":4444"},
-	})
-	took := map[int]time.Duration{}
-	for _, n := range []int{10, 100, 1100} {
-		w.start(w.host, nobody, "", "crowd", peer4+":4444", strconv.Itoa(n))
-		r := w.run(read(t, "isolate.sh"))
-		took[n] = r.took
-		if r.status != 0 || r.Rules != "nft" || r.Closed < n || r.Left != 0 || r.Error != "" {
-			t.Errorf("%d connections: %+v, status %d", n, r.Result, r.status)
-		}
-		if r.took > 2*time.Second {
-			t.Errorf("%d connections: took %v", n, r.took)
-		}
-		if len(r.output) > host.MaxOutput-1000 || r.Truncated != (n > 300) {
-			t.Errorf("%d connections: %d characters, truncated is %v", n, len(r.output), r.Truncated)
-		}
-		if r := w.run(read(t, "restore.sh")); r.status != 0 {
-			t.Fatalf("restoring: %+v", r)
-		}
-	}
-	t.Log(took)
-}
-
-// Without a tool that sets rules the script says so, by its status too, and changes
-// nothing.
-func TestNoRuleCanBeSet(t *testing.T) {
-	w := newWorld(t)
-	w.sh(w.host, withoutNFT+"rm -f /usr/sbin/*tables*")
-	shell := flows{"shell": {in: w.host, target: "tcp " + peer4 + ":4444"}}
-	w.begins(shell)
-	w.pass("before", 5*time.Second, shell)
-	connected := w.connections(shell)
-	r := w.run(read(t, "isolate.sh"))
-	if r.status != 1 || r.Rules != "none" || r.Error == "" || r.Closed != 0 {
-		t.Errorf("%+v, status %d", r.Result, r.status)
-	}
-	w.pass("after the script", time.Second, shell)
-	if d := cmp.Diff(connected, w.connections(shell)); d != "" {
-		t.Error(d)
 	}
 }
 

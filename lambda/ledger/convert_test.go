@@ -278,7 +278,7 @@ func TestMemoryInspected(t *testing.T) {
 
 func TestUnknownStepsAreErrors(t *testing.T) {
 	for name, i := range map[string]stepItem{
-		"kind":    {ID: "x", Kind: "snapshot"},
+		"kind":    {ID: "x", Kind: "exorcism"},
 		"nothing": {ID: "x", Kind: string(record.KindQuarantine)},
 		"groups":  {ID: "x", Kind: string(record.KindQuarantine), Resource: "eni-1", After: []string{"sg-1", "sg-2"}},
 		"prefix":  {ID: "x", Kind: string(record.KindDenial), Prefix: "198.51.100.7"},

@@ -508,7 +508,7 @@ func TestLoadOfDamagedItems(t *testing.T) {
 	for name, item := range map[string]string{
 		"no number":    `{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#last"}}`,
 		"no text":      `{"pk":{"S":"INSTANCE#i-1"},"sk":{"L":[]}}`,
-		"unknown step": `{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#1"},"generation":{"N":"1"},"steps":{"L":[{"M":{"kind":{"S":"snapshot"}}}]}}`,
+		"unknown step": `{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#1"},"generation":{"N":"1"},"steps":{"L":[{"M":{"kind":{"S":"exorcism"}}}]}}`,
 	} {
 		table, _ := newWire(t, inTurn(reply{200, `{"Items":[` + item + `]}`}))
 		if k, err := table.Load(t.Context(), "i-1", nil); err == nil {

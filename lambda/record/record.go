@@ -49,8 +49,9 @@ func (s Status) Open() bool {
 // A Record is the ledger's account of one containment of one instance.
 type Record struct {
 	Instance   string
-	Generation int // 1 for an instance's first containment
-	Version    int // 0 until the ledger has it; each write adds one
+	Name       string // the instance's Name tag, clean; empty when it has none
+	Generation int    // 1 for an instance's first containment
+	Version    int    // 0 until the ledger has it; each write adds one
 	Status     Status
 	ByPerson   bool // the blast-radius guard doesn't count it
 	Adopted    bool // made from tags, after a containment without the ledger
@@ -113,16 +114,16 @@ func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
 func (r Record) Target() network.Target {
 	t := network.Target{Instance: r.Instance}
 	for _, s := range r.Steps {
-		if s.State == Gone {
-			continue
-		}
 		switch step := s.Step.(type) {
 		case Replacement:
+			if s.State == Gone {
+				continue
+			}
 			t.Interfaces = append(t.Interfaces, step.Resource)
 			if step.Of == KindQuarantine {
 				t.Groups = append(t.Groups, step.Before...)
 			}
-		case Denial:
+		case Denial: // its slot may be held, and its entry in effect, though the ACL has left the instance
 			t.ACLs = append(t.ACLs, step.ACL)
 		}
 	}
