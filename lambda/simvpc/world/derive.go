@@ -129,9 +129,9 @@ func (w *World) normalizeInterface(n *Interface) {
 		return
 	}
 	if len(n.Private) == 0 && len(n.IPv6) == 0 {
-		if a := w.FreeAddress(s); a.Is4() {
+		if a := w.FreeAddress(s, false); a.IsValid() {
 			n.Private = []netip.Addr{a}
-		} else if a.IsValid() {
+		} else if a := w.FreeAddress(s, true); a.IsValid() {
 			n.IPv6 = []netip.Addr{a}
 		}
 	}
