@@ -100,8 +100,8 @@ func (d *denier) noteRoom() {
 
 // withReservations is the ACL with the entries that are reserved in the ledger
 // and not in the ACL yet, as another invocation will have made them. Of one that EC2
-// refuses to make, and of one that a release is about to remove, the number alone is
-// taken.
+// refuses to make, of one that a release is about to remove, and of one that can't be
+// read, the number alone is taken.
 func (p *planner) withReservations(acl network.ACL) network.ACL {
 	for _, s := range p.known.Slots {
 		if s.ACL != acl.ID {
@@ -119,6 +119,11 @@ func (p *planner) withReservations(acl network.ACL) network.ACL {
 			e.Prefix = netip.Prefix{}
 		}
 		acl = acl.With(e)
+	}
+	for _, place := range p.known.Unreadable {
+		if _, taken := acl.At(place.Direction, place.Number); place.ACL == acl.ID && !taken {
+			acl = acl.With(network.Entry{Number: place.Number, Direction: place.Direction})
+		}
 	}
 	return acl
 }
@@ -266,7 +271,7 @@ func (d *denier) reserve(t span, dir network.Direction) bool {
 		return false
 	}
 	denial.Number = n
-	slot := record.Slot{SlotKey: denial.Slot(), Prefix: denial.Prefix, Holders: []string{d.record.Holder()}, State: record.SlotReserved}
+	slot := record.Slot{SlotKey: denial.Slot(), Prefix: denial.Prefix, Holders: []record.Holder{d.record.Holder()}, State: record.SlotReserved}
 	d.view = d.view.With(denial.Entry())
 	d.taken = append(d.taken, slot)
 	d.slots = append(d.slots, record.SlotChange{Slot: slot, Op: record.Reserve})
@@ -327,8 +332,7 @@ func (d *denier) hold(slot record.Slot, peers []netip.Addr) {
 	op := record.Settle
 	if holder := d.record.Holder(); !slot.HeldBy(holder) {
 		op = record.Hold
-		slot.Holders = append(slices.Clone(slot.Holders), holder)
-		slices.Sort(slot.Holders)
+		slot = slot.With(holder)
 	}
 	planned := slices.ContainsFunc(d.taken, func(s record.Slot) bool { return s.SlotKey == slot.SlotKey })
 	if !planned && (op == record.Hold || slot.State != want) {
