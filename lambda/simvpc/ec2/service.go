@@ -9,6 +9,7 @@ import (
 	"tourniquet/lambda/simvpc/ec2/machine"
 	"tourniquet/lambda/simvpc/ec2/network"
 	"tourniquet/lambda/simvpc/ec2/nic"
+	"tourniquet/lambda/simvpc/ec2/route"
 	"tourniquet/lambda/simvpc/wire"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -45,7 +46,7 @@ func (s *Service) Pass(w *world.World, now time.Time) bool { return machine.Pass
 
 // Operation finds an action of the API.
 func (s *Service) Operation(name string) (wire.Operation, bool) {
-	for _, part := range []map[string]call.Operation{call.Operations, network.Operations, nic.Operations, machine.Operations} {
+	for _, part := range []map[string]call.Operation{call.Operations, network.Operations, nic.Operations, machine.Operations, route.Operations} {
 		if op, ok := part[name]; ok {
 			return wire.Operation{Mutating: op.Mutating, Lagged: !op.Mutating, Run: func(r *wire.Request) (any, error) {
 				if s.throttle && !s.admit(r.Op, call.Params{Values: r.Params}, r.Now) {

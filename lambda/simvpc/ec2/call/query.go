@@ -47,6 +47,10 @@ var (
 		"iam-instance-profile-association", "iip-assoc-", "AssociationId", "association ID",
 		"InvalidAssociationID.NotFound", "InvalidAssociationID.Malformed",
 	}
+	KindIGW = Kind{
+		"internet-gateway", "igw-", "InternetGatewayId", "internetGateway ID", "InvalidInternetGatewayID.NotFound", "InvalidInternetGatewayId.Malformed",
+	}
+	KindRTB = Kind{"route-table", "rtb-", "RouteTableId", "routeTable ID", "InvalidRouteTableID.NotFound", "InvalidRouteTableId.Malformed"}
 	KindEIP = Kind{
 		"elastic-ip", "eipalloc-", "AllocationId", "allocation ID", "InvalidAllocationID.NotFound", "InvalidAllocationID.Malformed",
 	}

@@ -71,6 +71,12 @@ func allTagged(w *world.World) []tagged {
 	for _, x := range w.Interfaces {
 		all = append(all, tagged{KindENI, x.ID, &x.Tags})
 	}
+	for _, x := range w.Gateways {
+		all = append(all, tagged{KindIGW, x.ID, &x.Tags})
+	}
+	for _, x := range w.RouteTables {
+		all = append(all, tagged{KindRTB, x.ID, &x.Tags})
+	}
 	for _, x := range w.Addresses {
 		all = append(all, tagged{KindEIP, x.ID, &x.Tags})
 	}
@@ -109,7 +115,7 @@ func (r *Request) taggedByCall() ([]tagged, error) {
 }
 
 func kindOf(id string) (Kind, error) {
-	for _, k := range []Kind{KindVPC, KindSub, KindSG, KindACL, KindInst, KindENI, KindVol, KindSnap, KindFL, KindEIP} {
+	for _, k := range []Kind{KindVPC, KindSub, KindSG, KindACL, KindInst, KindENI, KindVol, KindSnap, KindFL, KindEIP, KindIGW, KindRTB} {
 		if strings.HasPrefix(id, k.prefix) {
 			return k, k.Check(id)
 		}

@@ -90,6 +90,9 @@ func deleteSubnet(r *call.Request) (call.Answer, error) {
 		return nil, call.Fail("DependencyViolation", "The subnet '%s' has dependencies and cannot be deleted.", s.ID)
 	}
 	r.World.Subnets = slices.DeleteFunc(r.World.Subnets, func(other *world.Subnet) bool { return other == s })
+	for _, t := range r.World.RouteTables {
+		t.Subnets = slices.DeleteFunc(t.Subnets, func(id string) bool { return id == s.ID })
+	}
 	r.World.FlowLogs = slices.DeleteFunc(r.World.FlowLogs, func(f *world.FlowLog) bool { return f.Resource == s.ID })
 	return call.Done(nil)
 }

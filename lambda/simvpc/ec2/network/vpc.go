@@ -82,12 +82,15 @@ func deleteVPC(r *call.Request) (call.Answer, error) {
 	}
 	used := slices.ContainsFunc(r.World.Subnets, func(s *world.Subnet) bool { return s.VPC == v.ID }) ||
 		slices.ContainsFunc(r.World.Groups, func(g *world.SecurityGroup) bool { return g.VPC == v.ID && !g.Default }) ||
-		slices.ContainsFunc(r.World.ACLs, func(a *world.NetworkACL) bool { return a.VPC == v.ID && !a.Default })
+		slices.ContainsFunc(r.World.ACLs, func(a *world.NetworkACL) bool { return a.VPC == v.ID && !a.Default }) ||
+		slices.ContainsFunc(r.World.Gateways, func(g *world.InternetGateway) bool { return g.VPC == v.ID }) ||
+		slices.ContainsFunc(r.World.RouteTables, func(t *world.RouteTable) bool { return t.VPC == v.ID && !t.Main })
 	if used {
 		return nil, call.Fail("DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted.", v.ID)
 	}
 	r.World.Groups = slices.DeleteFunc(r.World.Groups, func(g *world.SecurityGroup) bool { return g.VPC == v.ID })
 	r.World.ACLs = slices.DeleteFunc(r.World.ACLs, func(a *world.NetworkACL) bool { return a.VPC == v.ID })
+	r.World.RouteTables = slices.DeleteFunc(r.World.RouteTables, func(t *world.RouteTable) bool { return t.VPC == v.ID })
 	r.World.VPCs = slices.DeleteFunc(r.World.VPCs, func(other *world.VPC) bool { return other == v })
 	return call.Done(nil)
 }
