@@ -166,6 +166,11 @@ func (p *parser) checkRoutes() []error {
 			errs = append(errs, p.at(g).errorf("VPC", "%s is not declared", g.VPC))
 		}
 	}
+	return append(errs, p.checkTables()...)
+}
+
+func (p *parser) checkTables() []error {
+	var errs []error
 	served := map[string]bool{}
 	for _, t := range p.w.RouteTables {
 		errs = append(errs, unique(p, p.w.RouteTables, t, func(t *RouteTable) string { return t.ID }))

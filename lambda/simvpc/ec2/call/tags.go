@@ -52,44 +52,28 @@ type tagged struct {
 
 // allTagged lists all resources that can have tags.
 func allTagged(w *world.World) []tagged {
-	var all []tagged
-	for _, x := range w.VPCs {
-		all = append(all, tagged{KindVPC, x.ID, &x.Tags})
+	return slices.Concat(
+		taggedOf(w.VPCs, func(x *world.VPC) tagged { return tagged{KindVPC, x.ID, &x.Tags} }),
+		taggedOf(w.Subnets, func(x *world.Subnet) tagged { return tagged{KindSub, x.ID, &x.Tags} }),
+		taggedOf(w.Groups, func(x *world.SecurityGroup) tagged { return tagged{KindSG, x.ID, &x.Tags} }),
+		taggedOf(w.ACLs, func(x *world.NetworkACL) tagged { return tagged{KindACL, x.ID, &x.Tags} }),
+		taggedOf(w.Instances, func(x *world.Instance) tagged { return tagged{KindInst, x.ID, &x.Tags} }),
+		taggedOf(w.Interfaces, func(x *world.Interface) tagged { return tagged{KindENI, x.ID, &x.Tags} }),
+		taggedOf(w.Gateways, func(x *world.InternetGateway) tagged { return tagged{KindIGW, x.ID, &x.Tags} }),
+		taggedOf(w.RouteTables, func(x *world.RouteTable) tagged { return tagged{KindRTB, x.ID, &x.Tags} }),
+		taggedOf(w.Addresses, func(x *world.ElasticIP) tagged { return tagged{KindEIP, x.ID, &x.Tags} }),
+		taggedOf(w.Volumes, func(x *world.Volume) tagged { return tagged{KindVol, x.ID, &x.Tags} }),
+		taggedOf(w.Snapshots, func(x *world.Snapshot) tagged { return tagged{KindSnap, x.ID, &x.Tags} }),
+		taggedOf(w.FlowLogs, func(x *world.FlowLog) tagged { return tagged{KindFL, x.ID, &x.Tags} }),
+	)
+}
+
+func taggedOf[T any](all []*T, of func(*T) tagged) []tagged {
+	found := make([]tagged, len(all))
+	for i, x := range all {
+		found[i] = of(x)
 	}
-	for _, x := range w.Subnets {
-		all = append(all, tagged{KindSub, x.ID, &x.Tags})
-	}
-	for _, x := range w.Groups {
-		all = append(all, tagged{KindSG, x.ID, &x.Tags})
-	}
-	for _, x := range w.ACLs {
-		all = append(all, tagged{KindACL, x.ID, &x.Tags})
-	}
-	for _, x := range w.Instances {
-		all = append(all, tagged{KindInst, x.ID, &x.Tags})
-	}
-	for _, x := range w.Interfaces {
-		all = append(all, tagged{KindENI, x.ID, &x.Tags})
-	}
-	for _, x := range w.Gateways {
-		all = append(all, tagged{KindIGW, x.ID, &x.Tags})
-	}
-	for _, x := range w.RouteTables {
-		all = append(all, tagged{KindRTB, x.ID, &x.Tags})
-	}
-	for _, x := range w.Addresses {
-		all = append(all, tagged{KindEIP, x.ID, &x.Tags})
-	}
-	for _, x := range w.Volumes {
-		all = append(all, tagged{KindVol, x.ID, &x.Tags})
-	}
-	for _, x := range w.Snapshots {
-		all = append(all, tagged{KindSnap, x.ID, &x.Tags})
-	}
-	for _, x := range w.FlowLogs {
-		all = append(all, tagged{KindFL, x.ID, &x.Tags})
-	}
-	return all
+	return found
 }
 
 // taggedByCall finds the resources that a call names.
