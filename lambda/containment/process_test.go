@@ -137,6 +137,20 @@ func (p *process) Asked(ctx context.Context, instance, request string, now time.
 	})
 }
 
+func (p *process) Lease(ctx context.Context, name, holder string, now, until time.Time) error {
+	_, err := through(ctx, p, call{op: "Lease", mutating: true, ledger: true}, func() (struct{}, error) {
+		return struct{}{}, p.book.Lease(context.WithoutCancel(ctx), name, holder, now, until)
+	})
+	return err
+}
+
+func (p *process) EndLease(ctx context.Context, name, holder string) error {
+	_, err := through(ctx, p, call{op: "EndLease", mutating: true, ledger: true}, func() (struct{}, error) {
+		return struct{}{}, p.book.EndLease(context.WithoutCancel(ctx), name, holder)
+	})
+	return err
+}
+
 func (p *process) Open(ctx context.Context) ([]string, error) {
 	return through(ctx, p, call{op: "Open", mutating: false, ledger: true}, func() ([]string, error) { return p.book.Open(context.WithoutCancel(ctx)) })
 }
@@ -193,7 +207,7 @@ func (p *process) reconcile(ctx context.Context) error {
 
 func (p *process) releaser() *containment.Releaser {
 	return &containment.Releaser{
-		EC2: &vpc.Reverter{Client: p.client()}, Ledger: p, Book: p, Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
+		EC2: &vpc.Reverter{Client: p.client()}, Ledger: p, Book: p, Leases: p, Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
 }
 

@@ -20,6 +20,7 @@ type Releaser struct {
 	EC2    Restorer
 	Ledger Ledger
 	Book   Book
+	Leases Leases
 	Log    *slog.Logger
 	Now    func() time.Time
 
@@ -60,6 +61,7 @@ func (r *Releaser) begin(ask Ask, generation int, why record.Verdict) *releasing
 }
 
 func (c *releasing) run(ctx context.Context) (Outcome, error) {
+	defer c.endLease(ctx)
 	var planned plan.ReleasePlan
 	for range c.rounds.each(ctx) {
 		seen, known, err := c.observe(ctx)
@@ -81,6 +83,13 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		case c.ask.DryRun:
 			return c.shown(planned), nil
 		}
+		if err := c.takeLease(ctx, planned, known); err != nil {
+			if _, leased := errors.AsType[*record.LeasedError](err); leased {
+				c.rounds.causes["lease"] = err
+				continue // another invocation works on it: wait, and observe again
+			}
+			return c.stopped(planned, err)
+		}
 		err = c.record(ctx, planned, known)
 		switch {
 		case errors.Is(err, record.ErrConflict):
@@ -93,7 +102,7 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		}
 		c.rounds.change(ctx, planned.Reverts, c.r.EC2.Revert)
 	}
-	return c.stopped(planned, nil)
+	return c.stopped(planned, c.rounds.causes["lease"])
 }
 
 // finished ends a release that has nothing left to do.
