@@ -241,7 +241,7 @@ func TestLogLines(t *testing.T) {
 			source += string(b)
 		}
 	}
-	want := map[string]bool{lineIncident: true, lineInvocation: true, lineReconciled: true, lineUnknownType: true}
+	want := map[string]bool{lineIncident: true, lineInvocation: true, lineReconciled: true, lineUnknownType: true, lineUntold: true}
 	for _, f := range plain(t).of("AWS::Logs::MetricFilter") {
 		value, _ := pick(f.Properties, "MetricTransformations", 0, "MetricValue").(string)
 		for _, m := range logField.FindAllStringSubmatch(f.Properties["FilterPattern"].(string)+value, -1) {
