@@ -117,11 +117,12 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 			in.Peers = append(in.Peers, guardduty.Peer{Addr: a})
 		}
 	}
-	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, known)}
+	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, seen.Instance.Tags["Name"], known)}
 	p.quarantine()
 	p.deny()
 	p.shorten()
 	p.exposeOmitted()
+	p.exposeUnreadable()
 	p.keepOthers()
 	p.giveUpUnused()
 	p.remain()
@@ -134,7 +135,7 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 }
 
 // next is the record that an incident opens or continues, without its steps.
-func next(in Incident, known record.Known) record.Record {
+func next(in Incident, name string, known record.Known) record.Record {
 	rec := record.Record{
 		Instance: in.Instance, Generation: 1, ByPerson: in.Trigger == ByPerson, Adopted: in.Trigger == ByAdoption, Reason: in.Reason,
 	}
@@ -144,11 +145,40 @@ func next(in Incident, known record.Known) record.Record {
 	case known.Record != nil:
 		rec.Generation = known.Record.Generation + 1
 	}
+	if rec.Name == "" {
+		rec.Name = guardduty.Clean(name, maxName)
+	}
 	rec.Findings = mergeFindings(rec.Findings, in.Findings)
 	rec.Peers, _ = atMost(mergePeers(rec.Peers, in.Peers), maxPeers, 0)
 	rec.Unreadable, _ = atMost(mergeStrings(rec.Unreadable, in.Unreadable), maxUnreadable, 0)
 	rec.Steps, rec.Exposure = nil, nil
 	return rec
+}
+
+// maxName bounds, in runes, the Name tag that a record keeps.
+const maxName = 128
+
+// maxFields is how many parts of findings that can't be read a record names.
+const maxFields = 20
+
+// exposeUnreadable names the parts of the findings that can't be read: a peer may be
+// in them. What the record has named stays in it.
+func (p *planner) exposeUnreadable() {
+	var fields []record.Exposure
+	if open := p.known.Open(); open != nil {
+		for _, e := range open.Exposure {
+			if e.Kind == record.UnreadableFinding {
+				fields = append(fields, e)
+			}
+		}
+	}
+	for _, field := range p.in.UnreadableFields {
+		e := record.Exposure{Kind: record.UnreadableFinding, Detail: fmt.Sprintf("%s of the finding can't be read: a peer in it is not denied", field)}
+		if !slices.Contains(fields, e) && len(fields) < maxFields {
+			fields = append(fields, e)
+		}
+	}
+	p.record.Exposure = append(p.record.Exposure, fields...)
 }
 
 // exposeOmitted says that there are more peers than the record keeps. Peers that it

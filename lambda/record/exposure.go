@@ -27,6 +27,8 @@ const (
 	OwnInstancePeer ExposureKind = "own-instance-peer"
 	// UnreadablePeer: the finding's remote address is no address.
 	UnreadablePeer ExposureKind = "unreadable-peer"
+	// UnreadableFinding: a part of a finding that may name a peer can't be read.
+	UnreadableFinding ExposureKind = "unreadable-finding"
 	// UnknownPeers: flows that were established before, with addresses that no
 	// finding names, go on until EC2 stops tracking them.
 	UnknownPeers ExposureKind = "unknown-peers"
