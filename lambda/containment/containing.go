@@ -45,26 +45,33 @@ func (r *Responder) begin(in plan.Incident, preview bool) *containing {
 }
 
 // observe reads network and ledger side by side. What the ledger knows may ask for
-// more: other VPCs than the finding says, earlier peers.
-func (c *containing) observe(ctx context.Context) (seen network.Network, known record.Known, err error) {
-	target := c.in.Target(recordedPeers(c.remembered))
-	if len(c.last.Interfaces) > 0 { // the last observation knows better than the finding
-		target.VPCs, target.Subnets = c.last.VPCs(), slices.Sorted(maps.Keys(c.last.Subnets))
+// more: other VPCs than the finding says, earlier peers. While EC2 throttles, the
+// ledger is read first, so that all of that is one look.
+func (c *containing) observe(ctx context.Context) (seen network.Network, _ record.Known, err error) {
+	target, known := c.target(), c.remembered
+	loaded := c.r.EC2.Scarce()
+	if loaded {
+		if known, err = c.load(ctx, target.VPCs); err != nil {
+			return seen, known, err
+		}
 	}
+	target.Peers = c.unknown(c.peers(c.last, known))
 	for {
-		target.Peers = c.unknown(target.Peers)
 		g, gctx := errgroup.WithContext(ctx)
 		g.Go(func() (err error) { seen, err = c.r.EC2.Observe(gctx, target); return err })
-		g.Go(func() (err error) { known, err = c.load(gctx, target.VPCs); return err })
+		if !loaded {
+			g.Go(func() (err error) { known, err = c.load(gctx, target.VPCs); return err })
+		}
 		if err := g.Wait(); err != nil {
 			return seen, known, err
 		}
 		c.own(target.Peers, seen.Owners)
-		peers, vpcs := c.peers(seen, known), seen.VPCs()
-		if len(c.unknown(peers)) == 0 && subset(vpcs, target.VPCs) {
+		rest := c.unknown(c.peers(seen, known))
+		loaded = subset(seen.VPCs(), target.VPCs)
+		if len(rest) == 0 && loaded {
 			break
 		}
-		target.Peers, target.VPCs = peers, vpcs
+		target = network.Target{Instance: c.in.Instance, VPCs: seen.VPCs(), Peers: rest, Look: network.Owners, Since: &seen}
 	}
 	seen.Owners, seen.Refused = maps.Clone(c.owners), c.rounds.refused
 	c.last, c.remembered = seen, known
@@ -72,6 +79,21 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, known r
 		c.was = open.Status
 	}
 	return seen, known, nil
+}
+
+// target is what to observe. The last observation knows better than the finding where
+// the interfaces are. Unless something went wrong since, all that it has to show anew
+// is what became of the changes.
+func (c *containing) target() network.Target {
+	target := c.in.Target(nil)
+	if len(c.last.Interfaces) > 0 {
+		target.VPCs, target.Subnets = c.last.VPCs(), slices.Sorted(maps.Keys(c.last.Subnets))
+		if c.admitted && len(c.rounds.causes) == 0 && len(c.rounds.missing) == 0 {
+			last := c.last
+			target.Look, target.Since = network.Again, &last
+		}
+	}
+	return target
 }
 
 // peers are the addresses that the incident is about: the finding's, the record's, and
@@ -122,20 +144,19 @@ func (c *containing) load(ctx context.Context, vpcs []string) (record.Known, err
 	return c.remembered, nil
 }
 
-// prepare makes the quarantine groups ready. On the usual path they are.
-func (c *containing) prepare(ctx context.Context, seen network.Network) (network.Network, error) {
-	if c.preview {
-		return seen, nil
+// prepare sees to it that there are quarantine groups. On the usual path there are, and
+// they are ready. Otherwise they are emptied beside the record, and before they are used.
+func (c *containing) prepare(ctx context.Context, seen network.Network) (network.Network, emptying, error) {
+	if c.preview || !slices.ContainsFunc(seen.VPCs(), func(vpc string) bool { return seen.Ready(vpc) == "" || !seen.AllEmpty(vpc) }) {
+		return seen, func(context.Context) error { return nil }, nil
 	}
-	for _, vpc := range seen.VPCs() {
-		if seen.Ready(vpc) == "" || !seen.AllEmpty(vpc) {
-			groups, err := c.r.EC2.Prepare(ctx, seen)
-			seen.Quarantine = groups
-			return seen, err
-		}
-	}
-	return seen, nil
+	groups, empty, err := c.r.EC2.Prepare(ctx, seen)
+	seen.Quarantine, c.last.Quarantine = groups, groups
+	return seen, empty, err
 }
+
+// An emptying removes every rule of quarantine groups.
+type emptying func(context.Context) error
 
 // apply makes the missing changes, except those that EC2 has accepted and may be slow
 // to show.

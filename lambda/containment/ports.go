@@ -14,10 +14,14 @@ type EC2 interface {
 	// when the instance does not exist: see network.Network.Exists.
 	Observe(ctx context.Context, t network.Target) (network.Network, error)
 
-	// Prepare sees to it that each VPC of the interfaces has a quarantine group
-	// without rules, and returns the groups by VPC. It changes nothing that is in
-	// use by anybody but us.
-	Prepare(ctx context.Context, seen network.Network) (map[string][]network.Quarantined, error)
+	// Prepare sees to it that each VPC of the interfaces has a quarantine group, and
+	// returns the groups by VPC. They have no rule once empty returns without an error.
+	// It changes nothing that is in use by anybody but us.
+	Prepare(ctx context.Context, seen network.Network) (groups map[string][]network.Quarantined, empty func(context.Context) error, err error)
+
+	// Scarce reports whether EC2 throttles, so that saving a call gains more time than
+	// saving a round trip.
+	Scarce() bool
 
 	// Tag sets tags, by resource. It sets as many as it can and joins the errors.
 	Tag(ctx context.Context, tags map[string]map[string]string) error

@@ -59,11 +59,12 @@ func (c *containing) run(ctx context.Context) (Outcome, error) {
 		if d := c.decide(round, seen, known); d.Verdict != record.Contain {
 			return c.decline(ctx, d, known), nil
 		}
-		if seen, err = c.prepare(ctx, seen); err != nil {
+		seen, empty, err := c.prepare(ctx, seen)
+		if err != nil {
 			return c.stopped(planned, missing, fmt.Errorf("preparing the quarantine group for %s: %w", c.in.Instance, err))
 		}
 		planned = c.plan(seen, known)
-		missing, err = c.record(ctx, planned, seen, known)
+		missing, err = c.record(ctx, planned, seen, known, empty)
 		switch {
 		case errors.Is(err, record.ErrConflict):
 			continue // somebody else acts on it too: observe again

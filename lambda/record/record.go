@@ -110,15 +110,15 @@ func (r Record) Says(o Record) bool {
 
 func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
 
-// Target is everything that the record names and that is not known to be gone.
+// Target is everything that the record names, without the attributes that are gone.
 func (r Record) Target() network.Target {
 	t := network.Target{Instance: r.Instance}
 	for _, s := range r.Steps {
-		if s.State == Gone {
-			continue
-		}
 		switch step := s.Step.(type) {
 		case Replacement:
+			if s.State == Gone {
+				continue
+			}
 			t.Interfaces = append(t.Interfaces, step.Resource)
 			if step.Of == KindQuarantine {
 				t.Groups = append(t.Groups, step.Before...)

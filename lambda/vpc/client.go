@@ -26,14 +26,18 @@ const idleConnections = 64
 
 // Client implements containment.EC2.
 type Client struct {
-	ec2 *ec2.Client
+	ec2    *ec2.Client
+	pacing *retryer
+	memory *memory
 }
 
 // New makes a client for the account and Region of a configuration.
 func New(cfg aws.Config) *Client {
-	return &Client{ec2: ec2.NewFromConfig(cfg, func(o *ec2.Options) {
-		o.Retryer = newRetryer()
-	})}
+	pacing := newRetryer()
+	return &Client{
+		ec2:    ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.Retryer = pacing }),
+		pacing: pacing, memory: newMemory(),
+	}
 }
 
 // HTTPClient keeps as many connections open as a containment makes calls at once.

@@ -25,8 +25,9 @@ import (
 type retryer struct {
 	*retry.Standard // what can be retried at all
 
-	mu    sync.Mutex
-	paces map[string]*pace // by operation
+	mu        sync.Mutex
+	paces     map[string]*pace // by operation
+	throttled time.Time        // when a call was last throttled
 }
 
 func newRetryer() *retryer {
@@ -74,9 +75,27 @@ func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error
 		}
 	}
 	return func(err error) error {
-		p.answered(time.Now(), throttled(err))
+		r.answered(p, throttled(err))
 		return nil
 	}, nil
+}
+
+func (r *retryer) answered(p *pace, throttled bool) {
+	now := time.Now()
+	p.answered(now, throttled)
+	if throttled {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.throttled = now
+	}
+}
+
+// Scarce reports whether EC2 has throttled this client lately, so that a call that is
+// saved gains more time than a round trip that is saved.
+func (c *Client) Scarce() bool {
+	c.pacing.mu.Lock()
+	defer c.pacing.mu.Unlock()
+	return time.Since(c.pacing.throttled) < forget
 }
 
 var errNoTurn = fmt.Errorf("EC2 throttles, and there is no time left to wait: %w", context.DeadlineExceeded)
