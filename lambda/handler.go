@@ -87,7 +87,8 @@ func (h *Handler) findings(ctx context.Context, findings []guardduty.Finding) ([
 	var outcomes []containment.Outcome
 	why, worst := map[string]string{}, map[string]float64{}
 	for _, f := range findings {
-		if len(f.Instances) > 0 && !policy.Types.Knows(f.Type) {
+		f = f.SeenBy(h.Responder.Now())
+		if len(f.Instances) > 0 && f.Origin == guardduty.GuardDuty && !policy.Types.Knows(f.Type) {
 			// The stack counts these lines: message and keys are a contract.
 			h.Log.WarnContext(ctx, "unknown finding type", "type", f.Type, "finding", f.ID)
 		}

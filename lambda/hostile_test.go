@@ -197,6 +197,26 @@ func TestUnknownTypesAreLogged(t *testing.T) {
 	}
 }
 
+// A person who sends a finding from Security Hub has chosen it, so its type is not one
+// that somebody has yet to decide on.
+func TestSecurityHubTypesAreNotUnknown(t *testing.T) {
+	t.Parallel()
+	w, _ := reverseShell(t)
+	h := newTestHandler(t, simvpc.Start(t, w, simvpc.Options{}), map[string]string{})
+	var log bytes.Buffer
+	h.Log = slog.New(slog.NewJSONHandler(&log, nil))
+	answer, err := h.Contain(lambdaContext(t.Context(), w), []byte(`{"source":"aws.securityhub","detail-type":"Security Hub Findings - Custom Action","detail":{"findings":[{
+		"Id":"arn:aws:guardduty:eu-central-1:111122223333:detector/d/finding/abc","AwsAccountId":"111122223333","Region":"eu-central-1",
+		"ProductArn":"arn:aws:securityhub:eu-central-1::product/aws/guardduty","Types":["TTPs/Command and Control"],"Severity":{"Product":8},
+		"Resources":[{"Type":"AwsEc2Instance","Id":"arn:aws:ec2:eu-central-1:111122223333:instance/i-0aaaaaaaaaaaaaaa1"}]}]}}`))
+	if err != nil || answer.Verdict != record.Contain {
+		t.Fatalf("%+v, %v", answer, err)
+	}
+	if strings.Contains(log.String(), "unknown finding type") {
+		t.Errorf("the type is logged as unknown:\n%s", log.String())
+	}
+}
+
 // crowd are findings of many peers: those of higher severity last.
 func crowd(t *testing.T, n int) json.RawMessage {
 	t.Helper()

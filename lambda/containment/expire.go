@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
@@ -24,8 +22,8 @@ func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error
 	if err != nil {
 		return nil, fmt.Errorf("looking for denials to expire: %w", err)
 	}
-	outcomes, err := each(holders, func(h holder) (Outcome, bool, error) { return r.expire(ctx, h, slots, request) })
-	slices.SortFunc(outcomes, func(a, b Outcome) int { return strings.Compare(a.Record.Holder(), b.Record.Holder()) })
+	outcomes, err := each(holders, func(h record.Holder) (Outcome, bool, error) { return r.expire(ctx, h, slots, request) })
+	slices.SortFunc(outcomes, func(a, b Outcome) int { return a.Record.Holder().Compare(b.Record.Holder()) })
 	return outcomes, err
 }
 
@@ -44,27 +42,12 @@ func (r *Releaser) allSlots(ctx context.Context) ([]record.Slot, error) {
 	return r.Book.Slots(ctx, slices.Sorted(maps.Keys(vpcs)))
 }
 
-// A holder is a containment by instance and generation.
-type holder struct {
-	instance   string
-	generation int
-}
-
-// parseHolder reads what Record.Holder writes.
-func parseHolder(s string) (holder, bool) {
-	instance, generation, ok := strings.Cut(s, "#")
-	n, err := strconv.Atoi(generation)
-	return holder{instance, n}, ok && err == nil && n > 0
-}
-
 // candidates are the containments that hold slots, and the open ones, sorted.
-func (r *Releaser) candidates(ctx context.Context, slots []record.Slot) ([]holder, error) {
-	all := map[holder]bool{}
+func (r *Releaser) candidates(ctx context.Context, slots []record.Slot) ([]record.Holder, error) {
+	all := map[record.Holder]bool{}
 	for _, s := range slots {
-		for _, name := range s.Holders {
-			if h, ok := parseHolder(name); ok {
-				all[h] = true
-			}
+		for _, h := range s.Holders {
+			all[h] = true
 		}
 	}
 	lctx, cancel := context.WithTimeout(ctx, r.LedgerWait)
@@ -79,33 +62,28 @@ func (r *Releaser) candidates(ctx context.Context, slots []record.Slot) ([]holde
 			return nil, err
 		}
 		if known.Record != nil && known.Record.Status.Open() {
-			all[holder{instance, known.Record.Generation}] = true
+			all[known.Record.Holder()] = true
 		}
 	}
-	return slices.SortedFunc(maps.Keys(all), func(a, b holder) int {
-		if a.instance != b.instance {
-			return strings.Compare(a.instance, b.instance)
-		}
-		return a.generation - b.generation
-	}), nil
+	return slices.SortedFunc(maps.Keys(all), record.Holder.Compare), nil
 }
 
 // expire works on one containment, if there is something to do.
-func (r *Releaser) expire(ctx context.Context, h holder, slots []record.Slot, request string) (Outcome, bool, error) {
+func (r *Releaser) expire(ctx context.Context, h record.Holder, slots []record.Slot, request string) (Outcome, bool, error) {
 	lctx, cancel := context.WithTimeout(ctx, r.LedgerWait)
-	rec, err := r.Book.Containment(lctx, h.instance, h.generation)
+	rec, err := r.Book.Containment(lctx, h.Instance, h.Generation)
 	cancel()
 	if err != nil {
-		return Outcome{}, false, fmt.Errorf("reading containment %d of %s: %w", h.generation, h.instance, err)
+		return Outcome{}, false, fmt.Errorf("reading containment %d of %s: %w", h.Generation, h.Instance, err)
 	}
 	if rec == nil || !r.due(*rec, slots) {
 		return Outcome{}, false, nil
 	}
-	ask := Ask{Instance: h.instance, Reason: "expired", Request: request}
+	ask := Ask{Instance: h.Instance, Reason: "expired", Request: request}
 	if rec.Status == record.Releasing {
 		ask.Reason = "the release went on"
 	}
-	c := r.begin(ask, h.generation, record.Expire)
+	c := r.begin(ask, h.Generation, record.Expire)
 	out, err := c.run(ctx)
 	return out, c.moved || err != nil, err
 }

@@ -26,7 +26,7 @@ func check(c record.Change) error {
 	return checkSlots(c.Slots, r.Holder())
 }
 
-func checkSlots(changes []record.SlotChange, holder string) error {
+func checkSlots(changes []record.SlotChange, holder record.Holder) error {
 	seen := map[record.SlotKey]bool{}
 	for _, s := range changes {
 		k := slotKey(s.Slot.SlotKey)
@@ -37,7 +37,7 @@ func checkSlots(changes []record.SlotChange, holder string) error {
 			return fmt.Errorf("slot %s has no valid prefix", k)
 		case !slices.Contains(ops, s.Op):
 			return fmt.Errorf("slot %s: unknown change %q", k, s.Op)
-		case s.Op == record.GiveUp && !slices.Contains(s.Slot.Holders, holder):
+		case s.Op == record.GiveUp && !s.Slot.HeldBy(holder):
 			return fmt.Errorf("%s can't give up slot %s, which it doesn't hold", holder, k)
 		}
 		seen[s.Slot.SlotKey] = true
@@ -101,27 +101,29 @@ func bySlotKey(a, b record.Slot) int {
 	)
 }
 
-// without is the holders less one.
-func without(holders []string, holder string) []string {
-	return slices.DeleteFunc(slices.Clone(holders), func(h string) bool { return h == holder })
-}
-
 func conflict(k key) error { return fmt.Errorf("item %s: %w", k, record.ErrConflict) }
 
 // worst is the error that says most about what to do next: with a newer record
-// nothing helps, after a conflict a new look does, and the guard's word counts
-// only when nothing else moved.
+// nothing helps; after a conflict a new look does; after one that isn't decided, the
+// same again; and the guard's word counts only when nothing else moved.
 func worst(errs []error) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	ranked := []error{record.ErrNewerRecord, record.ErrConflict, record.ErrGuard}
-	rank := func(err error) int {
-		i := slices.IndexFunc(ranked, func(target error) bool { return errors.Is(err, target) })
-		if i < 0 {
-			return len(ranked)
-		}
-		return i
-	}
 	return slices.MinFunc(errs, func(a, b error) int { return rank(a) - rank(b) })
+}
+
+func rank(err error) int {
+	switch {
+	case errors.Is(err, record.ErrNewerRecord):
+		return 0
+	case errors.Is(err, errOngoing):
+		return 2
+	case errors.Is(err, record.ErrConflict):
+		return 1
+	case errors.Is(err, record.ErrGuard):
+		return 3
+	default:
+		return 4
+	}
 }

@@ -74,6 +74,16 @@ func (m *Memory) Events() []record.Event {
 // String is all of the content as text: the same for the same content.
 func (m *Memory) String() string {
 	defer m.lock()()
+	all := m.all()
+	var b strings.Builder
+	for _, k := range slices.SortedFunc(maps.Keys(all), byKey) {
+		fmt.Fprintf(&b, "%s %s\n", k, shown(all[k]))
+	}
+	return b.String()
+}
+
+// all are the items by key.
+func (m *Memory) all() map[key]any {
 	all := map[key]any{}
 	for k, i := range m.containments {
 		all[k] = i
@@ -93,11 +103,7 @@ func (m *Memory) String() string {
 	if m.guard != (guardItem{}) {
 		all[guardKey] = m.guard
 	}
-	var b strings.Builder
-	for _, k := range slices.SortedFunc(maps.Keys(all), byKey) {
-		fmt.Fprintf(&b, "%s %s\n", k, shown(all[k]))
-	}
-	return b.String()
+	return all
 }
 
 // shown is an item under the names that its attributes have in the table.

@@ -37,8 +37,8 @@ type key struct {
 
 func (k key) String() string { return k.PK + " " + k.SK }
 
-func (k key) attributes() attributes {
-	return attributes{
+func (k key) attributes() Item {
+	return Item{
 		PartitionKey: &types.AttributeValueMemberS{Value: k.PK},
 		SortKey:      &types.AttributeValueMemberS{Value: k.SK},
 	}

@@ -127,7 +127,7 @@ func scarce(t *rapid.T) (network.Network, record.Known, Rules) {
 		seen = withEntries(seen, e)
 		if !e.Allow && e.AllTraffic && rapid.Bool().Draw(t, "ours") { // another incident's denial
 			known.Slots = append(known.Slots, record.Slot{
-				SlotKey: record.SlotKey{VPC: "vpc-1", ACL: "acl-1", Direction: e.Direction, Number: n}, Prefix: e.Prefix, Holders: []string{"i-9#1"}, State: record.SlotApplied,
+				SlotKey: record.SlotKey{VPC: "vpc-1", ACL: "acl-1", Direction: e.Direction, Number: n}, Prefix: e.Prefix, Holders: []record.Holder{{Instance: "i-9", Generation: 1}}, State: record.SlotApplied,
 			})
 		}
 	}

@@ -266,7 +266,7 @@ func (d *denier) reserve(t span, dir network.Direction) bool {
 		return false
 	}
 	denial.Number = n
-	slot := record.Slot{SlotKey: denial.Slot(), Prefix: denial.Prefix, Holders: []string{d.record.Holder()}, State: record.SlotReserved}
+	slot := record.Slot{SlotKey: denial.Slot(), Prefix: denial.Prefix, Holders: []record.Holder{d.record.Holder()}, State: record.SlotReserved}
 	d.view = d.view.With(denial.Entry())
 	d.taken = append(d.taken, slot)
 	d.slots = append(d.slots, record.SlotChange{Slot: slot, Op: record.Reserve})
@@ -327,8 +327,7 @@ func (d *denier) hold(slot record.Slot, peers []netip.Addr) {
 	op := record.Settle
 	if holder := d.record.Holder(); !slot.HeldBy(holder) {
 		op = record.Hold
-		slot.Holders = append(slices.Clone(slot.Holders), holder)
-		slices.Sort(slot.Holders)
+		slot = slot.With(holder)
 	}
 	planned := slices.ContainsFunc(d.taken, func(s record.Slot) bool { return s.SlotKey == slot.SlotKey })
 	if !planned && (op == record.Hold || slot.State != want) {

@@ -153,7 +153,7 @@ func (p *releasePlanner) lift(s record.StepState, slot record.Slot) {
 		s.Until = until
 		p.add(s, record.Lingering, fmt.Sprintf("a connection with %s that stood before may still be tracked, and would revive", slot.Prefix))
 	case len(others) > 0:
-		p.giveUp(s, slot, record.Removed, "its hold is given up; the entry stays, since "+strings.Join(others, ", ")+" needs it")
+		p.giveUp(s, slot, record.Removed, fmt.Sprintf("its hold is given up; the entry stays, since %s needs it", names(others)))
 	default:
 		s.Note = ""
 		if revives {
@@ -164,6 +164,15 @@ func (p *releasePlanner) lift(s record.StepState, slot record.Slot) {
 		p.reverts = append(p.reverts, s.Step)
 		p.steps = append(p.steps, s)
 	}
+}
+
+// names lists holders for people.
+func names(holders []record.Holder) string {
+	var all []string
+	for _, h := range holders {
+		all = append(all, h.String())
+	}
+	return strings.Join(all, ", ")
 }
 
 func (p *releasePlanner) revive(slot record.Slot, until time.Time) {

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -68,8 +67,8 @@ type Record struct {
 	Released  time.Time // when its release was asked for
 }
 
-// Holder is the name under which the containment holds slots.
-func (r Record) Holder() string { return fmt.Sprintf("%s#%d", r.Instance, r.Generation) }
+// Holder is what the containment is among the holders of slots.
+func (r Record) Holder() Holder { return Holder{r.Instance, r.Generation} }
 
 // Step finds a step by its id.
 func (r Record) Step(id string) (StepState, bool) {

@@ -17,6 +17,8 @@ import (
 	"os/signal"
 
 	"github.com/alecthomas/kong"
+
+	"tourniquet/lambda/version"
 )
 
 const (
@@ -25,6 +27,8 @@ const (
 )
 
 type cli struct {
+	Version kong.VersionFlag `help:"Print the version."`
+
 	Drill    drillCmd    `cmd:"" help:"Rehearse a containment on a simulated VPC, with the real responder and the real AWS SDK."`
 	Simulate simulateCmd `cmd:"" help:"Serve a simulated VPC to any AWS client, until interrupted."`
 }
@@ -40,6 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	code := -1
 	parser, err := kong.New(&cli{}, kong.Name("tourniquet"),
 		kong.Description("Rehearses the containment of compromised EC2 instances."),
+		kong.Vars{"version": "tourniquet " + version.String()},
 		kong.Writers(stdout, stderr), kong.Exit(func(c int) { code = c }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(stdout, (*io.Writer)(nil)))
 	if err != nil {
@@ -51,7 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	command, err := parser.Parse(args)
 	if code >= 0 {
-		return code // --help
+		return code // --help, --version
 	}
 	if err == nil {
 		err = command.Run()

@@ -95,6 +95,9 @@ func secondary(w *world.World, f world.Flow) (v Verdict, ok bool) {
 		if i := w.Instance(n.Instance); i == nil || i.State != "running" {
 			return Verdict{Why: fmt.Sprintf("%s is not running", n.Instance)}, true
 		}
+		if why := hostBlocks(w, n.Instance, f); why != "" {
+			return Verdict{Why: why}, true
+		}
 		v, ok = Verdict{true, true, true, n.ID + " is a secondary interface, which has neither groups nor an ACL"}, true
 	}
 	return v, ok
@@ -106,8 +109,15 @@ func nobody(w *world.World, p path) string {
 		return "neither end is an interface of this world"
 	}
 	for _, e := range p.ends() {
-		if i := w.Instance(e.Instance); i != nil && i.State != "running" {
+		i := w.Instance(e.Instance)
+		if i != nil && i.State != "running" {
 			return fmt.Sprintf("%s is %s", i.ID, i.State)
+		}
+		if why := hostBlocks(w, e.Instance, p.Flow); why != "" {
+			return why
+		}
+		if i != nil && i.MetadataOff && services[e.remote.Addr()] == metadataService {
+			return "the metadata service is off for " + i.ID
 		}
 	}
 	return ""

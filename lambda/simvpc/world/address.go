@@ -99,9 +99,10 @@ func Within(cidr netip.Prefix, outer []netip.Prefix) bool {
 	return false
 }
 
-// Remove deletes an interface, with its flows.
+// Remove deletes an interface, with its flows and its flow logs.
 func (w *World) Remove(n *Interface) {
 	w.Forget(n)
+	w.FlowLogs = slices.DeleteFunc(w.FlowLogs, func(f *FlowLog) bool { return f.Resource == n.ID })
 	w.Interfaces = slices.DeleteFunc(w.Interfaces, func(other *Interface) bool { return other == n })
 }
 

@@ -35,7 +35,7 @@ func (p *parser) check() error {
 	for _, f := range p.w.Flows {
 		errs = append(errs, unique(p, p.w.Flows, f, func(f *Flow) string { return f.text() }), p.checkFlow(f))
 	}
-	return errors.Join(append(errs, p.checkServed())...)
+	return errors.Join(append(errs, p.checkServed(), p.checkMachines())...)
 }
 
 // at is the line something was declared on; what was derived has none of its own.

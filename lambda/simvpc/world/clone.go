@@ -27,6 +27,11 @@ func (w *World) Clone() *World {
 		n.Groups, n.Tags = slices.Clone(n.Groups), maps.Clone(n.Tags)
 	})
 	c.Secondary = cloneAll(w.Secondary, func(n *SecondaryInterface) { n.Private = slices.Clone(n.Private) })
+	c.Volumes = cloneAll(w.Volumes, func(v *Volume) { v.Tags = maps.Clone(v.Tags) })
+	c.Snapshots = cloneAll(w.Snapshots, func(s *Snapshot) { s.Tags = maps.Clone(s.Tags) })
+	c.FlowLogs = cloneAll(w.FlowLogs, func(f *FlowLog) { f.Tags = maps.Clone(f.Tags) })
+	c.LogGroups = slices.Clone(w.LogGroups)
+	c.AutoScaling = cloneAll(w.AutoScaling, func(*AutoScalingGroup) {})
 	c.Flows = cloneAll(w.Flows, func(f *Flow) { f.Tracked = slices.Clone(f.Tracked) })
 	return c
 }

@@ -46,7 +46,10 @@ func (w *World) Normalize() {
 	for _, i := range w.Instances {
 		i.Type = cmp.Or(i.Type, "m5.large")
 		i.State = cmp.Or(i.State, "running")
+		i.Shutdown = cmp.Or(i.Shutdown, "stop")
+		i.Lifecycle = cmp.Or(i.Lifecycle, derivedLifecycle(i))
 	}
+	w.normalizeMachines()
 	for _, n := range w.Interfaces {
 		w.normalizeInterface(n)
 	}
@@ -54,6 +57,24 @@ func (w *World) Normalize() {
 		slices.Sort(f.Tracked)
 	}
 	w.Sort()
+}
+
+func (w *World) normalizeMachines() {
+	for _, v := range w.Volumes {
+		v.Size = cmp.Or(v.Size, defaultVolumeSize)
+	}
+	for _, s := range w.Snapshots {
+		s.State, s.Size = cmp.Or(s.State, "completed"), cmp.Or(s.Size, defaultVolumeSize)
+	}
+	for _, f := range w.FlowLogs {
+		f.Interval, f.Traffic = cmp.Or(f.Interval, defaultInterval), cmp.Or(f.Traffic, "ALL")
+		w.LogGroups = append(w.LogGroups, f.LogGroup)
+	}
+	slices.Sort(w.LogGroups)
+	w.LogGroups = slices.Compact(w.LogGroups)
+	for _, g := range w.AutoScaling {
+		g.Health = cmp.Or(g.Health, "EC2")
+	}
 }
 
 func (w *World) normalizeGroups() {
@@ -130,6 +151,10 @@ func (w *World) Sort() {
 	sortBy(w.Instances, func(i *Instance) string { return i.ID })
 	sortBy(w.Interfaces, func(n *Interface) string { return n.ID })
 	sortBy(w.Secondary, func(n *SecondaryInterface) string { return n.ID })
+	sortBy(w.Volumes, func(v *Volume) string { return v.ID })
+	sortBy(w.Snapshots, func(s *Snapshot) string { return s.ID })
+	sortBy(w.FlowLogs, func(f *FlowLog) string { return f.ID })
+	sortBy(w.AutoScaling, func(g *AutoScalingGroup) string { return g.Name })
 	sortBy(w.Flows, func(f *Flow) string { return f.text() })
 }
 

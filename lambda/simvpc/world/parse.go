@@ -71,9 +71,11 @@ func (p *parser) parse(l *line) error {
 		"account": p.account, "region": p.region, "vpc": p.vpc, "subnet": p.subnet, "group": p.securityGroup,
 		"acl": p.networkACL, "groups-per-interface": p.groupsPerInterface, "instance": p.instance, "interface": p.networkInterface, "flow": p.flow,
 		"managed-resources": p.managedResources, "secondary": p.secondary,
+		"volume": p.volume, "snapshot": p.snapshot, "autoscaling-group": p.autoScalingGroup, "log-group": p.logGroup, "flow-log": p.flowLog,
 	}[word]
 	if declare == nil {
-		return l.errorf("keyword", "unknown; want account, region, groups-per-interface, managed-resources, vpc, subnet, group, acl, instance, interface, secondary or flow")
+		return l.errorf("keyword", "unknown; want account, region, groups-per-interface, managed-resources, vpc, subnet, group, acl, instance, interface, secondary, "+
+			"volume, snapshot, autoscaling-group, log-group, flow-log or flow")
 	}
 	return declare(l)
 }

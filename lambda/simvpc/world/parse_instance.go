@@ -25,14 +25,7 @@ func (p *parser) instance(l *line) (err error) {
 	if i.ID, err = l.id("id", "i-"); err != nil {
 		return err
 	}
-	err = l.options(map[string]func() error{
-		"type": l.set("type", &i.Type), "state": l.set("state", &i.State), "operator": l.set("operator", &i.Operator),
-		"tags": l.setTags(&i.Tags),
-	})
-	if _, ok := States[i.State]; err == nil && i.State != "" && !ok {
-		err = l.errorf("state", "%q: want pending, running, stopping, stopped, shutting-down or terminated", i.State)
-	}
-	return err
+	return l.fields(i.fields())
 }
 
 func (p *parser) networkInterface(l *line) (err error) {
@@ -181,7 +174,8 @@ func (p *parser) flowOptions(l *line, f *Flow) error {
 			return err
 		},
 		"untracked": mark(&untracked),
-		"idle":      func() (err error) { f.Idle, err = l.duration("idle"); return err },
+		"agent":     mark(&f.Agent), "quiet": mark(&f.Quiet),
+		"idle": func() (err error) { f.Idle, err = l.duration("idle"); return err },
 	})
 	if err == nil && tracked && untracked {
 		err = l.errorf("tracked", "either tracked or untracked")

@@ -43,7 +43,7 @@ func (w *World) text(full bool) string {
 		}
 	}
 	for _, i := range w.Instances {
-		printLine(&b, "instance", i.ID, "type", quote(i.Type), "state", i.State, option("operator", i.Operator, ""), i.Tags.text())
+		printFields(&b, []string{"instance", i.ID}, i.fields())
 	}
 	devices := &World{} // the interfaces printed so far
 	for _, n := range w.Interfaces {
@@ -53,10 +53,34 @@ func (w *World) text(full bool) string {
 	for _, n := range w.Secondary {
 		printLine(&b, "secondary", n.ID, n.Instance, join(n.Private))
 	}
+	w.printMachines(&b)
 	for _, f := range w.Flows {
 		printFlow(&b, f)
 	}
 	return b.String()
+}
+
+// printMachines writes what instances have beside their network.
+func (w *World) printMachines(b *strings.Builder) {
+	for _, v := range w.Volumes {
+		instance := v.Instance
+		if instance == "" {
+			instance = "-"
+		}
+		printFields(b, []string{"volume", v.ID, instance, quote(v.Device)}, v.fields())
+	}
+	for _, s := range w.Snapshots {
+		printFields(b, []string{"snapshot", s.ID, s.Volume}, s.fields())
+	}
+	for _, g := range w.AutoScaling {
+		printFields(b, []string{"autoscaling-group", quote(g.Name)}, g.fields())
+	}
+	for _, name := range w.LogGroups {
+		printLine(b, "log-group", quote(name))
+	}
+	for _, f := range w.FlowLogs {
+		printFields(b, []string{"flow-log", f.ID, f.Resource}, f.fields())
+	}
 }
 
 // printLine writes the words that are not empty, and no line when all are.
@@ -204,7 +228,7 @@ func printFlow(b *strings.Builder, f *Flow) {
 	if f.Idle != 0 {
 		idle = "idle " + f.Idle.String()
 	}
-	printLine(b, f.text(), tracked, idle)
+	printLine(b, f.text(), flag("agent", f.Agent), flag("quiet", f.Quiet), tracked, idle)
 }
 
 // text is the flow without its state, as worlds write it.

@@ -24,6 +24,11 @@ type World struct {
 	Instances   []*Instance
 	Interfaces  []*Interface
 	Secondary   []*SecondaryInterface
+	Volumes     []*Volume
+	Snapshots   []*Snapshot
+	FlowLogs    []*FlowLog
+	LogGroups   []string // names, sorted, also of groups that no flow log writes to
+	AutoScaling []*AutoScalingGroup
 	Flows       []*Flow
 }
 
@@ -95,18 +100,6 @@ type Entry struct {
 	CIDR     netip.Prefix // masked
 }
 
-// An Instance is a virtual machine.
-type Instance struct {
-	ID    string
-	Type  string
-	State string // pending, running, stopping, stopped, shutting-down, terminated
-	// Operator is the service principal that operates it, as eks.amazonaws.com does
-	// the nodes of EKS Auto Mode; its interfaces too, then
-	// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html).
-	Operator string
-	Tags     Tags
-}
-
 // A SecondaryInterface is an interface in a secondary network, for RDMA. It has
 // neither security groups nor a network ACL, and can't be changed
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecondaryInterface.html).
@@ -156,7 +149,11 @@ type Flow struct {
 	// Via names what makes EC2 track the flow whatever the rules: one of
 	// nat, nlb, endpoint, egress-only-igw, global-accelerator,
 	// network-firewall, gwlb, tgw. Empty for a direct flow.
-	Via     string
+	Via string
+	// Agent: it is a connection of the Systems Manager agent on the instance.
+	Agent bool
+	// Quiet: no packet is sent on it.
+	Quiet   bool
 	Tracked []string      // sorted IDs of the interfaces that hold a tracking entry
 	Idle    time.Duration // time since the last packet
 }
@@ -184,6 +181,28 @@ func (w *World) ACL(id string) *NetworkACL {
 // Instance returns the instance of that ID, or nil.
 func (w *World) Instance(id string) *Instance {
 	return Find(w.Instances, func(i *Instance) bool { return i.ID == id })
+}
+
+// Volume returns the volume of that ID, or nil.
+func (w *World) Volume(id string) *Volume {
+	return Find(w.Volumes, func(v *Volume) bool { return v.ID == id })
+}
+
+// VolumesOf returns the volumes attached to an instance, by device.
+func (w *World) VolumesOf(instance string) []*Volume {
+	var all []*Volume
+	for _, v := range w.Volumes {
+		if v.Instance == instance && instance != "" {
+			all = append(all, v)
+		}
+	}
+	sortBy(all, func(v *Volume) string { return v.Device })
+	return all
+}
+
+// AutoScalingGroup returns the group of that name, or nil.
+func (w *World) AutoScalingGroup(name string) *AutoScalingGroup {
+	return Find(w.AutoScaling, func(g *AutoScalingGroup) bool { return g.Name == name })
 }
 
 // Interface returns the network interface of that ID, or nil.
