@@ -31,6 +31,7 @@ type containing struct {
 	unrecorded bool         // the ledger is out of reach: remembered stands in for it
 	remembered record.Known // what it would hold
 
+	loaded    *record.Known // what the ledger has been read to hold, before the first observation
 	was       record.Status // of the containment when it was first loaded; empty when it was not open
 	admitted  bool          // the policy has admitted the incident
 	relied    bool          // the last plan relied on somebody else's entry
@@ -49,11 +50,14 @@ func (r *Responder) begin(in plan.Incident, preview bool) *containing {
 // ledger is read first, so that all of that is one look.
 func (c *containing) observe(ctx context.Context) (seen network.Network, _ record.Known, err error) {
 	target, known := c.target(), c.remembered
-	loaded := c.r.EC2.Scarce()
-	if loaded {
-		if known, err = c.load(ctx, target.VPCs); err != nil {
+	if c.loaded == nil && c.r.EC2.Scarce() {
+		if err := c.loadFirst(ctx, target.VPCs); err != nil {
 			return seen, known, err
 		}
+	}
+	loaded := c.loaded != nil
+	if loaded {
+		known, c.loaded = *c.loaded, nil
 	}
 	target.Peers = c.unknown(c.peers(c.last, known))
 	for {
@@ -123,6 +127,34 @@ func (c *containing) unknown(peers []netip.Addr) []netip.Addr {
 func (c *containing) own(peers []netip.Addr, found map[netip.Addr]network.Owner) {
 	c.looked = append(c.looked, peers...)
 	maps.Copy(c.owners, found)
+}
+
+// loadFirst reads the ledger before the network, where that saves calls of EC2's.
+func (c *containing) loadFirst(ctx context.Context, vpcs []string) error {
+	known, err := c.load(ctx, vpcs)
+	c.loaded = &known
+	return err
+}
+
+// holds reports whether the ledger has all that the incident asks for, and a look for
+// drift shows it in force: three calls of EC2's instead of up to nine. It reads the ledger
+// first, and so is for incidents that are likely to be repeats.
+func (c *containing) holds(ctx context.Context) (Outcome, bool) {
+	likely := c.in.Repeated || c.r.lately.has(c.in.Instance) || c.r.EC2.Scarce()
+	if !likely || c.preview || c.in.Trigger != plan.ByEvent || c.loadFirst(ctx, c.in.VPCs) != nil {
+		return Outcome{}, false
+	}
+	open := c.loaded.Open()
+	if open == nil || c.unrecorded || c.in.Adds(*open) {
+		return Outcome{}, false
+	}
+	seen, err := c.r.EC2.Observe(ctx, network.Target{Instance: c.in.Instance, ACLs: open.Target().ACLs, Look: network.Drift})
+	if err != nil || !plan.Holds(*open, seen) {
+		c.loaded = nil // it may have moved on meanwhile
+		return Outcome{}, false
+	}
+	c.was = open.Status
+	return c.outcome(record.Contain, plan.Plan{Record: *open}), true
 }
 
 // load reads the ledger, unless an earlier call of this run failed: then the run

@@ -26,6 +26,8 @@ type Responder struct {
 	// LedgerWait bounds each call of the ledger; past it the containment goes on
 	// without.
 	LedgerWait time.Duration
+
+	lately lately // the instances that this process has contained
 }
 
 // Contain carries out the containment of an incident: observe, decide, plan, record,
@@ -45,6 +47,9 @@ func (r *Responder) Preview(ctx context.Context, in plan.Incident) (Outcome, err
 func (c *containing) run(ctx context.Context) (Outcome, error) {
 	var planned plan.Plan
 	var missing []record.Step
+	if out, holds := c.holds(ctx); holds {
+		return out, nil
+	}
 	for round := range c.rounds.each(ctx) {
 		seen, known, err := c.observe(ctx)
 		if err != nil {
@@ -127,6 +132,7 @@ func (c *containing) settled(p plan.Plan) (Outcome, error) {
 	case c.in.Trigger.Reconciles():
 		return c.outcome(record.Reconcile, p), nil
 	default:
+		c.r.lately.add(c.in.Instance)
 		return c.outcome(record.Contain, p), nil
 	}
 }
