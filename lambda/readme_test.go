@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,18 +18,18 @@ import (
 )
 
 // A word is a constant that the answer has, and what its comment says of it.
-type word struct{ value, says string }
+type word struct{ name, value, says string }
 
 // README.md explains every word that an answer can have.
 //
-// go test ./lambda -run README -update rewrites the table of exposures.
+// go test ./lambda -run README -update rewrites the tables of steps and exposures.
 func TestREADMEHasTheWords(t *testing.T) {
 	words := wordsOf(t, "record")
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range []string{"Verdict", "Status", "State", "Kind"} {
+	for _, kind := range []string{"Verdict", "Status", "State"} {
 		if len(words[kind]) < 3 {
 			t.Errorf("found only %v of type %s; are they still written as this test reads them?", words[kind], kind)
 		}
@@ -37,9 +39,62 @@ func TestREADMEHasTheWords(t *testing.T) {
 			}
 		}
 	}
+	readme.Check(t, "README.md", "steps", "lambda", stepsTable(t, words["Kind"]), *update)
+	readme.Check(t, "README.md", "exposures", "lambda", exposuresTable(t, words["ExposureKind"]), *update)
+}
+
+// stepsTable has the kinds of step that this program takes.
+func stepsTable(t *testing.T, kinds []word) string {
+	t.Helper()
+	uses := map[string]int{}
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if id, ok := n.(*ast.Ident); ok {
+				uses[id.Name]++
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A kind that only package record names, where it is declared and where it is
+	// listed, is of a step that nothing plans yet.
+	const declared = 2
+	var b strings.Builder
+	b.WriteString("| Kind of step | What it does | Decides whether the instance is contained |\n|---|---|---|\n")
+	rows := 0
+	for _, w := range kinds {
+		if uses[w.name] <= declared {
+			continue
+		}
+		rows++
+		decides := ""
+		if record.Kind(w.value).Decides() {
+			decides = "yes"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", w.value, w.says, decides)
+	}
+	if rows < 3 {
+		t.Errorf("found only %d kinds of step in use", rows)
+	}
+	return b.String()
+}
+
+// exposuresTable has every kind of exposure.
+func exposuresTable(t *testing.T, kinds []word) string {
+	t.Helper()
 	var b strings.Builder
 	b.WriteString("| Kind | What may still flow, and why | Partial |\n|---|---|---|\n")
-	for _, w := range words["ExposureKind"] {
+	for _, w := range kinds {
 		partial := ""
 		if record.ExposureKind(w.value).Partial() {
 			partial = "yes"
@@ -49,7 +104,7 @@ func TestREADMEHasTheWords(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", w.value, w.says, partial)
 	}
-	readme.Check(t, "README.md", "exposures", "lambda", b.String(), *update)
+	return b.String()
 }
 
 // wordsOf are the constants of text types in a package's source, by type.
@@ -77,7 +132,7 @@ func wordsOf(t *testing.T, dir string) map[string][]word {
 			value, _ := spec.Values[0].(*ast.BasicLit)
 			if kind != nil && value != nil && value.Kind == token.STRING {
 				text, _ := strconv.Unquote(value.Value)
-				words[kind.Name] = append(words[kind.Name], word{text, said(spec)})
+				words[kind.Name] = append(words[kind.Name], word{spec.Names[0].Name, text, said(spec)})
 			}
 			return true
 		})
@@ -85,9 +140,10 @@ func wordsOf(t *testing.T, dir string) map[string][]word {
 	return words
 }
 
-// said is a constant's comment as one line, without the constant's name and links.
+// said is a constant's comment, before or behind it, as one line without the
+// constant's name and links.
 func said(spec *ast.ValueSpec) string {
-	text := strings.TrimPrefix(spec.Doc.Text(), spec.Names[0].Name+": ")
+	text := strings.TrimPrefix(cmp.Or(spec.Doc.Text(), spec.Comment.Text()), spec.Names[0].Name+": ")
 	var words []string
 	for _, w := range strings.Fields(text) {
 		if !strings.HasPrefix(w, "https://") {

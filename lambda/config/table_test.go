@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -38,6 +39,18 @@ func TestTableIsComplete(t *testing.T) {
 	}
 	for _, name := range fields {
 		t.Errorf("no row sets %s", name)
+	}
+}
+
+// A variable is named like its key, so that who knows one knows the other.
+func TestVariablesAreNamedLikeTheirKeys(t *testing.T) {
+	t.Parallel()
+	capital := regexp.MustCompile(`[A-Z]`)
+	for _, row := range All {
+		want := "TOURNIQUET_" + strings.ToUpper(capital.ReplaceAllString(row.Key, "_$0"))
+		if row.Key != "" && strings.HasPrefix(row.Variable, "TOURNIQUET_") && row.Variable != want {
+			t.Errorf("%s: the variable is %s, want %s", row.Key, row.Variable, want)
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type containing struct {
 	in      plan.Incident
 	preview bool
 	rounds  *rounds
+	beside  *beside
 
 	last   network.Network              // the observation before
 	owners map[netip.Addr]network.Owner // of the peers that have been looked for
@@ -42,6 +43,7 @@ type containing struct {
 func (r *Responder) begin(in plan.Incident, preview bool) *containing {
 	return &containing{
 		r: r, in: in, preview: preview, rounds: newRounds("containing", in.Instance, r.Log), owners: map[netip.Addr]network.Owner{},
+		beside: newBeside(r, in.Instance),
 	}
 }
 
@@ -191,16 +193,21 @@ func (c *containing) prepare(ctx context.Context, seen network.Network) (network
 type emptying func(context.Context) error
 
 // apply makes the missing changes, except those that EC2 has accepted and may be slow
-// to show.
+// to show. What comes beside the cut goes out at the same moment, and the cut does not
+// wait for it.
 func (c *containing) apply(ctx context.Context, missing []record.Step) {
 	act, stop := timeToAct(ctx)
 	defer stop()
-	for _, s := range c.rounds.change(act, missing, c.r.EC2.Apply) {
+	c.beside.start(ctx, missing)
+	for _, s := range c.rounds.change(act, deciding(missing), c.r.EC2.Apply) {
 		c.applied = append(c.applied, s.ID())
-		if s.Kind().Decides() {
-			c.contained = c.r.Now()
-		}
+		c.contained = c.r.Now()
 	}
+}
+
+// deciding are the steps without which an instance is not contained.
+func deciding(steps []record.Step) []record.Step {
+	return slices.DeleteFunc(slices.Clone(steps), func(s record.Step) bool { return !s.Kind().Decides() })
 }
 
 func subset(inner, outer []string) bool {

@@ -32,6 +32,19 @@ type EC2 interface {
 	Apply(ctx context.Context, steps []record.Step) []error
 }
 
+// Measures carry out steps that come beside the cut: on the host, against termination,
+// for evidence. Nothing waits for them before an instance is contained.
+type Measures interface {
+	// Take makes changes side by side. Its results are in the steps' order.
+	Take(ctx context.Context, steps []record.Step) []Result
+}
+
+// A Result is what became of one step that comes beside the cut.
+type Result struct {
+	Made []string // the ids of what the step has created
+	Err  error    // why it failed; a network.Refusal is for good
+}
+
 // Fleet is what is needed of EC2 beyond one instance.
 type Fleet interface {
 	// Quarantined names the instances with an interface in a quarantine group, sorted.
@@ -75,19 +88,29 @@ type Ledger interface {
 	// earlier invocation of the same request said so.
 	Asked(ctx context.Context, instance, request string, now time.Time) (time.Time, error)
 
-	// Note adds a line to an instance's history. The same line twice is one.
-	Note(ctx context.Context, e record.Event) error
+	// Note adds a line to an instance's history, and what must be told of it. The same
+	// line twice is one, and owes nothing a second time.
+	Note(ctx context.Context, e record.Event, owed ...record.Owed) error
 }
 
 // Book is what of the ledger is read beyond one instance's latest containment.
 type Book interface {
-	// Open names the instances with an open containment, sorted.
+	// Open names the instances with an open containment, sorted. When some can't be
+	// read, the others come with an error that record.Unreadable takes apart.
 	Open(ctx context.Context) ([]string, error)
 
-	// Slots are the slots of some VPCs.
+	// Slots are the slots of some VPCs, sorted. When some can't be read, the others
+	// come with an error that record.Unreadable takes apart.
 	Slots(ctx context.Context, vpcs []string) ([]record.Slot, error)
 
 	// Containment is one generation of an instance's containments; nil when the
 	// ledger doesn't have it.
 	Containment(ctx context.Context, instance string, generation int) (*record.Record, error)
+
+	// VPCs are those that are marked, sorted: each that has slots of a containment which
+	// is not open any more, and maybe others. Errors are as those of Open.
+	VPCs(ctx context.Context) ([]string, error)
+
+	// MarkVPC marks a VPC, or takes the mark away.
+	MarkVPC(ctx context.Context, vpc string, used bool) error
 }

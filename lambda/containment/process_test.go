@@ -124,9 +124,9 @@ func (p *process) Commit(ctx context.Context, c record.Change) error {
 	return err
 }
 
-func (p *process) Note(ctx context.Context, e record.Event) error {
+func (p *process) Note(ctx context.Context, e record.Event, owed ...record.Owed) error {
 	_, err := through(ctx, p, call{op: "Note", mutating: true, ledger: true}, func() (struct{}, error) {
-		return struct{}{}, p.book.Note(context.WithoutCancel(ctx), e)
+		return struct{}{}, p.book.Note(context.WithoutCancel(ctx), e, owed...)
 	})
 	return err
 }
@@ -151,6 +151,17 @@ func (p *process) Containment(ctx context.Context, instance string, generation i
 	return through(ctx, p, call{op: "Containment", mutating: false, ledger: true}, func() (*record.Record, error) {
 		return p.book.Containment(context.WithoutCancel(ctx), instance, generation)
 	})
+}
+
+func (p *process) VPCs(ctx context.Context) ([]string, error) {
+	return through(ctx, p, call{op: "VPCs", mutating: false, ledger: true}, func() ([]string, error) { return p.book.VPCs(context.WithoutCancel(ctx)) })
+}
+
+func (p *process) MarkVPC(ctx context.Context, vpc string, used bool) error {
+	_, err := through(ctx, p, call{op: "MarkVPC", mutating: true, ledger: true}, func() (struct{}, error) {
+		return struct{}{}, p.book.MarkVPC(context.WithoutCancel(ctx), vpc, used)
+	})
+	return err
 }
 
 func (p *process) client() *vpc.Client {

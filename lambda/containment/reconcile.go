@@ -27,9 +27,15 @@ type Reconciler struct {
 // stops no other; the errors are joined.
 func (r *Reconciler) Reconcile(ctx context.Context, request string) ([]Outcome, error) {
 	var open, quarantined []string
-	var provisioning error
+	var provisioning, unreadable error
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { open, err = r.Book.Open(gctx); return err })
+	g.Go(func() (err error) {
+		open, err = within(gctx, r.Responder.LedgerWait, r.Book.Open)
+		if _, partly := record.Unreadable(err); partly {
+			unreadable, err = err, nil // the others are looked after all the same
+		}
+		return err
+	})
 	g.Go(func() (err error) { quarantined, err = r.Responder.Fleet.Quarantined(gctx); return err })
 	g.Go(func() error {
 		if err := r.Responder.Fleet.Provision(gctx); err != nil {
@@ -41,7 +47,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request string) ([]Outcome, 
 		return nil, errors.Join(fmt.Errorf("looking for open containments: %w", err), provisioning)
 	}
 	outcomes, err := r.all(ctx, open, quarantined, request)
-	return outcomes, errors.Join(err, provisioning)
+	return outcomes, errors.Join(err, provisioning, unreadable)
 }
 
 func (r *Reconciler) all(ctx context.Context, open, quarantined []string, request string) ([]Outcome, error) {
@@ -62,25 +68,35 @@ const maxAtOnce = 8
 // each does something with all items, some at once. One's failure stops no other;
 // the errors are joined. The outcomes are those where there was something to do.
 func each[T any](items []T, do func(T) (out Outcome, worked bool, err error)) ([]Outcome, error) {
+	return gather(items, func(item T) ([]Outcome, error) {
+		out, worked, err := do(item)
+		if !worked {
+			return nil, err
+		}
+		return []Outcome{out}, err
+	})
+}
+
+// gather collects what comes of all items, some at once. One's failure stops no other;
+// what comes beside an error counts too, and the errors are joined.
+func gather[T, R any](items []T, do func(T) ([]R, error)) ([]R, error) {
 	var mu sync.Mutex
-	var outcomes []Outcome
+	var results []R
 	var errs []error
 	var g errgroup.Group
 	g.SetLimit(maxAtOnce)
 	for _, item := range items {
 		g.Go(func() error {
-			out, worked, err := do(item)
+			got, err := do(item)
 			mu.Lock()
 			defer mu.Unlock()
-			if worked {
-				outcomes = append(outcomes, out)
-			}
+			results = append(results, got...)
 			errs = append(errs, err)
 			return nil
 		})
 	}
 	_ = g.Wait()
-	return outcomes, errors.Join(errs...)
+	return results, errors.Join(errs...)
 }
 
 // repair goes on with an open containment, or closes it when the instance is gone. A

@@ -67,13 +67,11 @@ func (c *containing) tagged(tags map[string]string) {
 }
 
 // toApply are the plan's pending steps. Without the ledger only those are applied that
-// tags alone can take back.
+// tags alone can take back. What comes beside the cut is not tried for ever.
 func (c *containing) toApply(p plan.Plan) []record.Step {
-	steps := p.Record.Pending()
-	if c.unrecorded {
-		steps = slices.DeleteFunc(steps, func(s record.Step) bool { return !s.Kind().HeldByTags() })
-	}
-	return steps
+	return slices.DeleteFunc(p.Record.Pending(), func(s record.Step) bool {
+		return c.unrecorded && !s.Kind().HeldByTags() || !s.Kind().Decides() && c.beside.done(s)
+	})
 }
 
 // change is the plan as the ledger is to take it.

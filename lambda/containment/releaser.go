@@ -50,17 +50,7 @@ type Ask struct {
 // Its error wraps ErrNotContained when there is nothing to release, and is a
 // *PartialError when something is left that a retry may do.
 func (r *Releaser) Release(ctx context.Context, ask Ask) (Outcome, error) {
-	c := r.begin(ask, 0, record.Release)
-	if ask.Request != "" && !ask.DryRun {
-		first, err := within(ctx, r.LedgerWait, func(ctx context.Context) (time.Time, error) {
-			return r.Ledger.Asked(ctx, ask.Instance, ask.Request, c.began)
-		})
-		if err != nil {
-			return c.stopped(plan.ReleasePlan{}, err)
-		}
-		c.began = first // a retry must not overrule what happened since
-	}
-	return c.run(ctx)
+	return r.begin(ask, 0, record.Release).run(ctx)
 }
 
 func (r *Releaser) begin(ask Ask, generation int, why record.Verdict) *releasing {

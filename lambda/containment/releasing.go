@@ -38,10 +38,28 @@ func (c *releasing) observe(ctx context.Context) (network.Network, record.Known,
 		target = known.Record.Target()
 	}
 	if open := known.Open(); open != nil && c.was == "" {
+		if err := c.recall(ctx); err != nil {
+			return network.Network{}, known, err
+		}
 		c.was = open.Status
 	}
 	seen, err := c.r.EC2.Observe(ctx, target)
 	return seen, known, err
+}
+
+// recall makes the release as old as its first try. Lambda repeats an asynchronous
+// invocation minutes later, and the repeat must not overrule what happened since.
+func (c *releasing) recall(ctx context.Context) error {
+	if c.ask.Request == "" || c.ask.DryRun || c.verdict != record.Release {
+		return nil
+	}
+	first, err := within(ctx, c.r.LedgerWait, func(ctx context.Context) (time.Time, error) {
+		return c.r.Ledger.Asked(ctx, c.ask.Instance, c.ask.Request, c.began)
+	})
+	if err == nil {
+		c.began = first
+	}
+	return err
 }
 
 // load reads the containment to release, and the slots in the VPCs of its denials.
@@ -64,7 +82,15 @@ func (c *releasing) load(ctx context.Context) (record.Known, error) {
 	slots, err := within(ctx, c.r.LedgerWait, func(ctx context.Context) ([]record.Slot, error) {
 		return c.r.Book.Slots(ctx, rec.VPCs())
 	})
-	return record.Known{Record: rec, Slots: slots}, err
+	known := record.Known{Record: rec, Slots: slots}
+	unreadable, partly := record.Unreadable(err)
+	if !partly {
+		return known, err
+	}
+	for _, item := range unreadable {
+		known.Unreadable = append(known.Unreadable, item.Slot)
+	}
+	return known, nil
 }
 
 // within makes one call that may take so long.
@@ -96,7 +122,9 @@ func (c *releasing) plan(seen network.Network, known record.Known, before plan.R
 	if rec == nil || rec.Status == record.Observed {
 		return plan.NewReleaseFromTags(seen, before.Record.Steps)
 	}
-	terms := plan.Terms{Now: c.r.Now().UTC(), Began: c.began, Force: c.ask.Force, Untag: c.verdict == record.Release}
+	terms := plan.Terms{
+		Now: c.r.Now().UTC(), Began: c.began, Force: c.ask.Force, Untag: c.verdict == record.Release, Unreadable: known.Unreadable,
+	}
 	if c.verdict == record.Expire && rec.Status.Open() && rec.Status != record.Releasing {
 		return plan.NewExpiryPlan(*rec, seen, known.Slots, terms, c.r.DenialTTL)
 	}

@@ -18,6 +18,7 @@ type Responder struct {
 	EC2    EC2
 	Fleet  Fleet
 	Ledger Ledger
+	Beside map[record.Kind]Measures // who takes the steps of a kind beside the cut; EC2 applies the others
 	Policy policy.Policy
 	Rules  plan.Rules
 	Log    *slog.Logger
@@ -61,6 +62,7 @@ func (c *containing) run(ctx context.Context) (Outcome, error) {
 		if seen.Bare() {
 			return c.stopped(planned, missing, fmt.Errorf("observing %s: EC2 shows no network interface of it, though it is %s", c.in.Instance, seen.Instance.State))
 		}
+		c.beside.report(ctx, &seen)
 		if d := c.decide(round, seen, known); d.Verdict != record.Contain {
 			return c.decline(ctx, d, known), nil
 		}
@@ -78,12 +80,12 @@ func (c *containing) run(ctx context.Context) (Outcome, error) {
 		case err != nil:
 			return c.stopped(planned, missing, fmt.Errorf("recording the plan for %s: %w", c.in.Instance, err))
 		}
-		if len(missing) == 0 && c.believes(planned) {
+		if len(missing) == 0 && !c.beside.wait(ctx) && c.believes(planned) {
 			return c.settled(planned)
 		}
 		c.apply(ctx, missing)
 	}
-	return c.stopped(planned, missing, nil)
+	return c.stopped(planned, deciding(missing), nil)
 }
 
 // decide judges the first observation wholly. A later one may show that the instance

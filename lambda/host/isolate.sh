@@ -29,7 +29,7 @@ newline='
 '
 most_output=20000 # characters of evidence; SSM keeps 24,000 of the output
 most_evidence=300 # connections looked at for it
-evidence_time=120 # hundredths of a second
+evidence_time=80  # hundredths of a second, after the second that the scan may take
 rules=none
 closed=0
 left=0
@@ -165,8 +165,8 @@ agent_sockets() {
 	for pid in $agents; do sockets_of "$pid"; done
 }
 
-# scan prints what there is among the processes: the agent, systemd-resolved's user, and
-# one process of each other network namespace, which are those of containers.
+# scan prints what there is among the processes: the agent, and one process of each
+# other network namespace, which are those of containers.
 scan() {
 	namespaces=
 	procs=
@@ -181,7 +181,6 @@ scan() {
 		pid=${dir#/proc/}
 		if [ "$dir/ns/net" -ef /proc/self/ns/net ]; then
 			is_agent "$pid" && echo "agent $pid"
-			[ "$dir/exe" -ef /usr/lib/systemd/systemd-resolved ] && uid_of "$pid" && echo "resolver $uid"
 			continue
 		fi
 		[ -e "$dir/ns/net" ] || continue
@@ -200,7 +199,6 @@ scan() {
 look_at_processes() {
 	agents=
 	namespaces=
-	resolver_uid=
 	lines=$({
 		scan &
 		{ sleep 1 && echo late; } &
@@ -213,7 +211,6 @@ look_at_processes() {
 		case $line in
 		"agent "*) agents="$agents ${line#* }" ;;
 		"namespace "*) namespaces="$namespaces ${line#* }" ;;
-		"resolver "*) resolver_uid=${line#* } ;;
 		late) truncated=true ;;
 		esac
 	done
@@ -304,6 +301,8 @@ others() {
 # endpoint, user, process, its name, its executable, and the process that stands for
 # its network namespace where that is not the host's.
 evidence() {
+	now
+	start=$now
 	found=
 	count=0
 	inodes=none
@@ -388,10 +387,11 @@ look_at_program() {
 	eval "program_$1=\$program"
 }
 
-# surroundings sets $links4 and $links6 to the networks on the link, $dns4 and $dns6
-# to the addresses of the host's resolvers. systemd-resolved has its own list.
+# surroundings sets $links4 and $links6 to the networks on the link, and $dns4 and $dns6
+# to the addresses of resolvers. A host that asks itself has systemd-resolved, whose
+# user, $resolver_uid, asks others.
 surroundings() {
-	links4='' links6='' dns4='' dns6=''
+	links4='' links6='' dns4='' dns6='' resolver_uid='' asks_itself=false
 	IFS=$newline
 	for line in $(head -n 60 /proc/net/route); do
 		unset IFS
@@ -410,11 +410,13 @@ surroundings() {
 		esac
 	done
 	unset IFS
-	files=/etc/resolv.conf
-	[ -z "$resolver_uid" ] || files="$files /run/systemd/resolve/resolv.conf"
-	for file in $files; do
-		[ -f "$file" ] && nameservers "$file"
-	done
+	nameservers /etc/resolv.conf
+	$asks_itself || return 0
+	line=$(grep '^systemd-resolve:' /etc/passwd | head -n 1)
+	line=${line#*:*:}
+	case ${line%%:*} in '' | *[!0-9]*) return ;; esac
+	resolver_uid=${line%%:*}
+	nameservers /run/systemd/resolve/resolv.conf
 }
 
 link4() {
@@ -442,7 +444,8 @@ nameservers() {
 		# shellcheck disable=SC2086 # whatever is not an address is dropped below
 		set -- $line
 		case ${2-} in
-		'' | *[!0-9a-fA-F:.]* | 127.* | ::1) ;;
+		127.* | ::1) asks_itself=true ;;
+		'' | *[!0-9a-fA-F:.]*) ;;
 		*:*:*) dns6="$dns6 $2" ;;
 		*[!0-9.]* | *.*.*.*.* | .* | *. | *..*) ;;
 		*.*.*.*) dns4="$dns4 $2" ;;
@@ -462,17 +465,18 @@ service() {
 }
 
 # attempts are the ways to tell the agent's new connections, the best one first. A
-# kernel, or a tool, that does not know one refuses all rules; then comes the next.
+# kernel, or a tool, that does not know one refuses all rules; then comes the next. The
+# last one, which lets no new connection through, comes when no tool knows another.
 attempts() {
 	[ -z "$cgroup" ] || printf 'cgroup,dns cgroup '
-	printf 'root,dns root none'
+	printf 'root,dns root'
 }
 
 # set_nft replaces the table in one transaction. The chains accept by policy and end
 # in a drop: a table that is being replaced then never drops what both let through.
 set_nft() {
 	command -v nft >/dev/null || return 1
-	for attempt in $(attempts); do
+	for attempt in "$@"; do
 		refusal=$(nft_rules "$attempt" | timeout 5 nft -f - 2>&1) && rules=nft && return
 	done
 	problem "nft: $refusal"
@@ -560,22 +564,24 @@ nft_dns() {
 # returns, so that it still meets the rules of others. Each family is one transaction.
 set_iptables() {
 	command -v iptables-restore >/dev/null || return 1
-	family iptables '' && rules=iptables || return 1
+	family iptables '' "$@" && rules=iptables || return 1
 	[ -f /proc/net/if_inet6 ] || return 0
-	family ip6tables 6 || problem 'the rules are for IPv4 only'
+	family ip6tables 6 "$@" none || problem 'the rules are for IPv4 only'
 }
 
 family() {
+	tool=$1 version=$2
+	shift 2
 	wait='-w 3' # for the lock; an old iptables-restore does not know it
-	for attempt in $(attempts); do
+	for attempt in "$@"; do
 		# The old kind holds the lock for as long as it reads: nothing that is piped
 		# into it may ask iptables.
-		commands=$(iptables_rules "$1" "$2" "$attempt")
+		commands=$(iptables_rules "$tool" "$version" "$attempt")
 		# shellcheck disable=SC2086 # two words, or none
-		refusal=$(printf '%s\n' "$commands" | timeout 4 "$1-restore" $wait --noflush 2>&1) && return
+		refusal=$(printf '%s\n' "$commands" | timeout 4 "$tool-restore" $wait --noflush 2>&1) && return
 		case $refusal in *option*) wait= ;; esac
 	done
-	problem "$1: $refusal"
+	problem "$tool: $refusal"
 	return 1
 }
 
@@ -595,7 +601,7 @@ iptables_rules() {
 }
 
 mark=0x10000000/0x10000000 # on connections that the agent's service opened
-nd='-p icmpv6 -m hl --hl-eq 255 -m icmp6 --icmpv6-type'
+nd_match='-p icmpv6 -m hl --hl-eq 255 -m icmp6 --icmpv6-type'
 
 iptables_in() {
 	printf '%s\n' '-i lo -j RETURN' "-p tcp -s $metadata --sport 80 -j RETURN"
@@ -605,7 +611,7 @@ iptables_in() {
 	case $1 in
 	6)
 		printf '%s\n' '-p udp -s fe80::/10 --sport 547 --dport 546 -j RETURN'
-		for type in 133 134 135 136; do printf '%s\n' "$nd $type -j RETURN"; done
+		for type in 133 134 135 136; do printf '%s\n' "$nd_match $type -j RETURN"; done
 		;;
 	*) for net in $links; do printf '%s\n' "-p udp -s $net --sport 67 --dport 68 -j RETURN"; done ;;
 	esac
@@ -623,7 +629,7 @@ iptables_out() {
 	6)
 		for net in fe80::/10 ff02::1:2; do printf '%s\n' "-p udp -d $net --sport 546 --dport 547 -j RETURN"; done
 		for net in fe80::/10 ff02::/16 $links; do
-			for type in 133 134 135 136; do printf '%s\n' "-d $net $nd $type -j RETURN"; done
+			for type in 133 134 135 136; do printf '%s\n' "-d $net $nd_match $type -j RETURN"; done
 		done
 		;;
 	*) for net in 255.255.255.255 $links; do printf '%s\n' "-p udp -d $net --sport 68 --dport 67 -j RETURN"; done ;;
@@ -658,8 +664,6 @@ close_sockets() {
 	done
 }
 
-now
-start=$now
 service
 own_addresses
 look_at_processes
@@ -668,11 +672,11 @@ evidence
 agent_sockets
 agent_connections
 surroundings
-set_nft || set_iptables
-[ "$rules" = none ] && {
-	problem 'no rule could be set'
-	finish 1
-}
+# shellcheck disable=SC2046 # words
+set_nft $(attempts) || set_iptables $(attempts) || set_nft none || set_iptables none
+# Without rules it is still worth closing the sockets: the instance's security group
+# lets no new connection through.
+[ "$rules" != none ] || problem 'no rule could be set'
 close_sockets
-case $error in *'IPv4 only'*) finish 1 ;; esac
+case $rules:$error in none:* | *'IPv4 only'*) finish 1 ;; esac
 finish 0

@@ -30,14 +30,14 @@ const (
 	host4      = "198.51.100.10"
 	host6      = "2001:db8:1::10"
 	other4     = "198.51.100.8" // another address of the peer
-	away4      = "203.0.113.9"  // one behind it
+	other6     = "2001:db8:1::8"
+	away4      = "203.0.113.9" // one behind it
 	metadata4  = "169.254.169.254"
 	container4 = "192.0.2.2"
 	nobody     = "65534"
 
 	agentFile    = "/usr/bin/ssm-agent-worker"
 	impostorFile = "/mnt/ssm-agent-worker"
-	resolverFile = "/usr/lib/systemd/systemd-resolved"
 	resolverUser = "65533"
 	// mountedImpostor runs a file of its own that has the agent's path where it is.
 	mountedImpostor = "/mnt/mounted"
@@ -177,7 +177,7 @@ ip link set lo up; ip link set eth0 up; ip addr add `+container4+`/24 dev eth0; 
 	w.sh(w.peer, `
 ip link set lo up; ip link set eth0 up
 ip addr add `+peer4+`/24 dev eth0; ip addr add `+other4+`/24 dev eth0; ip addr add `+peer6+`/64 dev eth0 nodad
-ip addr add `+away4+`/32 dev lo; ip addr add `+metadata4+`/32 dev lo; ip route add 192.0.2.0/24 via `+host4+`
+ip addr add `+other6+`/64 dev eth0 nodad; ip addr add `+away4+`/32 dev lo; ip addr add `+metadata4+`/32 dev lo; ip route add 192.0.2.0/24 via `+host4+`
 nft -f - <<END
 table inet count {
 	counter others { }
@@ -187,8 +187,9 @@ table inet count {
 		icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept
 		ip saddr `+host4+` ip daddr `+metadata4+` tcp dport 80 accept
 		ip daddr `+peer4+` tcp dport 443 accept
-		ip6 daddr `+peer6+` tcp dport 443 accept
+		ip6 daddr { `+peer6+", "+other6+` } tcp dport 443 accept
 		ip daddr `+peer4+` udp dport { 53, 67 } accept
+		ip6 daddr `+peer6+` udp dport 53 accept
 		counter name others
 	}
 }
@@ -208,9 +209,6 @@ done
 cp `+self(w.t)+" "+agentFile+`
 cp `+self(w.t)+" "+impostorFile+`
 cp `+self(w.t)+" '"+hostileFile+`'
-mkdir -p /mnt/systemd /usr/lib/systemd
-mount --bind /mnt/systemd /usr/lib/systemd
-cp `+self(w.t)+" "+resolverFile+`
 cat >`+mountedImpostor+` <<'END'
 #!/bin/sh
 exec unshare -m sh -c 'mount --bind `+impostorFile+" "+agentFile+`; exec `+agentFile+` "$@"' sh "$@"
@@ -218,15 +216,19 @@ END
 chmod 755 `+mountedImpostor+`
 echo "nameserver `+peer4+`
 nameserver 127.0.0.53
-nameserver 999.1.1.1;reboot" >/mnt/resolv.conf
-mount --bind /mnt/resolv.conf /etc/resolv.conf`)
+nameserver 1.1.1.1;reboot" >/mnt/resolv.conf
+mount --bind /mnt/resolv.conf /etc/resolv.conf
+echo "systemd-resolve:x:`+resolverUser+`:`+resolverUser+`::/:/usr/sbin/nologin" >/mnt/passwd
+mount --bind /mnt/passwd /etc/passwd
+mkdir -p /run/systemd; mount -t tmpfs tmpfs /run/systemd; mkdir /run/systemd/resolve
+echo "nameserver `+peer6+`" >/run/systemd/resolve/resolv.conf`)
 }
 
 // serve starts what answers: the peer's servers, and the host's.
 func (w *world) serve() {
 	w.t.Helper()
 	w.start(w.peer, "0", "", "serve", "tcp [::]:80", "tcp [::]:443", "tcp [::]:4444",
-		"udp "+peer4+":53", "udp "+peer4+":67", "udp "+peer4+":5000", "udp "+away4+":67")
+		"udp "+peer4+":53", "udp ["+peer6+"]:53", "udp "+peer4+":67", "udp "+peer4+":5000", "udp "+away4+":67")
 	w.start(w.host, "0", "", "serve", "tcp [::]:2222", "tcp [::]:8080")
 }
 
@@ -318,7 +320,7 @@ func (w *world) isolated(when string, ends, goesOn flows) {
 		before[name] = w.seen(name)
 	}
 	w.pass(when, 2*time.Second, goesOn)
-	time.Sleep(400 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond)
 	for name := range ends {
 		if now := w.seen(name); now.bytes != before[name].bytes {
 			w.t.Errorf("%s: %s goes on: %d answers", when, name, now.bytes-before[name].bytes)

@@ -2,12 +2,8 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
 // An askedItem says when a person's command was first handled. Lambda repeats an
@@ -28,19 +24,9 @@ func asked(instance, request string, now time.Time) askedItem {
 // Asked implements containment.Ledger.
 func (t *Table) Asked(ctx context.Context, instance, request string, now time.Time) (time.Time, error) {
 	item := asked(instance, request, now)
-	d := draft{table: &t.Name}
-	put := d.put(item.key, item, absent).Put
-	if d.err != nil {
-		return time.Time{}, fmt.Errorf("noting when %s was asked for: %w", instance, d.err)
-	}
-	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: put.TableName, Item: put.Item, ConditionExpression: put.ConditionExpression,
-		ExpressionAttributeNames: put.ExpressionAttributeNames, ExpressionAttributeValues: put.ExpressionAttributeValues,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
-	if there, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok && len(there.Item) > 0 {
-		first, err := decode[askedItem](there.Item)
-		return moment(first.Time), err
+	there, refused, err := t.putIf(ctx, item.key, item, absent)
+	if err == nil && refused {
+		item, err = decode[askedItem](there)
 	}
 	if err != nil {
 		return time.Time{}, fmt.Errorf("noting when %s was asked for: %w", instance, err)

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +9,10 @@ import (
 )
 
 var ops = []record.SlotOp{record.Reserve, record.Hold, record.Settle, record.Remove, record.GiveUp}
+
+// maxOwed is how much one change can owe: it has to fit into one transaction with the
+// record.
+const maxOwed = 50
 
 // check refuses a change that makes no sense whatever the ledger holds. DynamoDB
 // would refuse most of them too, in words that name no slot and no instance.
@@ -22,6 +25,11 @@ func check(c record.Change) error {
 		return fmt.Errorf("the event is of instance %q, the record of %q", c.Event.Instance, r.Instance)
 	case c.Count < -1 || c.Count > 1:
 		return fmt.Errorf("one containment can't count as %d", c.Count)
+	case len(c.Owed) > maxOwed:
+		return fmt.Errorf("%d entries are owed at once, more than %d", len(c.Owed), maxOwed)
+	}
+	if err := checkOwed(c.Owed, r.Instance); err != nil {
+		return err
 	}
 	return checkSlots(c.Slots, r.Holder())
 }
@@ -66,39 +74,6 @@ func (i containmentItem) follows(stored containmentItem) error {
 // pointer is the item that says that the instance's containment is open.
 func pointer(i containmentItem) pointerItem {
 	return pointerItem{header{pointerKey(i.Instance), schemaVersion}, i.Instance, i.Generation}
-}
-
-// known is what has been read, as the domain knows it.
-func known(latest containmentItem, slots []slotItem) (record.Known, error) {
-	var k record.Known
-	if latest.Generation > 0 {
-		if err := latest.check(); err != nil {
-			return k, err
-		}
-		r, err := latest.record()
-		if err != nil {
-			return k, err
-		}
-		k.Record = &r
-	}
-	for _, i := range slots {
-		if err := i.check(); err != nil {
-			return k, err
-		}
-	}
-	var err error
-	if k.Slots, err = convert(slots, slotItem.slot); err != nil {
-		return record.Known{}, err
-	}
-	slices.SortFunc(k.Slots, bySlotKey)
-	return k, nil
-}
-
-func bySlotKey(a, b record.Slot) int {
-	return cmp.Or(
-		cmp.Compare(a.VPC, b.VPC), cmp.Compare(a.ACL, b.ACL),
-		cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Number, b.Number),
-	)
 }
 
 func conflict(k key) error { return fmt.Errorf("item %s: %w", k, record.ErrConflict) }

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -35,6 +36,10 @@ type ledger interface {
 	containment.Book
 	History(ctx context.Context, instance string) ([]record.Event, error)
 	GuardCount(ctx context.Context) (int, error)
+	Owed(ctx context.Context) ([]record.Owed, error)
+	Delivered(ctx context.Context, o record.Owed) error
+	Lease(ctx context.Context, name, holder string, now, until time.Time) error
+	EndLease(ctx context.Context, name, holder string) error
 }
 
 // testLedger is what every ledger has to do. It keeps Memory honest: the tests of
@@ -66,6 +71,16 @@ func testLedger(t *testing.T, newLedger func(t *testing.T) subject, except ...st
 		"senseless_changes":           testSenseless,
 		"copies":                      testCopies,
 		"canceled":                    testCanceled,
+		"vpcs":                        testVPCs,
+		"owed":                        testOwed,
+		"owed_for_a_note":             testOwedForANote,
+		"owed_bounded":                testOwedBounded,
+		"owed_unreadable":             testOwedUnreadable,
+		"lease":                       testLease,
+		"lease_at_once":               testLeaseAtOnce,
+		"damaged_slots":               testDamagedSlots,
+		"damaged_pointers":            testDamagedPointers,
+		"damaged_containment":         testDamagedContainment,
 	} {
 		if !slices.Contains(except, name) {
 			t.Run(name, func(t *testing.T) { test(t, newLedger(t)) })
@@ -778,8 +793,8 @@ func testNewerSchema(t *testing.T, l subject) {
 		two.Slots = []record.SlotChange{op(o, slot(90, "i-2#1"))}
 		l.refuse(t, two, record.ErrNewerRecord)
 	}
-	if _, err := l.Load(t.Context(), "i-2", []string{"vpc-1"}); !errors.Is(err, record.ErrNewerRecord) {
-		t.Errorf("Load of a newer slot: %v", err)
+	if k, err := l.Load(t.Context(), "i-2", []string{"vpc-1"}); err == nil || !errors.Is(err, record.ErrNewerRecord) {
+		t.Errorf("Load under a newer guard: got %v, %v", k, err)
 	}
 
 	l.age(t, containmentKey("i-1", 1))
@@ -863,4 +878,144 @@ func testCanceled(t *testing.T, l subject) {
 	if got := l.history(t, "i-1"); got != nil {
 		t.Errorf("something was written: %v", got)
 	}
+}
+
+// damaged are items that nobody can read, under a key.
+func damaged(k key) []Item {
+	with := func(more Item) Item {
+		more[PartitionKey], more[SortKey] = &types.AttributeValueMemberS{Value: k.PK}, &types.AttributeValueMemberS{Value: k.SK}
+		return more
+	}
+	return []Item{
+		with(Item{}),
+		with(Item{"schema": &types.AttributeValueMemberL{}}),
+		with(Item{"schema": &types.AttributeValueMemberN{Value: "1"}, "number": &types.AttributeValueMemberS{Value: "x"}, "instance": &types.AttributeValueMemberL{}}),
+		with(Item{"schema": &types.AttributeValueMemberN{Value: "99"}, "holders": &types.AttributeValueMemberL{}, "generation": &types.AttributeValueMemberS{}}),
+	}
+}
+
+// unreadable are the keys of the items that a read reports besides what it reads.
+func unreadable(t *testing.T, err error) (keys []string) {
+	t.Helper()
+	items, partly := record.Unreadable(err)
+	if !partly {
+		t.Errorf("got %v, want an error of single items", err)
+	}
+	for _, i := range items {
+		keys = append(keys, i.Item)
+	}
+	return keys
+}
+
+// One slot that can't be read hides no other, and its place is known to be taken.
+func testDamagedSlots(t *testing.T, l subject) {
+	l.commit(t, change(aRecord("i-1"), op(record.Reserve, slot(90, "i-1#1")), op(record.Reserve, slot(92, "i-1#1"))))
+	place := slot(91, "i-1#1").SlotKey
+	for _, item := range damaged(slotKey(place)) {
+		l.put(t, item)
+		got, err := l.Slots(t.Context(), []string{"vpc-1", "vpc-2"})
+		if len(got) != 2 || got[0].Number != 90 || got[1].Number != 92 {
+			t.Errorf("%v: got the slots %v", item, got)
+		}
+		if keys := unreadable(t, err); !slices.Equal(keys, []string{"VPC#vpc-1 SLOT#acl-1#in#91"}) {
+			t.Errorf("%v: reported as unreadable: %v", item, keys)
+		}
+		k, err := l.Load(t.Context(), "i-1", []string{"vpc-1"})
+		if err != nil || len(k.Slots) != 2 || !slices.Equal(k.Unreadable, []record.SlotKey{place}) {
+			t.Errorf("%v: loaded %v, unreadable %v, %v", item, k.Slots, k.Unreadable, err)
+		}
+		two := change(aRecord("i-2"), op(record.Reserve, slot(91, "i-2#1")))
+		if err := l.Commit(t.Context(), two); err == nil {
+			t.Errorf("%v: the place was given away", item)
+		}
+	}
+	l.put(t, Item{
+		PartitionKey: &types.AttributeValueMemberS{Value: "VPC#vpc-1"}, SortKey: &types.AttributeValueMemberS{Value: "SLOT#of nothing"},
+	})
+	if got, err := l.Slots(t.Context(), []string{"vpc-1"}); len(got) != 2 || len(unreadable(t, err)) != 2 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if k, err := l.Load(t.Context(), "i-1", []string{"vpc-1"}); err != nil || len(k.Unreadable) != 1 {
+		t.Errorf("loaded %v, unreadable %v, %v", k.Slots, k.Unreadable, err)
+	}
+}
+
+func testDamagedPointers(t *testing.T, l subject) {
+	for _, instance := range []string{"i-1", "i-2", "i-3"} {
+		l.commit(t, change(aRecord(instance)))
+	}
+	for _, item := range damaged(pointerKey("i-2")) {
+		l.put(t, item)
+		open, err := l.Open(t.Context())
+		if !slices.Equal(open, []string{"i-1", "i-3"}) {
+			t.Errorf("%v: open are %v", item, open)
+		}
+		if keys := unreadable(t, err); !slices.Equal(keys, []string{"OPEN i-2"}) {
+			t.Errorf("%v: reported as unreadable: %v", item, keys)
+		}
+	}
+}
+
+// A containment that can't be read is no reason to begin a new one.
+func testDamagedContainment(t *testing.T, l subject) {
+	first, second := aRecord("i-1"), aRecord("i-1")
+	first.Status, second.Generation = record.Released, 2
+	l.commit(t, change(first))
+	l.commit(t, change(second))
+	for _, item := range damaged(containmentKey("i-1", 2)) {
+		l.put(t, item)
+		if k, err := l.Load(t.Context(), "i-1", nil); err == nil {
+			t.Errorf("%v: loaded %+v", item, k.Record)
+		}
+		if r, err := l.Containment(t.Context(), "i-1", 2); err == nil {
+			t.Errorf("%v: read as %+v", item, r)
+		}
+		if r, err := l.Containment(t.Context(), "i-1", 1); err != nil || r == nil {
+			t.Errorf("%v: the one before: %v, %v", item, r, err)
+		}
+		if err := l.Commit(t.Context(), change(second)); err == nil {
+			t.Errorf("%v: it was written over", item)
+		}
+	}
+}
+
+// A VPC is marked by hand, and with a record that is not open any more and has denials
+// to wait for.
+func testVPCs(t *testing.T, l subject) {
+	want := func(want ...string) {
+		t.Helper()
+		if got, err := l.VPCs(t.Context()); err != nil || !slices.Equal(got, want) {
+			t.Errorf("marked: %v, %v, want %v", got, err, want)
+		}
+	}
+	mark := func(vpc string, used bool) {
+		t.Helper()
+		if err := l.MarkVPC(t.Context(), vpc, used); err != nil {
+			t.Errorf("MarkVPC: %v", err)
+		}
+	}
+	want()
+	mark("vpc-3", true)
+	mark("vpc-2", true)
+	mark("vpc-2", true)
+	mark("vpc-4", false)
+	want("vpc-2", "vpc-3")
+	mark("vpc-3", false)
+
+	denial := func(vpc string, s record.State) record.StepState {
+		d := slot(90).Denial()
+		d.VPC = vpc
+		return record.StepState{Step: d, State: s}
+	}
+	r := aRecord("i-1")
+	r.Steps = []record.StepState{denial("vpc-1", record.Applied)}
+	l.commit(t, change(r)) // open
+	want("vpc-2")
+	r.Version, r.Status = 1, record.Closed
+	r.Steps = []record.StepState{denial("vpc-1", record.Lingering), denial("vpc-5", record.Removed), {Step: quarantineOf("eni-1"), State: record.Gone}}
+	l.commit(t, change(r))
+	want("vpc-1", "vpc-2")
+	r.Version = 2
+	l.commit(t, change(r))
+	want("vpc-1", "vpc-2")
 }

@@ -112,9 +112,12 @@ func (i slotItem) slot() (record.Slot, error) {
 		return record.Slot{}, fmt.Errorf("item %s: %w", i.key, err)
 	}
 	slices.SortFunc(holders, record.Holder.Compare)
+	place := record.SlotKey{VPC: i.VPC, ACL: i.ACL, Direction: network.Direction(i.Direction), Number: i.Number}
+	if i.key != slotKey(place) {
+		return record.Slot{}, fmt.Errorf("item %s says that it is of %s", i.key, slotKey(place))
+	}
 	return record.Slot{
-		SlotKey: record.SlotKey{VPC: i.VPC, ACL: i.ACL, Direction: network.Direction(i.Direction), Number: i.Number},
-		Prefix:  prefix, Holders: holders, State: record.SlotState(i.State), Since: moment(i.Since),
+		SlotKey: place, Prefix: prefix, Holders: holders, State: record.SlotState(i.State), Since: moment(i.Since),
 	}, nil
 }
 

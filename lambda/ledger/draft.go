@@ -25,6 +25,12 @@ func (t *Table) writes(c record.Change, next containmentItem) ([]write, error) {
 	all = append(all, d.put(event.key, event, absent))
 	all = append(all, d.pointer(next)...)
 	all = append(all, d.guard(c)...)
+	for _, o := range c.Owed {
+		all = append(all, d.put(owedKey(o), fromOwed(o), absent.Or(readable)))
+	}
+	for _, vpc := range next.keeps() {
+		all = append(all, d.put(vpcKey(vpc), vpcOf(vpc), absent.Or(readable)))
+	}
 	for _, s := range c.Slots {
 		all = append(all, d.slot(s, c.Record.Holder()))
 	}

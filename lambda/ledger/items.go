@@ -24,8 +24,9 @@ func (m *Memory) Items() ([]Item, error) {
 	return items, nil
 }
 
-// Put stores items as a table has them, in the place of what has their keys. It
-// fails for an item that this ledger can't have.
+// Put stores items as a table has them, in the place of what has their keys. One of
+// a known kind that can't be read is stored too, and is in the way as in a table. It
+// fails for an item of an unknown kind.
 func (m *Memory) Put(items ...Item) error {
 	defer m.lock()()
 	for _, i := range items {
@@ -43,35 +44,45 @@ func (m *Memory) put(i Item) error {
 	}
 	switch {
 	case strings.HasPrefix(k.SK, skContainment):
-		err = into(m.containments, i)
+		err = into(m.containments, k, i, containmentItem.known)
 	case strings.HasPrefix(k.SK, skEvent):
-		err = into(m.events, i)
+		err = into(m.events, k, i, whole)
 	case strings.HasPrefix(k.SK, skAsked):
-		err = into(m.asked, i)
+		err = into(m.asked, k, i, whole)
 	case strings.HasPrefix(k.SK, skSlot):
-		err = into(m.slots, i)
+		err = into(m.slots, k, i, slotItem.slot)
 	case k.PK == pkOpen:
-		err = into(m.pointers, i)
+		err = into(m.pointers, k, i, pointerItem.open)
+	case k.PK == pkOwed:
+		err = into(m.owed, k, i, owedItem.owed)
+	case k.PK == pkLease:
+		err = into(m.leases, k, i, whole)
+	case k.PK == pkVPCs:
+		err = into(m.vpcs, k, i, whole)
 	case k == guardKey:
-		err = attributevalue.UnmarshalMap(i, &m.guard)
+		m.guard, err = decode[guardItem](i)
 	default:
-		err = fmt.Errorf("a kind of item that this program doesn't know")
+		return fmt.Errorf("item %s: a kind of item that this program doesn't know", k)
 	}
+	delete(m.damaged, k)
 	if err != nil {
-		return fmt.Errorf("item %s: %w", k, err)
+		m.damaged[k] = i
 	}
 	return nil
 }
 
-func into[T any](all map[key]T, i Item) error {
-	k, err := keyOf(i)
+// into puts an item among those of its kind, if it can be read.
+func into[I, T any](all map[key]I, k key, i Item, read func(I) (T, error)) error {
+	delete(all, k)
+	item, err := decode[I](i)
 	if err != nil {
 		return err
 	}
-	var item T
-	if err := attributevalue.UnmarshalMap(i, &item); err != nil {
+	if _, err := read(item); err != nil {
 		return err
 	}
 	all[k] = item
 	return nil
 }
+
+func whole[I any](i I) (I, error) { return i, nil }

@@ -25,6 +25,9 @@ const (
 	pkVPC         = "VPC#"
 	skSlot        = "SLOT#"
 	pkOpen        = "OPEN"
+	pkVPCs        = "VPCS"
+	pkOwed        = "OWED"
+	pkLease       = "LEASE"
 	pkGuard       = "GUARD"
 	skContained   = "CONTAINED"
 )
@@ -66,6 +69,8 @@ func eventKey(e record.Event) key {
 func slotKey(s record.SlotKey) key {
 	return key{pkVPC + s.VPC, fmt.Sprintf("%s%s#%s#%d", skSlot, s.ACL, s.Direction, s.Number)}
 }
+
+func vpcKey(vpc string) key { return key{pkVPCs, vpc} }
 
 func pointerKey(instance string) key { return key{pkOpen, instance} }
 

@@ -1,10 +1,13 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +32,10 @@ type Memory struct {
 	pointers     map[key]pointerItem
 	asked        map[key]askedItem
 	guard        guardItem
+	vpcs         map[key]vpcItem
+	owed         map[key]owedItem
+	leases       map[key]leaseItem
+	damaged      map[key]Item // what has been put here and can't be read
 }
 
 // lock gives one caller the ledger, and makes its maps.
@@ -37,7 +44,8 @@ func (m *Memory) lock() (unlock func()) {
 	if m.containments == nil {
 		m.containments, m.slots = map[key]containmentItem{}, map[key]slotItem{}
 		m.events, m.pointers, m.asked = map[key]eventItem{}, map[key]pointerItem{}, map[key]askedItem{}
-		m.busy = map[key]bool{}
+		m.owed, m.leases = map[key]owedItem{}, map[key]leaseItem{}
+		m.busy, m.vpcs, m.damaged = map[key]bool{}, map[key]vpcItem{}, map[key]Item{}
 	}
 	return m.mu.Unlock
 }
@@ -54,23 +62,71 @@ func (m *Memory) Load(ctx context.Context, instance string, vpcs []string) (reco
 			latest = i
 		}
 	}
-	var slots []slotItem
-	for _, i := range m.slots {
-		if slices.Contains(vpcs, i.VPC) {
-			slots = append(slots, i)
+	for k, i := range m.damaged {
+		if n, err := k.generation(); k.PK == pkInstance+instance && err == nil && n > latest.Generation {
+			_, _, err := decodeAs(i, containmentItem.known)
+			return record.Known{}, err
 		}
 	}
-	k, err := known(latest, slots)
+	k, err := known(latest, m.slotsOf(vpcs))
 	if err == nil {
 		k.Contained, err = m.guard.Count, m.guard.check()
 	}
 	return k, err
 }
 
+// slotsOf are the slots of VPCs, sorted.
+func (m *Memory) slotsOf(vpcs []string) reading[record.Slot] {
+	var r reading[record.Slot]
+	for k, i := range m.slots {
+		if vpc, _ := strings.CutPrefix(k.PK, pkVPC); !slices.Contains(vpcs, vpc) {
+			continue
+		}
+		s, err := record.Slot{}, i.check()
+		if err == nil {
+			s, err = i.slot()
+		}
+		r.add(k, s, err)
+	}
+	for k, i := range m.damaged {
+		if vpc, of := strings.CutPrefix(k.PK, pkVPC); of && slices.Contains(vpcs, vpc) {
+			_, s, err := decodeAs(i, slotItem.slot)
+			r.add(k, s, err)
+		}
+	}
+	slices.SortFunc(r.good, bySlotKey)
+	return r
+}
+
 // Slots implements containment.Book.
 func (m *Memory) Slots(ctx context.Context, vpcs []string) ([]record.Slot, error) {
-	k, err := m.Load(ctx, "", vpcs)
-	return k.Slots, err
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	defer m.lock()()
+	slots := m.slotsOf(vpcs)
+	return slots.good, slots.err()
+}
+
+// Open implements containment.Book.
+func (m *Memory) Open(ctx context.Context) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	defer m.lock()()
+	var r reading[string]
+	for k, i := range m.pointers {
+		instance, err := i.open()
+		r.add(k, instance, cmp.Or(i.check(), err))
+	}
+	for k, i := range m.damaged {
+		if k.PK == pkOpen {
+			_, instance, err := decodeAs(i, pointerItem.open)
+			r.add(k, instance, err)
+		}
+	}
+	slices.Sort(r.good)
+	return r.good, r.err()
 }
 
 // Containment implements containment.Book.
@@ -79,12 +135,12 @@ func (m *Memory) Containment(ctx context.Context, instance string, generation in
 		return nil, err
 	}
 	defer m.lock()()
-	item, there := m.containments[containmentKey(instance, generation)]
-	if !there {
-		return nil, nil
+	k := containmentKey(instance, generation)
+	if i, damaged := m.damaged[k]; damaged {
+		_, r, err := decodeAs(i, containmentItem.known)
+		return r, err
 	}
-	k, err := known(item, nil)
-	return k.Record, err
+	return m.containments[k].known()
 }
 
 // Commit implements containment.Ledger, in the same parts as Table's.
@@ -103,6 +159,16 @@ func (m *Memory) Commit(ctx context.Context, c record.Change) error {
 	}
 	if c.Count != 0 {
 		items = append(items, itemChange{guardKey, func(m *Memory) (func(), error) { return m.count(c) }})
+	}
+	for _, o := range c.Owed {
+		items = append(items, itemChange{owedKey(o), func(m *Memory) (func(), error) {
+			return func() { m.owed[owedKey(o)] = fromOwed(o) }, m.owed[owedKey(o)].check()
+		}})
+	}
+	for _, vpc := range next.keeps() {
+		items = append(items, itemChange{vpcKey(vpc), func(m *Memory) (func(), error) {
+			return func() { m.vpcs[vpcKey(vpc)] = vpcOf(vpc) }, nil
+		}})
 	}
 	for _, s := range c.Slots {
 		items = append(items, itemChange{slotKey(s.Slot.SlotKey), func(m *Memory) (func(), error) { return m.slot(s, c.Record.Holder()) }})
@@ -167,6 +233,9 @@ func (m *Memory) carryOut(items []itemChange) error {
 	var errs []error
 	for _, i := range items {
 		write, err := i.plan(m)
+		if _, damaged := m.damaged[i.key]; damaged {
+			err = conflict(i.key)
+		}
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -286,14 +355,18 @@ func changed(stored slotItem, c record.SlotChange, by record.Holder) (slotItem, 
 }
 
 // Note implements containment.Ledger.
-func (m *Memory) Note(ctx context.Context, e record.Event) error {
-	if err := ctx.Err(); err != nil {
-		return err
+func (m *Memory) Note(ctx context.Context, e record.Event, owed ...record.Owed) error {
+	if err := errors.Join(ctx.Err(), checkOwed(owed, e.Instance)); err != nil {
+		return fmt.Errorf("noting an event of %s: %w", e.Instance, err)
 	}
 	defer m.lock()()
 	i := fromEvent(e)
-	if _, there := m.events[i.key]; !there {
-		m.events[i.key] = i
+	if _, there := m.events[i.key]; there {
+		return nil
+	}
+	m.events[i.key] = i
+	for _, o := range owed {
+		m.owed[owedKey(o)] = fromOwed(o)
 	}
 	return nil
 }

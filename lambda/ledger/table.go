@@ -16,7 +16,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,7 +23,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/record"
@@ -39,7 +37,7 @@ type Table struct {
 // Load implements containment.Ledger.
 func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (record.Known, error) {
 	var latest containmentItem
-	var slots []slotItem
+	var slots reading[record.Slot]
 	var contained int
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { latest, err = t.latest(ctx, instance); return err })
@@ -53,34 +51,29 @@ func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (recor
 	return k, err
 }
 
-// slots reads VPCs' slots side by side.
-func (t *Table) slots(ctx context.Context, vpcs []string) ([]slotItem, error) {
+// slots reads VPCs' slots side by side, sorted.
+func (t *Table) slots(ctx context.Context, vpcs []string) (reading[record.Slot], error) {
 	vpcs = set(vpcs)
-	slots := make([][]slotItem, len(vpcs))
+	found := make([][]Item, len(vpcs))
 	g, ctx := errgroup.WithContext(ctx)
 	for n, vpc := range vpcs {
-		g.Go(func() error {
-			items, err := t.query(ctx, pkVPC+vpc, skSlot)
-			if err == nil {
-				slots[n], err = convert(items, decode[slotItem])
-			}
-			return err
-		})
+		g.Go(func() (err error) { found[n], err = t.query(ctx, pkVPC+vpc, skSlot); return err })
 	}
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return reading[record.Slot]{}, err
 	}
-	return slices.Concat(slots...), nil
+	slots := decodeAll(slices.Concat(found...), slotItem.slot)
+	slices.SortFunc(slots.good, bySlotKey)
+	return slots, nil
 }
 
 // Slots implements containment.Book.
 func (t *Table) Slots(ctx context.Context, vpcs []string) ([]record.Slot, error) {
-	items, err := t.slots(ctx, vpcs)
+	slots, err := t.slots(ctx, vpcs)
 	if err != nil {
 		return nil, fmt.Errorf("loading slots: %w", err)
 	}
-	k, err := known(containmentItem{}, items)
-	return k.Slots, err
+	return slots.good, slots.err()
 }
 
 // Containment implements containment.Book.
@@ -89,8 +82,7 @@ func (t *Table) Containment(ctx context.Context, instance string, generation int
 	if err != nil {
 		return nil, err
 	}
-	found, err := known(item, nil)
-	return found.Record, err
+	return item.known()
 }
 
 // latest reads the containment with the highest generation; it is the zero item when
@@ -147,18 +139,14 @@ func newest(items []Item) (int, error) {
 }
 
 // Note implements containment.Ledger.
-func (t *Table) Note(ctx context.Context, e record.Event) error {
-	d := draft{table: &t.Name}
-	put := d.put(eventKey(e), fromEvent(e), absent).Put
-	if d.err != nil {
-		return fmt.Errorf("noting an event of %s: %w", e.Instance, d.err)
-	}
-	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: put.TableName, Item: put.Item, ConditionExpression: put.ConditionExpression,
-		ExpressionAttributeNames: put.ExpressionAttributeNames, ExpressionAttributeValues: put.ExpressionAttributeValues,
-	})
-	if _, there := errors.AsType[*types.ConditionalCheckFailedException](err); there {
-		return nil
+func (t *Table) Note(ctx context.Context, e record.Event, owed ...record.Owed) error {
+	err := checkOwed(owed, e.Instance)
+	switch {
+	case err != nil:
+	case len(owed) > 0:
+		err = t.noteOwing(ctx, e, owed)
+	default:
+		_, _, err = t.putIf(ctx, eventKey(e), fromEvent(e), absent)
 	}
 	if err != nil {
 		return fmt.Errorf("noting an event of %s: %w", e.Instance, err)
@@ -166,13 +154,15 @@ func (t *Table) Note(ctx context.Context, e record.Event) error {
 	return nil
 }
 
-// Open names the instances with an open containment, sorted.
+// Open implements containment.Book.
 func (t *Table) Open(ctx context.Context) ([]string, error) {
-	pointers, err := all[pointerItem](ctx, t, pkOpen, "")
+	items, err := t.query(ctx, pkOpen, "")
 	if err != nil {
 		return nil, fmt.Errorf("listing open containments: %w", err)
 	}
-	return openInstances(pointers), nil
+	open := decodeAll(items, pointerItem.open)
+	slices.Sort(open.good)
+	return open.good, open.err()
 }
 
 // History is what has been noted of an instance, in order of time.

@@ -446,7 +446,7 @@ func slotText(partition string, number int) string {
 // fails a read of any whole item but the last key's and the latest one.
 func generations(t *testing.T, n int) func(int, call) reply {
 	item := func(g int) string {
-		return fmt.Sprintf(`{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#%d"},"generation":{"N":"%d"}}`, g, g)
+		return fmt.Sprintf(`{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#%d"},"instance":{"S":"i-1"},"generation":{"N":"%d"}}`, g, g)
 	}
 	var keys []string
 	for g := range n {

@@ -63,6 +63,13 @@ type Network struct {
 	// https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 	Missing []string
 
+	// Values are further attributes that a step can replace, by the step's id.
+	Values map[string][]string
+
+	// Made is what steps that create something have made, by the step's id, as EC2
+	// shows it or as this invocation was told.
+	Made map[string][]string
+
 	// Refused are the steps, by id, that EC2 has refused in this invocation for a
 	// reason that repeating them doesn't mend.
 	Refused map[string]Refusal

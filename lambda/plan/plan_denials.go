@@ -100,8 +100,8 @@ func (d *denier) noteRoom() {
 
 // withReservations is the ACL with the entries that are reserved in the ledger
 // and not in the ACL yet, as another invocation will have made them. Of one that EC2
-// refuses to make, and of one that a release is about to remove, the number alone is
-// taken.
+// refuses to make, of one that a release is about to remove, and of one that can't be
+// read, the number alone is taken.
 func (p *planner) withReservations(acl network.ACL) network.ACL {
 	for _, s := range p.known.Slots {
 		if s.ACL != acl.ID {
@@ -119,6 +119,11 @@ func (p *planner) withReservations(acl network.ACL) network.ACL {
 			e.Prefix = netip.Prefix{}
 		}
 		acl = acl.With(e)
+	}
+	for _, place := range p.known.Unreadable {
+		if _, taken := acl.At(place.Direction, place.Number); place.ACL == acl.ID && !taken {
+			acl = acl.With(network.Entry{Number: place.Number, Direction: place.Direction})
+		}
 	}
 	return acl
 }

@@ -21,6 +21,8 @@ type Terms struct {
 	Began time.Time // when the release was asked for
 	Force bool      // remove denials whose flows may revive
 	Untag bool      // take our tags away, although the record is closed already
+
+	Unreadable []record.SlotKey // places whose items in the ledger can't be read
 }
 
 // A ReleasePlan is a record as its release leaves it next, what has to be changed
@@ -84,11 +86,15 @@ func (p *releasePlanner) undo(s record.StepState, slots []record.Slot) {
 		p.restore(s, step)
 	case record.Denial:
 		i := slices.IndexFunc(slots, func(o record.Slot) bool { return o.SlotKey == step.Slot() && o.HeldBy(p.was.Holder()) })
-		if i < 0 {
+		switch {
+		case i >= 0:
+			p.remove(s, slots[i])
+		case slices.Contains(p.terms.Unreadable, step.Slot()) && !s.State.Final():
+			// Who needs the entry isn't known. Once that can be read, what expires finds it.
+			p.add(s, s.State, "the ledger can't say who holds it: left as it is")
+		default:
 			p.letGo(s)
-			return
 		}
-		p.remove(s, slots[i])
 	}
 }
 

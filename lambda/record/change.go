@@ -20,13 +20,17 @@ func (k Known) After(c Change) Known {
 			slots = append(slots, left)
 		}
 	}
-	return Known{Record: &rec, Slots: slots, Contained: k.Contained + c.Count}
+	return Known{Record: &rec, Slots: slots, Unreadable: k.Unreadable, Contained: k.Contained + c.Count}
 }
 
 // Known is what the ledger has of an instance and its VPCs.
 type Known struct {
 	Record *Record // the instance's latest containment; nil when it never had one
 	Slots  []Slot  // of the instance's VPCs
+
+	// Unreadable are places in ACLs of these VPCs whose items can't be read. Nobody may
+	// use them.
+	Unreadable []SlotKey
 
 	// Contained is how many instances events have contained by now: what the
 	// blast-radius guard counts.
@@ -50,6 +54,7 @@ type Change struct {
 	Record Record
 	Slots  []SlotChange
 	Event  Event
+	Owed   []Owed // what must be told of it; written with it
 
 	// Count is what the change adds to the number of instances contained by
 	// events: 1, 0 or -1. Adding is refused when it would exceed Limit.

@@ -122,7 +122,7 @@ func (r Record) Target() network.Target {
 			if step.Of == KindQuarantine {
 				t.Groups = append(t.Groups, step.Before...)
 			}
-		case Denial:
+		case Denial: // its slot may be held, and its entry in effect, though the ACL has left the instance
 			t.ACLs = append(t.ACLs, step.ACL)
 		}
 	}

@@ -60,10 +60,10 @@ func keepVolume(id, device string, keep bool) call {
 	}
 }
 
-func replaceProfile(association, name string) call {
+func denyProfile(association string) call {
 	return func(ctx context.Context, c *ec2.Client) error {
 		return ignore(c.ReplaceIamInstanceProfileAssociation(ctx, &ec2.ReplaceIamInstanceProfileAssociationInput{
-			AssociationId: aws.String(association), IamInstanceProfile: &types.IamInstanceProfileSpecification{Name: aws.String(name)},
+			AssociationId: aws.String(association), IamInstanceProfile: &types.IamInstanceProfileSpecification{Name: aws.String("deny")},
 		}))
 	}
 }
@@ -131,7 +131,7 @@ func TestRefusalsOfMachines(t *testing.T) {
 		"protect a spot instance": {protect("i-spot", true), "UnsupportedOperation"},
 		"no such device":          {keepVolume("i-web", "/dev/xvdz", true), "InvalidInstanceAttributeValue"},
 		"no such behaviour":       {shutdown("i-web", "hibernate"), "InvalidParameterValue"},
-		"no such association":     {replaceProfile("iip-assoc-1", "deny"), "InvalidAssociationID.NotFound"},
+		"no such association":     {denyProfile("iip-assoc-1"), "InvalidAssociationID.NotFound"},
 		"no such endpoint state":  {metadata("i-web", "off"), "InvalidParameterValue"},
 		"no such instance":        {metadata("i-9", "disabled"), "InvalidInstanceID.NotFound"},
 		"reboot a stopped one":    {reboot("i-9"), "InvalidInstanceID.NotFound"},
@@ -235,14 +235,14 @@ func TestProfileAndMetadata(t *testing.T) {
 	if *a.IamInstanceProfile.Arn != "arn:aws:iam::111122223333:instance-profile/web-role" || a.State != "associated" {
 		t.Errorf("association: %+v", a)
 	}
-	permit(t, replaceProfile(*a.AssociationId, "deny")(t.Context(), c))
+	permit(t, denyProfile(*a.AssociationId)(t.Context(), c))
 	if got := association("i-web"); *got.AssociationId == *a.AssociationId || *got.IamInstanceProfile.Arn != "arn:aws:iam::111122223333:instance-profile/deny" {
 		t.Errorf("after the replacement: %+v", got)
 	}
-	if err := replaceProfile(*a.AssociationId, "deny")(t.Context(), c); code(err) != "InvalidAssociationID.NotFound" {
+	if err := denyProfile(*a.AssociationId)(t.Context(), c); code(err) != "InvalidAssociationID.NotFound" {
 		t.Errorf("the old association: %v", err)
 	}
-	if err := replaceProfile(*association("i-busy").AssociationId, "deny")(t.Context(), c); code(err) != "IncorrectState" {
+	if err := denyProfile(*association("i-busy").AssociationId)(t.Context(), c); code(err) != "IncorrectState" {
 		t.Errorf("an association that is changing: %v", err)
 	}
 	read, err := world.ParseFlow("tcp 10.0.1.10:40000 -> 169.254.169.254:80")

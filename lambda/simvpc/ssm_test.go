@@ -61,10 +61,11 @@ func send(t testing.TB, c *sdk.Client, document string, instances ...string) (st
 	return *out.Command.CommandId, nil
 }
 
-func fetch(t testing.TB, c *sdk.Client, command, instance, step string) (*sdk.GetCommandInvocationOutput, error) {
+// fetch asks for the result of a step on i-web.
+func fetch(t testing.TB, c *sdk.Client, command, step string) (*sdk.GetCommandInvocationOutput, error) {
 	t.Helper()
 	return c.GetCommandInvocation(t.Context(), &sdk.GetCommandInvocationInput{
-		CommandId: aws.String(command), InstanceId: aws.String(instance), PluginName: aws.String(step),
+		CommandId: aws.String(command), InstanceId: aws.String("i-web"), PluginName: aws.String(step),
 	})
 }
 
@@ -103,7 +104,7 @@ func TestIsolateOnTheHost(t *testing.T) {
 	if got := passing(s.World(), all...); got != "443 80" {
 		t.Errorf("isolated: %s pass, want the agent's 443 and the metadata's 80", got)
 	}
-	out, err := fetch(t, c, command, "i-web", "linux")
+	out, err := fetch(t, c, command, "linux")
 	permit(t, err)
 	lines := strings.Split(strings.TrimSpace(*out.StandardOutputContent), "\n")
 	var last struct {
@@ -114,7 +115,7 @@ func TestIsolateOnTheHost(t *testing.T) {
 	if out.Status != types.CommandInvocationStatusSuccess || last.Rules != "nft" || last.Closed != 1 || !strings.Contains(lines[0], "198.51.100.7:443") {
 		t.Errorf("%s: %q", out.Status, lines)
 	}
-	if out, err := fetch(t, c, command, "i-web", "windows"); err != nil || out.Status != "Success" || *out.StandardOutputContent != "" {
+	if out, err := fetch(t, c, command, "windows"); err != nil || out.Status != "Success" || *out.StandardOutputContent != "" {
 		t.Errorf("the step of the other platform: %+v, %v", out, err)
 	}
 	command, err = send(t, c, "arn:aws:ssm:eu-central-1:111122223333:document/tourniquet-restore", "i-web")
@@ -122,7 +123,7 @@ func TestIsolateOnTheHost(t *testing.T) {
 	if got := passing(s.World(), fresh); got != "80" {
 		t.Errorf("restored: new connections %q, want 80", got)
 	}
-	if out, err = fetch(t, c, command, "i-web", "linux"); err != nil || !strings.Contains(*out.StandardOutputContent, `"rules":"none"`) {
+	if out, err = fetch(t, c, command, "linux"); err != nil || !strings.Contains(*out.StandardOutputContent, `"rules":"none"`) {
 		t.Errorf("%+v, %v", out, err)
 	}
 }
@@ -159,7 +160,7 @@ func TestSendRefusals(t *testing.T) {
 		}
 	}
 	unchanged(t, before, s)
-	if _, err := fetch(t, c, "00000000-0000-4000-8000-000000000001", "i-web", "linux"); code(err) != "InvocationDoesNotExist" {
+	if _, err := fetch(t, c, "00000000-0000-4000-8000-000000000001", "linux"); code(err) != "InvocationDoesNotExist" {
 		t.Errorf("no such command: %v", err)
 	}
 }
@@ -172,19 +173,19 @@ func TestResultsComeLater(t *testing.T) {
 	}}})
 	command, err := send(t, c, "tourniquet-isolate", "i-web")
 	permit(t, err)
-	if _, err := fetch(t, c, command, "i-web", "linux"); code(err) != "InvocationDoesNotExist" {
+	if _, err := fetch(t, c, command, "linux"); code(err) != "InvocationDoesNotExist" {
 		t.Errorf("at once: %v", err)
 	}
-	out, err := fetch(t, c, command, "i-web", "linux")
+	out, err := fetch(t, c, command, "linux")
 	permit(t, err)
 	if out.Status != types.CommandInvocationStatusInProgress || *out.StandardOutputContent != "" || out.ResponseCode != -1 {
 		t.Errorf("while it runs: %+v", out)
 	}
-	if _, err := fetch(t, c, command, "i-web", "install"); code(err) != "InvalidPluginName" {
+	if _, err := fetch(t, c, command, "install"); code(err) != "InvalidPluginName" {
 		t.Errorf("no such step: %v", err)
 	}
 	s.Advance(10 * time.Second)
-	out, err = fetch(t, c, command, "i-web", "linux")
+	out, err = fetch(t, c, command, "linux")
 	permit(t, err)
 	if out.Status != types.CommandInvocationStatusFailed || out.ResponseCode != 1 ||
 		len([]rune(*out.StandardOutputContent)) != 24_000 || len(*out.StandardErrorContent) != 8_000 {
@@ -207,7 +208,7 @@ func TestDeliveryNeedsTheAgentsConnection(t *testing.T) {
 	s, c := startHosts(t, simvpc.Options{})
 	ec2Client := client(s, 1)
 	permit(t, swap("eni-web", "sg-quarantine")(t.Context(), ec2Client))
-	command, err := send(t, c, "tourniquet-isolate", "i-web")
+	_, err := send(t, c, "tourniquet-isolate", "i-web")
 	permit(t, err)
 	if !s.World().Instance("i-web").Isolated {
 		t.Error("the tracked connection of the agent didn't deliver")
@@ -218,16 +219,15 @@ func TestDeliveryNeedsTheAgentsConnection(t *testing.T) {
 			f.Tracked = nil // it broke
 		}
 	})
-	if command, err = send(t, c, "tourniquet-restore", "i-web"); err != nil {
-		t.Fatal(err)
-	}
-	out, err := fetch(t, c, command, "i-web", "linux")
+	command, err := send(t, c, "tourniquet-restore", "i-web")
+	permit(t, err)
+	out, err := fetch(t, c, command, "linux")
 	if err != nil || out.Status != types.CommandInvocationStatusPending {
 		t.Errorf("without a connection: %+v, %v", out, err)
 	}
 	s.Advance(time.Minute)
 	permit(t, swap("eni-web", "sg-web")(t.Context(), ec2Client))
-	if out, err = fetch(t, c, command, "i-web", "linux"); err != nil || out.Status != types.CommandInvocationStatusSuccess {
+	if out, err = fetch(t, c, command, "linux"); err != nil || out.Status != types.CommandInvocationStatusSuccess {
 		t.Errorf("once the groups are back: %+v, %v", out, err)
 	}
 	permit(t, swap("eni-web", "sg-quarantine")(t.Context(), ec2Client))
@@ -240,7 +240,7 @@ func TestDeliveryNeedsTheAgentsConnection(t *testing.T) {
 	permit(t, err)
 	s.Advance(3 * time.Minute)
 	permit(t, swap("eni-web", "sg-web")(t.Context(), ec2Client))
-	if out, err = fetch(t, c, command, "i-web", "linux"); err != nil || out.Status != types.CommandInvocationStatusTimedOut || *out.StatusDetails != "DeliveryTimedOut" {
+	if out, err = fetch(t, c, command, "linux"); err != nil || out.Status != types.CommandInvocationStatusTimedOut || *out.StatusDetails != "DeliveryTimedOut" {
 		t.Errorf("after the delivery time: %+v, %v", out, err)
 	}
 	if s.World().Instance("i-web").Isolated {
@@ -259,7 +259,7 @@ func TestAForgedResult(t *testing.T) {
 	})
 	command, err := send(t, c, "tourniquet-isolate", "i-web")
 	permit(t, err)
-	out, err := fetch(t, c, command, "i-web", "linux")
+	out, err := fetch(t, c, command, "linux")
 	permit(t, err)
 	if !strings.Contains(*out.StandardOutputContent, `"left":0`) || passing(s.World(), shell) != "443" {
 		t.Errorf("%q, and the shell passes: %q", *out.StandardOutputContent, passing(s.World(), shell))

@@ -46,7 +46,7 @@ func checkDrill(t *testing.T, r report, want ...string) {
 // repeat groups and addresses, and no EC2 id has their form.
 func TestDrillOnASample(t *testing.T) {
 	t.Parallel()
-	r := drillJSON(t, 0, "testdata/findings/sample.json")
+	r := drillJSON(t, "testdata/findings/sample.json")
 	checkDrill(t, r, "tcp 10.0.0.1:40000 -> 198.51.100.7:9001")
 	if r.Decision.Verdict != record.Sample {
 		t.Errorf("verdict %s, want %s: the function would change nothing", r.Decision.Verdict, record.Sample)
@@ -67,7 +67,7 @@ func TestDrillOnASample(t *testing.T) {
 
 func TestDrillOnAPlaceholder(t *testing.T) {
 	t.Parallel()
-	r := drillJSON(t, 0, "testdata/findings/placeholder-subnet.json")
+	r := drillJSON(t, "testdata/findings/placeholder-subnet.json")
 	checkDrill(t, r, "tcp 10.0.1.10:40000 -> 198.51.100.7:443")
 	if !slices.ContainsFunc(r.Differs, func(d string) bool { return strings.Contains(d, `"Replace with valid SubnetID"`) }) {
 		t.Errorf("%q: want the placeholder named", r.Differs)
@@ -76,7 +76,7 @@ func TestDrillOnAPlaceholder(t *testing.T) {
 
 func TestDrillOnUDP(t *testing.T) {
 	t.Parallel()
-	r := drillJSON(t, 0, "testdata/findings/udp.json")
+	r := drillJSON(t, "testdata/findings/udp.json")
 	checkDrill(t, r, "udp 10.0.1.10:40000 -> 198.51.100.7:443")
 	if len(r.Differs) != 0 {
 		t.Errorf("%q: the world is as in the finding", r.Differs)
@@ -133,7 +133,8 @@ func TestDrillOnOddFindings(t *testing.T) {
 		"a protocol by name":   {connection + "protocol", "GRE", "47 10.0.1.10 -> 198.51.100.7", ""},
 		"an unknown protocol":  {connection + "protocol", "carrier pigeon", "tcp 10.0.1.10:40000 -> 198.51.100.7:443", `"carrier pigeon"`},
 		"only an IPv6 peer": {
-			connection + "remoteIpDetails", map[string]any{"ipAddressV6": "2001:db8:ffff::7"},
+			connection + "remoteIpDetails",
+			map[string]any{"ipAddressV6": "2001:db8:ffff::7"},
 			"udp [fd64:7269:6c6c::a]:40000 -> [2001:db8:ffff::7]:443", "IPv6",
 		},
 		"six groups":                     {nic + "securityGroups", groups, "udp 10.0.1.10:40000 -> 198.51.100.7:443", ""},
@@ -145,7 +146,7 @@ func TestDrillOnOddFindings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := drillJSON(t, 0, changed(t, test.path, test.value))
+			r := drillJSON(t, changed(t, test.path, test.value))
 			checkDrill(t, r, test.want)
 			if differs := strings.Join(r.Differs, "\n"); !strings.Contains(differs, test.differs) || test.differs == "" && differs != "" {
 				t.Errorf("notes %q, want %q", r.Differs, test.differs)
@@ -162,7 +163,7 @@ func TestDrillOnOddFindings(t *testing.T) {
 func TestDrillWithoutAConnection(t *testing.T) {
 	t.Parallel()
 	file := changed(t, "service.action.networkConnectionAction.remoteIpDetails", map[string]any{"ipAddressV4": "10.0.1.10"})
-	if r := drillJSON(t, 0, file); !strings.Contains(strings.Join(r.Differs, "\n"), "10.0.1.10") {
+	if r := drillJSON(t, file); !strings.Contains(strings.Join(r.Differs, "\n"), "10.0.1.10") {
 		t.Errorf("%q: want the peer named", r.Differs)
 	}
 	file = changed(t, "service.action", map[string]any{"actionType": "DNS_REQUEST", "dnsRequestAction": map[string]any{"domain": "example.com"}})
@@ -207,7 +208,7 @@ func drawFinding(t *rapid.T) guardduty.Finding {
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "peers") {
 		i.Peers = append(i.Peers, guardduty.Peer{
-			Addr: netip.MustParseAddr(addrs.Draw(t, "peer")), Direction: guardduty.Direction(rapid.IntRange(0, 2).Draw(t, "direction")), //nolint:gosec // small
+			Addr: netip.MustParseAddr(addrs.Draw(t, "peer")), Direction: guardduty.Direction(rapid.IntRange(0, 2).Draw(t, "direction")),
 			Protocol:  rapid.OneOf(rapid.SampledFrom([]string{"", "TCP", "udp", "ICMP", "17", "-1", "all", "GRE"}), names).Draw(t, "protocol"),
 			LocalPort: rapid.IntRange(-1, 70000).Draw(t, "local"), RemotePort: rapid.IntRange(-1, 70000).Draw(t, "remote"),
 			Interface: names.Draw(t, "peer's interface"),

@@ -11,7 +11,7 @@ import (
 )
 
 type simulateCmd struct {
-	World  string `arg:"" help:"File with the world to serve."`
+	World  string `arg:"" optional:"" help:"File with the world to serve. Without it: an empty one."`
 	Listen string `default:"127.0.0.1:4510" help:"Address to listen on; loopback only."`
 }
 
@@ -29,7 +29,11 @@ func (c *simulateCmd) Run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
+// readWorld reads the world of a file; without one, it is empty.
 func readWorld(file string) (*world.World, error) {
+	if file == "" {
+		return simvpc.ParseWorld("")
+	}
 	text, err := os.ReadFile(file) //nolint:gosec // the file that the user names
 	if err != nil {
 		return nil, err

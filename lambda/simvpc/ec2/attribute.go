@@ -109,10 +109,6 @@ func (r *request) setBlockDevices(i *world.Instance) error {
 	return nil
 }
 
-type textValue struct {
-	Value string `xml:"value"`
-}
-
 type blockDevice struct {
 	Device string   `xml:"deviceName"`
 	EBS    ebsShape `xml:"ebs"`

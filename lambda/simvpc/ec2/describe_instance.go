@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +56,7 @@ type reservationShape struct {
 func shapeOfInstance(w *world.World, i *world.Instance) instanceShape {
 	attached := w.InterfacesOf(i.ID)
 	shape := instanceShape{
-		ID: i.ID, Image: hashID("ami-", i.Type), State: stateOf(i.State), Type: i.Type, Launched: epoch,
+		ID: i.ID, Image: imageOf(i), State: stateOf(i.State), Type: i.Type, Launched: epoch,
 		Tenancy: "default", Virtual: "hvm", Hypervisor: "xen", // EC2 says xen of Nitro instances too
 		Interfaces: setOf(attached, func(x *world.Interface) interfaceShape { return shapeOfSharedInterface(w, x) }), Tags: shapeOfTags(i.Tags),
 		Profile: shapeOfProfile(w, i), Metadata: shapeOfMetadata(i, "applied"), Devices: blockDevices(w, i),
@@ -93,6 +94,9 @@ func shapeOfInstance(w *world.World, i *world.Instance) instanceShape {
 	return shape
 }
 
+// imageOf is the image of an instance.
+func imageOf(i *world.Instance) string { return cmp.Or(i.Image, hashID("ami-", i.Type)) }
+
 func shapeOfReservation(w *world.World, i *world.Instance) reservationShape {
 	return reservationShape{
 		ID: hashID("r-", i.ID), Owner: w.Account, Instances: set[instanceShape]{[]instanceShape{shapeOfInstance(w, i)}},
@@ -119,7 +123,7 @@ func instanceFields() map[string]func(*world.World, *world.Instance) []string {
 		"instance-state-code": func(_ *world.World, i *world.Instance) []string { return []string{strconv.Itoa(world.States[i.State])} },
 		"owner-id":            func(w *world.World, _ *world.Instance) []string { return []string{w.Account} },
 		"reservation-id":      func(_ *world.World, i *world.Instance) []string { return []string{hashID("r-", i.ID)} },
-		"image-id":            func(_ *world.World, i *world.Instance) []string { return []string{hashID("ami-", i.Type)} },
+		"image-id":            func(_ *world.World, i *world.Instance) []string { return []string{imageOf(i)} },
 		"ip-address":          primaryField(func(_ *world.World, n *world.Interface) []string { return given(addrText(n.Public)) }),
 		"instance.group-id":   primaryField(func(_ *world.World, n *world.Interface) []string { return n.Groups }),
 		"instance.group-name": primaryField(groupNamesOf),

@@ -10,9 +10,6 @@ import (
 	"tourniquet/lambda/simvpc/world"
 )
 
-// epoch is when everything in a simulated world was made.
-const epoch = "2026-01-01T00:00:00.000Z"
-
 type interfaceAssociation struct {
 	PublicIP string `xml:"publicIp"`
 	DNS      string `xml:"publicDnsName"`

@@ -115,7 +115,7 @@ func shapeOfSubnet(w *world.World, s *world.Subnet) subnetShape {
 	shape := subnetShape{
 		ID: s.ID, Owner: ownerOf(w, s), VPC: s.VPC, State: "available", Zone: s.Zone,
 		ARN:    fmt.Sprintf("arn:aws:ec2:%s:%s:subnet/%s", w.Region, ownerOf(w, s), s.ID),
-		Native: len(v4) == 0, IPv6: ipv6Blocks("subnet", s.ID, v6), DNS64: s.DNS64, Tags: shapeOfTags(s.Tags),
+		Native: len(v4) == 0, IPv6: ipv6Blocks("subnet", s.ID, v6), DNS64: s.DNS64, Tags: shapeOfTags(s.Tags), Public: s.MapPublic,
 	}
 	if len(v4) > 0 {
 		shape.CIDR = v4[0].String()

@@ -32,8 +32,8 @@ func createGroup(r *request) (answer, error) {
 		return nil, err
 	}
 	r.w.Groups = append(r.w.Groups, g)
-	if !r.dry && !r.s.opts.GroupLag.None() {
-		r.s.young[g.ID] = r.s.opts.GroupLag.Begin(r.now)
+	if !r.dry && !r.s.groupLag.None() {
+		r.s.young[g.ID] = r.s.groupLag.Begin(r.now)
 	}
 	return &createGroupAnswer{ID: g.ID, ARN: groupARN(r.w, g), Tags: shapeOfTags(g.Tags)}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"tourniquet/lambda/simvpc/wire"
@@ -233,6 +232,9 @@ func (r *request) setAddresses(n *world.Interface, s *world.Subnet) error {
 		if !world.Within(netip.PrefixFrom(a, a.BitLen()), s.CIDRs) {
 			return fail("InvalidParameterValue", "Address does not fall within the subnet's address range")
 		}
+		if reserved(a, s.CIDRs) {
+			return fail("InvalidParameterValue", "Address %s is in subnet's reserved address range", text)
+		}
 		if r.w.HolderIn(s.VPC, a) != nil {
 			return fail("InvalidIPAddress.InUse", "Address %s is in use.", text)
 		}
@@ -252,35 +254,21 @@ func (r *request) setAddresses(n *world.Interface, s *world.Subnet) error {
 	return nil
 }
 
-// A replayed is what a call with a client token made, for when it is repeated.
-type replayed struct{ query, id string }
-
-// once makes something, unless a call with the same client token has made it
-// already (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html).
-func (r *request) once(create func() (id string, err error)) (string, error) {
-	token := r.p.str("ClientToken")
-	if token == "" {
-		return create()
-	}
-	query := r.query()
-	if earlier, ok := r.s.tokens[token]; ok {
-		if earlier.query != query {
-			return "", fail("IdempotentParameterMismatch", "The client token was used by a different request before.")
+// reserved reports whether EC2 keeps an address of a range for itself: the first
+// four and the last
+// (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html).
+func reserved(a netip.Addr, ranges []netip.Prefix) bool {
+	for _, p := range ranges {
+		first := p.Addr()
+		for range 4 {
+			if a == first {
+				return true
+			}
+			first = first.Next()
 		}
-		return earlier.id, nil
+		if p.Contains(a) && !p.Contains(a.Next()) {
+			return true
+		}
 	}
-	id, err := create()
-	if err == nil && !r.dry {
-		r.s.tokens[token] = replayed{query, id}
-	}
-	return id, err
-}
-
-// query is the call without what differs between attempts of the same call.
-func (r *request) query() string {
-	values := maps.Clone(r.p.Values)
-	maps.DeleteFunc(values, func(key string, _ []string) bool {
-		return strings.HasPrefix(key, "X-Amz-") || key == "DryRun"
-	})
-	return values.Encode()
+	return false
 }

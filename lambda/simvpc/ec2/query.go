@@ -48,6 +48,10 @@ var (
 	}
 )
 
+var kindEIP = kind{
+	"elastic-ip", "eipalloc-", "AllocationId", "allocation ID", "InvalidAllocationID.NotFound", "InvalidAllocationID.Malformed",
+}
+
 func (k kind) missing(ids ...string) *wire.Error {
 	if len(ids) > 1 {
 		return fail(k.notFound, "The %ss '%s' do not exist", k.noun, strings.Join(ids, ", "))
@@ -184,8 +188,8 @@ func (c catalogue[T]) named(r *request, all []T) ([]T, error) {
 // pageSize is the most items that a call may be answered at once.
 func (c catalogue[T]) pageSize(r *request) (int, error) {
 	size := cmp.Or(c.max, 1000)
-	if r.s.opts.PageSize > 0 {
-		size = min(size, r.s.opts.PageSize)
+	if r.s.pageSize > 0 {
+		size = min(size, r.s.pageSize)
 	}
 	limit, given, err := r.p.integer("MaxResults")
 	switch {

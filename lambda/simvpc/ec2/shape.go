@@ -73,3 +73,10 @@ func texts[T fmt.Stringer](all []T) []string {
 func given(values ...string) []string {
 	return slices.DeleteFunc(values, func(s string) bool { return s == "" })
 }
+
+type textValue struct {
+	Value string `xml:"value"`
+}
+
+// epoch is when everything in a simulated world was made.
+const epoch = "2026-01-01T00:00:00.000Z"

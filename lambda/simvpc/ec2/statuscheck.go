@@ -112,3 +112,21 @@ func describeApplicationStatus(r *request) (answer, error) {
 		return applicationStatus{i.ID, zoneOf(r.w, i), statusOfChecks(r.w, i), shapeOfTags(i.Tags)}
 	}), Next: next}, err
 }
+
+// pass completes snapshots, and ends the suppression of checks that has an end.
+func pass(s *state, w *world.World, now time.Time) bool {
+	changed := false
+	for _, snapshot := range w.Snapshots {
+		if at, pending := s.snapshots[snapshot.ID]; pending && !now.Before(at) {
+			snapshot.State, changed = "completed", true
+			delete(s.snapshots, snapshot.ID)
+		}
+	}
+	for _, i := range w.Instances {
+		if at, ends := s.resume[i.ID]; ends && !now.Before(at) {
+			i.Suppressed, changed = false, true
+			delete(s.resume, i.ID)
+		}
+	}
+	return changed
+}

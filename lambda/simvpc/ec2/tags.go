@@ -71,6 +71,9 @@ func allTagged(w *world.World) []tagged {
 	for _, x := range w.Interfaces {
 		all = append(all, tagged{kindENI, x.ID, &x.Tags})
 	}
+	for _, x := range w.Addresses {
+		all = append(all, tagged{kindEIP, x.ID, &x.Tags})
+	}
 	for _, x := range w.Volumes {
 		all = append(all, tagged{kindVol, x.ID, &x.Tags})
 	}
@@ -106,7 +109,7 @@ func (r *request) taggedByCall() ([]tagged, error) {
 }
 
 func kindOf(id string) (kind, error) {
-	for _, k := range []kind{kindVPC, kindSub, kindSG, kindACL, kindInst, kindENI, kindVol, kindSnap, kindFL} {
+	for _, k := range []kind{kindVPC, kindSub, kindSG, kindACL, kindInst, kindENI, kindVol, kindSnap, kindFL, kindEIP} {
 		if strings.HasPrefix(id, k.prefix) {
 			return k, k.check(id)
 		}

@@ -114,7 +114,6 @@ func (r *Recorder) pass(w *world.World, log *world.FlowLog, n *world.Interface, 
 			}
 			open = &window{start, start.Add(length), map[string]Record{}}
 			r.open[key] = open
-			from = start
 		}
 		r.gather(w, n, open)
 		if open.end.After(now) {
@@ -160,19 +159,7 @@ func (r *Recorder) gather(w *world.World, n *world.Interface, open *window) {
 			if c.Interface.ID != n.ID {
 				continue
 			}
-			rec := describe(w, n, open)
-			rec.Status, rec.Protocol, rec.Accepted, rec.Egress = OK, f.Protocol, c.Accepted, c.Egress
-			rec.Packets, rec.Bytes = somePackets, someBytes
-			rec.From, rec.To = c.Remote, c.Local
-			if c.Egress {
-				rec.From, rec.To = c.Local, c.Remote
-			}
-			if f.Protocol == world.TCP && !seen {
-				rec.TCPFlags = synAck
-				if c.Initiator {
-					rec.TCPFlags = syn
-				}
-			}
+			rec := describe(w, n, open).of(f, c, !seen)
 			key := rec.From.String() + rec.To.String() + rec.Protocol.String() + action(rec.Accepted)
 			if first, again := open.records[key]; again {
 				rec.TCPFlags |= first.TCPFlags
@@ -182,6 +169,25 @@ func (r *Recorder) gather(w *world.World, n *world.Interface, open *window) {
 	}
 }
 
+// of is the record of what crosses an interface of a flow; a new one begins.
+func (r Record) of(f *world.Flow, c oracle.Crossing, begins bool) Record {
+	r.Status, r.Protocol, r.Accepted, r.Egress = OK, f.Protocol, c.Accepted, c.Egress
+	r.Packets, r.Bytes = somePackets, someBytes
+	r.From, r.To = c.Remote, c.Local
+	if c.Egress {
+		r.From, r.To = c.Local, c.Remote
+	}
+	switch {
+	case f.Protocol != world.TCP || !begins:
+	case c.Initiator:
+		r.TCPFlags = syn
+	default:
+		r.TCPFlags = synAck
+	}
+	return r
+}
+
+// describe is a record of a window without what passed.
 func describe(w *world.World, n *world.Interface, open *window) Record {
 	rec := Record{
 		Account: w.Account, Interface: n.ID, Instance: n.Instance, Subnet: n.Subnet, Region: w.Region, Start: open.start, End: open.end,

@@ -23,6 +23,11 @@ func Reaches(w *world.World, from, to netip.Addr) Verdict {
 			return Verdict{Passes: true, Forward: true, Why: fmt.Sprintf("flow %s: %s", f, v.Why)}
 		}
 	}
+	return newReaches(w, from, to)
+}
+
+// newReaches says whether a packet of a new connection can arrive.
+func newReaches(w *world.World, from, to netip.Addr) Verdict {
 	var v Verdict
 	for _, proto := range protocols(w, from) {
 		for _, port := range ports(w, proto) {

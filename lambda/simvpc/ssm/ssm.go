@@ -217,19 +217,8 @@ func (s *Service) send(r *wire.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(in.Instances) == 0 || len(in.Instances) > mostInstances || len(in.Targets) > 0 {
-		return nil, wire.Fail("ValidationException", "simvpc wants 1 to %d InstanceIds, and no Targets", mostInstances)
-	}
-	if in.Timeout != nil && (*in.Timeout < 30 || *in.Timeout > 2_592_000) {
-		return nil, wire.Fail("ValidationException", "TimeoutSeconds: %d is not from 30 to 2592000", *in.Timeout)
-	}
-	for n, id := range in.Instances {
-		if i := r.World.Instance(id); i == nil || !i.Managed || i.State == "terminated" || i.State == "shutting-down" {
-			return nil, wire.Fail("InvalidInstanceId", "Instances [[%s]] not in a valid state for account %s", id, r.World.Account)
-		}
-		if slices.Contains(in.Instances[:n], id) {
-			return nil, wire.Fail("DuplicateInstanceId", "%s is given twice", id)
-		}
+	if err := in.check(r.World); err != nil {
+		return nil, err
 	}
 	wait := defaultDelivery
 	if in.Timeout != nil {
@@ -251,6 +240,31 @@ func (s *Service) send(r *wire.Request) (any, error) {
 		"CommandId": id, "DocumentName": in.Document, "InstanceIds": in.Instances, "Status": "Pending", "StatusDetails": "Pending",
 		"TargetCount": len(in.Instances), "RequestedDateTime": seconds(r.Now), "ExpiresAfter": seconds(r.Now.Add(wait + runTime)),
 	}}, nil
+}
+
+// check refuses instances that are not managed, and values out of range.
+func (in *sendInput) check(w *world.World) error {
+	switch {
+	case len(in.Instances) == 0 || len(in.Instances) > mostInstances || len(in.Targets) > 0:
+		return wire.Fail("ValidationException", "simvpc wants 1 to %d InstanceIds, and no Targets", mostInstances)
+	case in.Timeout != nil && (*in.Timeout < 30 || *in.Timeout > 2_592_000):
+		return wire.Fail("ValidationException", "TimeoutSeconds: %d is not from 30 to 2592000", *in.Timeout)
+	}
+	for n, id := range in.Instances {
+		if !manageable(w.Instance(id)) {
+			return wire.Fail("InvalidInstanceId", "Instances [[%s]] not in a valid state for account %s", id, w.Account)
+		}
+		if slices.Contains(in.Instances[:n], id) {
+			return wire.Fail("DuplicateInstanceId", "%s is given twice", id)
+		}
+	}
+	return nil
+}
+
+// manageable reports whether commands can be given to an instance, though they may
+// wait until it runs.
+func manageable(i *world.Instance) bool {
+	return i != nil && i.Managed && i.State != "terminated" && i.State != "shutting-down"
 }
 
 // document checks which document a call names, by name or ARN.

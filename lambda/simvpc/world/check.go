@@ -141,12 +141,16 @@ func (p *parser) checkInterface(n *Interface) error {
 			return l.errorf(t.name, "want %s to %s", t.Min, t.Max)
 		}
 	}
+	return errors.Join(p.checkAssociated(n, s), p.checkDevice(n), p.checkGroups(n, s.VPC))
+}
+
+func (p *parser) checkAssociated(n *Interface, s *Subnet) error {
 	for _, id := range n.Associated {
 		if other := p.w.Subnet(id); other == nil || other.VPC != s.VPC || other == s {
-			return l.errorf("associated", "%s is not another subnet of %s", id, s.VPC)
+			return p.at(n).errorf("associated", "%s is not another subnet of %s", id, s.VPC)
 		}
 	}
-	return errors.Join(p.checkDevice(n), p.checkGroups(n, s.VPC))
+	return nil
 }
 
 func (p *parser) checkDevice(n *Interface) error {

@@ -14,15 +14,28 @@ func (p *parser) checkMachines() error {
 			errs = append(errs, p.at(v).errorf("instance", "%s is not declared", v.Instance))
 		}
 	}
+	for _, e := range p.w.Addresses {
+		errs = append(errs, unique(p, p.w.Addresses, e, func(e *ElasticIP) string { return e.Address.String() }))
+	}
 	for _, s := range p.w.Snapshots {
 		errs = append(errs, unique(p, p.w.Snapshots, s, func(s *Snapshot) string { return s.ID }))
 	}
+	return errors.Join(append(errs, p.checkScaling(), p.checkFlowLogs())...)
+}
+
+func (p *parser) checkScaling() error {
+	var errs []error
 	for _, g := range p.w.AutoScaling {
 		errs = append(errs, unique(p, p.w.AutoScaling, g, func(g *AutoScalingGroup) string { return g.Name }))
 		if g.Min > g.Desired || g.Desired > g.Max {
 			errs = append(errs, p.at(g).errorf("desired", "%d is not between %d and %d", g.Desired, g.Min, g.Max))
 		}
 	}
+	return errors.Join(errs...)
+}
+
+func (p *parser) checkFlowLogs() error {
+	var errs []error
 	for _, f := range p.w.FlowLogs {
 		errs = append(errs, unique(p, p.w.FlowLogs, f, func(f *FlowLog) string { return f.ID }))
 		if p.w.Interface(f.Resource) == nil && p.w.Subnet(f.Resource) == nil && p.w.VPC(f.Resource) == nil {

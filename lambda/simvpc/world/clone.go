@@ -26,6 +26,7 @@ func (w *World) Clone() *World {
 		n.Associated = slices.Clone(n.Associated)
 		n.Groups, n.Tags = slices.Clone(n.Groups), maps.Clone(n.Tags)
 	})
+	c.Addresses = cloneAll(w.Addresses, func(e *ElasticIP) { e.Tags = maps.Clone(e.Tags) })
 	c.Secondary = cloneAll(w.Secondary, func(n *SecondaryInterface) { n.Private = slices.Clone(n.Private) })
 	c.Volumes = cloneAll(w.Volumes, func(v *Volume) { v.Tags = maps.Clone(v.Tags) })
 	c.Snapshots = cloneAll(w.Snapshots, func(s *Snapshot) { s.Tags = maps.Clone(s.Tags) })

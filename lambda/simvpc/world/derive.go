@@ -23,6 +23,7 @@ const (
 	MostGroupsPerInterface    = 16
 )
 
+// All addresses of a family.
 var (
 	AnyIPv4 = netip.MustParsePrefix("0.0.0.0/0")
 	AnyIPv6 = netip.MustParsePrefix("::/0")
@@ -151,6 +152,7 @@ func (w *World) Sort() {
 	sortBy(w.Instances, func(i *Instance) string { return i.ID })
 	sortBy(w.Interfaces, func(n *Interface) string { return n.ID })
 	sortBy(w.Secondary, func(n *SecondaryInterface) string { return n.ID })
+	sortBy(w.Addresses, func(e *ElasticIP) string { return e.ID })
 	sortBy(w.Volumes, func(v *Volume) string { return v.ID })
 	sortBy(w.Snapshots, func(s *Snapshot) string { return s.ID })
 	sortBy(w.FlowLogs, func(f *FlowLog) string { return f.ID })

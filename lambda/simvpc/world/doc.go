@@ -28,13 +28,13 @@
 //
 //	groups-per-interface N     the quota of groups of one interface, 5 unless raised
 //	managed-resources visible  reads by filter show what services operate, unasked
-//	vpc ID CIDR…               owner ACCOUNT, tags K=V…
-//	subnet ID VPC CIDR…        zone ZONE, dns64, tags
+//	vpc ID CIDR…               owner ACCOUNT, no-dns, dns-names, tags K=V…
+//	subnet ID VPC CIDR…        zone ZONE, dns64, map-public, tags
 //	group ID VPC               name NAME, description TEXT, owner, default, tags
 //	  in|out PROTO [PORTS] CIDR|GROUP [desc TEXT]
 //	acl ID VPC                 subnets ID…, default, quota N, owner, tags
 //	  NUMBER in|out allow|deny PROTO [PORTS] CIDR
-//	instance ID                type TYPE, state STATE, operator PRINCIPAL, spot, protected,
+//	instance ID                type TYPE, state STATE, image AMI, operator PRINCIPAL, spot, protected,
 //	                           shutdown terminate, profile NAME, profile-changing, no-metadata,
 //	                           ssm, windows, isolated, autoscaling GROUP, lifecycle STATE, pinned,
 //	                           health-port PORT, status-check, suppressed, tags
@@ -44,6 +44,7 @@
 //	                           timeout 60s, udp-timeout, udp-stream-timeout,
 //	                           nocheck, keep, description TEXT, tags
 //	secondary ID INSTANCE ADDRESS…
+//	elastic-ip ID ADDRESS      tags
 //	volume ID INSTANCE|- DEVICE
 //	                           root, keep, size GIB, encrypted, modifying, tags
 //	snapshot ID VOLUME         state STATE, size GIB, encrypted, description TEXT, tags

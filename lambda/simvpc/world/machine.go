@@ -6,6 +6,7 @@ import "fmt"
 type Instance struct {
 	ID    string
 	Type  string
+	Image string // empty: one that follows from the type
 	State string // pending, running, stopping, stopped, shutting-down, terminated
 	// Operator is the service principal that operates it, as eks.amazonaws.com does
 	// the nodes of EKS Auto Mode; its interfaces too, then
@@ -38,7 +39,7 @@ func (i *Instance) fields() []field {
 	return []field{
 		mustText("type", &i.Type),
 		choiceAlways("state", &i.State, "pending", "running", "stopping", "stopped", "shutting-down", "terminated"),
-		text("operator", &i.Operator, ""),
+		text("image", &i.Image, ""), text("operator", &i.Operator, ""),
 		flagged("spot", &i.Spot), flagged("protected", &i.Protected),
 		choice("shutdown", &i.Shutdown, "stop", "stop", "terminate"),
 		text("profile", &i.Profile, ""), flagged("profile-changing", &i.ProfileChanging),

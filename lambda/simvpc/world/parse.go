@@ -70,11 +70,11 @@ func (p *parser) parse(l *line) error {
 	declare := map[string]func(*line) error{
 		"account": p.account, "region": p.region, "vpc": p.vpc, "subnet": p.subnet, "group": p.securityGroup,
 		"acl": p.networkACL, "groups-per-interface": p.groupsPerInterface, "instance": p.instance, "interface": p.networkInterface, "flow": p.flow,
-		"managed-resources": p.managedResources, "secondary": p.secondary,
+		"managed-resources": p.managedResources, "secondary": p.secondary, "elastic-ip": p.elasticIP,
 		"volume": p.volume, "snapshot": p.snapshot, "autoscaling-group": p.autoScalingGroup, "log-group": p.logGroup, "flow-log": p.flowLog,
 	}[word]
 	if declare == nil {
-		return l.errorf("keyword", "unknown; want account, region, groups-per-interface, managed-resources, vpc, subnet, group, acl, instance, interface, secondary, "+
+		return l.errorf("keyword", "unknown; want account, region, groups-per-interface, managed-resources, vpc, subnet, group, acl, instance, interface, secondary, elastic-ip, "+
 			"volume, snapshot, autoscaling-group, log-group, flow-log or flow")
 	}
 	return declare(l)
@@ -138,7 +138,9 @@ func (p *parser) vpc(l *line) (err error) {
 	if v.CIDRs, err = l.prefixes("CIDR"); err != nil {
 		return err
 	}
-	return l.options(map[string]func() error{"owner": l.set("owner", &v.Owner), "tags": l.setTags(&v.Tags)})
+	return l.options(map[string]func() error{
+		"owner": l.set("owner", &v.Owner), "no-dns": mark(&v.NoDNSSupport), "dns-names": mark(&v.DNSHostnames), "tags": l.setTags(&v.Tags),
+	})
 }
 
 func (p *parser) subnet(l *line) (err error) {
@@ -155,7 +157,7 @@ func (p *parser) subnet(l *line) (err error) {
 		return err
 	}
 	return l.options(map[string]func() error{
-		"zone": l.set("zone", &s.Zone), "dns64": mark(&s.DNS64), "tags": l.setTags(&s.Tags),
+		"zone": l.set("zone", &s.Zone), "dns64": mark(&s.DNS64), "map-public": mark(&s.MapPublic), "tags": l.setTags(&s.Tags),
 	})
 }
 

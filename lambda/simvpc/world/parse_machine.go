@@ -26,6 +26,22 @@ func (l *line) holder() (string, error) {
 	return l.id("instance", "i-")
 }
 
+// elasticIP reads "elastic-ip eipalloc-1 203.0.113.10".
+func (p *parser) elasticIP(l *line) (err error) {
+	e := &ElasticIP{}
+	p.lineOf[e] = l
+	p.w.Addresses = append(p.w.Addresses, e)
+	if e.ID, err = l.id("id", "eipalloc-"); err != nil {
+		return err
+	}
+	addrs := l.addresses()
+	if len(addrs) != 1 || !addrs[0].Is4() {
+		return l.errorf("address", "want one IPv4 address")
+	}
+	e.Address = addrs[0]
+	return l.fields([]field{tagged(&e.Tags)})
+}
+
 func (p *parser) snapshot(l *line) (err error) {
 	s := &Snapshot{}
 	p.lineOf[s] = l

@@ -26,22 +26,7 @@ func (w *World) text(full bool) string {
 	if w.ShowManaged {
 		printLine(&b, "managed-resources visible")
 	}
-	for _, v := range w.VPCs {
-		w.printVPC(&b, v)
-	}
-	for _, s := range w.Subnets {
-		w.printSubnet(&b, s)
-	}
-	for _, g := range w.Groups {
-		if full || !w.asDerivedGroup(g) {
-			w.printGroup(&b, g)
-		}
-	}
-	for _, a := range w.ACLs {
-		if full || !w.asDerivedACL(a) {
-			w.printACL(&b, a)
-		}
-	}
+	w.printNetwork(&b, full)
 	for _, i := range w.Instances {
 		printFields(&b, []string{"instance", i.ID}, i.fields())
 	}
@@ -60,8 +45,32 @@ func (w *World) text(full bool) string {
 	return b.String()
 }
 
+// printNetwork writes VPCs, and what is in them but interfaces; in full, what is
+// as derived too.
+func (w *World) printNetwork(b *strings.Builder, full bool) {
+	for _, v := range w.VPCs {
+		w.printVPC(b, v)
+	}
+	for _, s := range w.Subnets {
+		w.printSubnet(b, s)
+	}
+	for _, g := range w.Groups {
+		if full || !w.asDerivedGroup(g) {
+			w.printGroup(b, g)
+		}
+	}
+	for _, a := range w.ACLs {
+		if full || !w.asDerivedACL(a) {
+			w.printACL(b, a)
+		}
+	}
+}
+
 // printMachines writes what instances have beside their network.
 func (w *World) printMachines(b *strings.Builder) {
+	for _, e := range w.Addresses {
+		printLine(b, "elastic-ip", e.ID, e.Address.String(), e.Tags.text())
+	}
 	for _, v := range w.Volumes {
 		instance := v.Instance
 		if instance == "" {
@@ -132,11 +141,12 @@ func (t Tags) text() string {
 }
 
 func (w *World) printVPC(b *strings.Builder, v *VPC) {
-	printLine(b, "vpc", v.ID, join(v.CIDRs), option("owner", v.Owner, w.Account), v.Tags.text())
+	printLine(b, "vpc", v.ID, join(v.CIDRs), option("owner", v.Owner, w.Account), flag("no-dns", v.NoDNSSupport),
+		flag("dns-names", v.DNSHostnames), v.Tags.text())
 }
 
 func (w *World) printSubnet(b *strings.Builder, s *Subnet) {
-	printLine(b, "subnet", s.ID, s.VPC, join(s.CIDRs), option("zone", s.Zone, w.Region+"a"), flag("dns64", s.DNS64), s.Tags.text())
+	printLine(b, "subnet", s.ID, s.VPC, join(s.CIDRs), option("zone", s.Zone, w.Region+"a"), flag("dns64", s.DNS64), flag("map-public", s.MapPublic), s.Tags.text())
 }
 
 func (w *World) printGroup(b *strings.Builder, g *SecurityGroup) {

@@ -24,6 +24,7 @@ type World struct {
 	Instances   []*Instance
 	Interfaces  []*Interface
 	Secondary   []*SecondaryInterface
+	Addresses   []*ElasticIP
 	Volumes     []*Volume
 	Snapshots   []*Snapshot
 	FlowLogs    []*FlowLog
@@ -40,7 +41,9 @@ type VPC struct {
 	ID    string
 	CIDRs []netip.Prefix // IPv4 first; the first IPv4 one is the primary
 	Owner string         // differs from the world's account in a shared VPC
-	Tags  Tags
+	// What DNS does in it.
+	NoDNSSupport, DNSHostnames bool
+	Tags                       Tags
 }
 
 // A Subnet is an address range of a VPC in one availability zone.
@@ -54,7 +57,9 @@ type Subnet struct {
 	// 64:ff9b::/96, which a NAT gateway translates
 	// (https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html).
 	DNS64 bool
-	Tags  Tags
+	// MapPublic: new instances get a public address.
+	MapPublic bool
+	Tags      Tags
 }
 
 // A SecurityGroup is a stateful set of allow rules.
@@ -133,6 +138,14 @@ type Interface struct {
 	NoSourceDestCheck bool
 	Keep              bool // survives the termination of its instance
 	Tags              Tags
+}
+
+// An ElasticIP is a public address of the account. The interface with that public
+// address has it.
+type ElasticIP struct {
+	ID      string
+	Address netip.Addr
+	Tags    Tags
 }
 
 // A Flow is a connection between two addresses, named from its initiator to its

@@ -85,7 +85,7 @@ func drawMachines(t *rapid.T, w *world.World, some *rapid.Generator[string], tag
 func someInterface(t *rapid.T, i, n int, some *rapid.Generator[string], tags *rapid.Generator[map[string]string]) *world.Interface {
 	return &world.Interface{
 		ID: fmt.Sprintf("eni-%d%d", 9-i, 9-n), Instance: fmt.Sprintf("i-%d", i), Device: n,
-		Subnet: "subnet-0" + fmt.Sprint(n%2), Private: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(n % 2), byte(10 + i)})},
+		Subnet: "subnet-0" + fmt.Sprint(n%2), Private: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(n % 2), byte(10 + i)})}, //nolint:gosec // small
 		Groups: rapid.SampledFrom([][]string{nil, {"sg-0a"}, {"sg-0b", "sg-0a"}}).Draw(t, "groups"),
 		Tags:   tags.Draw(t, "tags"), Description: rapid.OneOf(rapid.Just(""), some).Draw(t, "description"),
 		Unchangeable: rapid.Bool().Draw(t, "unchangeable"), Keep: rapid.Bool().Draw(t, "keep"),
