@@ -156,7 +156,7 @@ func (c *containing) holds(ctx context.Context) (Outcome, bool) {
 		return Outcome{}, false
 	}
 	c.was = open.Status
-	return c.outcome(record.Contain, plan.Plan{Record: *open}), true
+	return c.outcome(record.Contain, plan.Plan{Record: *open, ACLRoom: plan.Room(seen, c.r.Rules)}), true
 }
 
 // load reads the ledger, unless an earlier call of this run failed: then the run

@@ -47,6 +47,10 @@ type Result struct {
 
 // Fleet is what is needed of EC2 beyond one instance.
 type Fleet interface {
+	// Survey observes many instances, in calls that grow with the pages of EC2's answers.
+	// It leaves out those of which it can't make sense: Observe says why.
+	Survey(ctx context.Context, targets []network.Target) (map[string]network.Network, error)
+
 	// Quarantined names the instances with an interface in a quarantine group, sorted.
 	Quarantined(ctx context.Context) ([]string, error)
 

@@ -39,7 +39,13 @@ const (
 	// ACLs that the target names. Nothing is known of the rest: the instance has an id
 	// only, and subnets have an ACL only.
 	Drift
+	// Standing reads what Drift reads, and the instance.
+	Standing
 )
+
+// OfDrift reports whether the look reads no more than a containment may lose, so that
+// places are not known.
+func (l Look) OfDrift() bool { return l == Drift || l == Standing }
 
 // Network is the instance and everything that decides its traffic, as EC2
 // described it.

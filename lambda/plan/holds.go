@@ -27,7 +27,7 @@ func (in Incident) Adds(open record.Record) bool {
 // denial is in the ACL before its subnet, where nothing comes before it. It is false
 // where the look does not tell.
 func Holds(open record.Record, seen network.Network) bool {
-	if len(seen.Interfaces) == 0 {
+	if len(seen.Interfaces) == 0 || seen.Exists() && !exposesAsRecorded(open, seen) {
 		return false
 	}
 	for _, i := range seen.Interfaces {
@@ -51,6 +51,18 @@ func Holds(open record.Record, seen network.Network) bool {
 		}
 	}
 	return true
+}
+
+// exposesAsRecorded reports whether what a containment leaves open whoever the peers are
+// is still what the record says.
+func exposesAsRecorded(open record.Record, seen network.Network) bool {
+	p := &planner{seen: seen, record: record.Record{Unreadable: open.Unreadable}}
+	p.remain()
+	return !slices.ContainsFunc(p.record.Exposure, func(e record.Exposure) bool { return !slices.Contains(open.Exposure, e) }) &&
+		!slices.ContainsFunc(open.Exposure, func(e record.Exposure) bool {
+			ofInstance := e.Kind == record.SecondaryInterface || e.Kind == record.IMDSCredentials
+			return ofInstance && !slices.Contains(p.record.Exposure, e)
+		})
 }
 
 // stands reports whether a denial is in its ACL, and decides there.

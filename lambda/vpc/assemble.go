@@ -23,7 +23,7 @@ func (s *survey) network(t network.Target) (network.Network, error) {
 		return n, nil
 	case network.Again:
 		n.Instance, n.Quarantine = t.Since.Instance, t.Since.Quarantine
-	case network.Whole:
+	case network.Whole, network.Standing:
 		n.Instance = s.instances[t.Instance]
 	}
 	n.Instance.ID = t.Instance
@@ -31,7 +31,7 @@ func (s *survey) network(t network.Target) (network.Network, error) {
 		n.Interfaces = append(n.Interfaces, fromSDKInterface(i))
 	}
 	slices.SortFunc(n.Interfaces, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
-	if t.Look == network.Drift {
+	if t.Look.OfDrift() {
 		s.standing(&n, t)
 		return n, nil
 	}

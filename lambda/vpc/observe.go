@@ -24,6 +24,22 @@ func (c *Client) Observe(ctx context.Context, t network.Target) (network.Network
 	return s.network(t)
 }
 
+// Survey reads what decides the traffic of many instances, in as few calls as it takes
+// for one of them where there are few; see containment.Fleet.
+func (c *Client) Survey(ctx context.Context, targets []network.Target) (map[string]network.Network, error) {
+	s, err := c.survey(ctx, targets)
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]network.Network, len(targets))
+	for _, t := range targets {
+		if n, err := s.network(t); err == nil {
+			seen[t.Instance] = n
+		}
+	}
+	return seen, nil
+}
+
 // A survey collects what decides the traffic of some instances. Each read of a turn
 // has fields of its own, so that the reads need no lock.
 type survey struct {
@@ -49,9 +65,11 @@ func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey,
 		acls: map[string]types.NetworkAcl{}, serves: map[string]string{},
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.readInstances(gctx, s.with(network.Whole)) })
-	g.Go(func() error { return s.readInterfaces(gctx, s.with(network.Whole, network.Again, network.Drift)) })
-	if len(s.with(network.Whole, network.Drift)) > 0 {
+	g.Go(func() error { return s.readInstances(gctx, s.with(network.Whole, network.Standing)) })
+	g.Go(func() error {
+		return s.readInterfaces(gctx, s.with(network.Whole, network.Again, network.Drift, network.Standing))
+	})
+	if len(s.with(network.Whole, network.Drift, network.Standing)) > 0 {
 		g.Go(func() (err error) { s.groups, err = s.quarantineGroups(gctx); return err })
 	}
 	g.Go(func() error { return s.readOwners(gctx) })
