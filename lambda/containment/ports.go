@@ -62,8 +62,9 @@ type Fleet interface {
 // Restorer is what a release needs of Amazon EC2. None of its methods is in EC2, so
 // that the function that faces events has no means to loosen anything.
 type Restorer interface {
-	// Observe is that of EC2.
+	// Observe is that of EC2, and Survey that of Fleet.
 	Observe(ctx context.Context, t network.Target) (network.Network, error)
+	Survey(ctx context.Context, targets []network.Target) (map[string]network.Network, error)
 
 	// Revert undoes all steps side by side, and returns an error for each that EC2
 	// did not accept, in the steps' order. A replacement is undone by setting the

@@ -31,6 +31,17 @@ type Responder struct {
 	lately lately // the instances that this process has contained
 }
 
+// With is the responder with another client of EC2's.
+func (r *Responder) With(ec2 interface {
+	EC2
+	Fleet
+},
+) *Responder {
+	return &Responder{
+		EC2: ec2, Fleet: ec2, Ledger: r.Ledger, Policy: r.Policy, Rules: r.Rules, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
+	}
+}
+
 // Contain carries out the containment of an incident: observe, decide, plan, record,
 // apply, and the same again until an observation shows nothing left to do. Calling it
 // again for the same incident, as GuardDuty's repeats and Lambda's retries both do,

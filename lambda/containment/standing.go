@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/plan"
@@ -21,49 +18,37 @@ type fleet struct {
 	slots   []record.Slot           // of all VPCs in which they have denials
 }
 
-// loadsAtOnce bounds the reads of the ledger under way. Each is some read units of an
-// on-demand table, which begins with 12,000 a second.
-// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html
-const loadsAtOnce = 32
-
-// load reads the ledger's records of instances side by side. One's failure stops no
-// other; the errors are joined.
+// load reads the ledger's records of instances. One's failure stops no other; the errors
+// are joined.
 func (r *Reconciler) load(ctx context.Context, instances []string) (fleet, error) {
+	type loaded struct {
+		instance string
+		known    record.Known
+	}
+	all, unread := gather(instances, func(instance string) ([]loaded, error) {
+		known, err := within(ctx, r.Responder.LedgerWait, func(ctx context.Context) (record.Known, error) {
+			return r.Responder.Ledger.Load(ctx, instance, nil)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("reading the ledger on %s: %w", instance, err)
+		}
+		return []loaded{{instance, known}}, nil
+	})
 	f := fleet{records: map[string]record.Known{}}
 	vpcs := map[string]bool{}
-	var mu sync.Mutex
-	var failed []error
-	var g errgroup.Group
-	g.SetLimit(loadsAtOnce)
-	for _, instance := range instances {
-		g.Go(func() error {
-			known, err := within(ctx, r.Responder.LedgerWait, func(ctx context.Context) (record.Known, error) {
-				return r.Responder.Ledger.Load(ctx, instance, nil)
-			})
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				failed = append(failed, fmt.Errorf("reading the ledger on %s: %w", instance, err))
-				return nil
+	for _, l := range all {
+		f.records[l.instance] = l.known
+		if open := l.known.Open(); open != nil {
+			for _, vpc := range open.VPCs() {
+				vpcs[vpc] = true
 			}
-			f.records[instance] = known
-			if open := known.Open(); open != nil {
-				for _, vpc := range open.VPCs() {
-					vpcs[vpc] = true
-				}
-			}
-			return nil
-		})
+		}
 	}
-	_ = g.Wait()
-	slots, err := within(ctx, r.Responder.LedgerWait, func(ctx context.Context) ([]record.Slot, error) {
-		return r.Book.Slots(ctx, slices.Sorted(maps.Keys(vpcs)))
+	slots, err := gather(slices.Collect(maps.Keys(vpcs)), func(vpc string) ([]record.Slot, error) {
+		return within(ctx, r.Responder.LedgerWait, func(ctx context.Context) ([]record.Slot, error) { return r.Book.Slots(ctx, []string{vpc}) })
 	})
-	if err != nil {
-		failed = append(failed, fmt.Errorf("reading the ledger's slots: %w", err))
-	}
 	f.slots = slots
-	return f, errors.Join(failed...)
+	return f, errors.Join(unread, err)
 }
 
 // standing are the outcomes for the instances with which nothing has to be done, by a

@@ -72,7 +72,7 @@ func (s *survey) place(n *network.Network, t network.Target) error {
 
 // standing adds which of the named ACLs stands before which subnet.
 func (s *survey) standing(n *network.Network, t network.Target) {
-	n.Subnets, n.ACLs = map[string]network.Subnet{}, map[string]network.ACL{}
+	n.Subnets, n.ACLs, n.Elsewhere = map[string]network.Subnet{}, map[string]network.ACL{}, map[string]network.ACL{}
 	for _, id := range s.wanted(t.Instance) {
 		n.Subnets[id] = network.Subnet{ID: id}
 	}
@@ -81,11 +81,15 @@ func (s *survey) standing(n *network.Network, t network.Target) {
 		if !there {
 			continue
 		}
+		n.Elsewhere[id] = fromSDKACL(a)
 		for _, as := range a.Associations {
 			if subnet, ours := n.Subnets[aws.ToString(as.SubnetId)]; ours {
 				subnet.ACL = id
-				n.Subnets[subnet.ID], n.ACLs[id] = subnet, fromSDKACL(a)
+				n.Subnets[subnet.ID], n.ACLs[id] = subnet, n.Elsewhere[id]
 			}
+		}
+		if _, serves := n.ACLs[id]; serves {
+			delete(n.Elsewhere, id)
 		}
 	}
 }

@@ -24,14 +24,16 @@ import (
 // The SDK's adaptive mode has one pace for all operations of a client.
 type retryer struct {
 	*retry.Standard // what can be retried at all
+	patient         bool
 
 	mu        sync.Mutex
 	paces     map[string]*pace // by operation
 	throttled time.Time        // when a call was last throttled
 }
 
-func newRetryer() *retryer {
+func newRetryer(patient bool) *retryer {
 	return &retryer{
+		patient: patient,
 		Standard: retry.NewStandard(func(o *retry.StandardOptions) {
 			// The SDK's own quota on retries is made for a fleet of clients in
 			// trouble; one incident with many peers would use it up.
@@ -105,7 +107,7 @@ func (r *retryer) pace(operation string) *pace {
 	defer r.mu.Unlock()
 	p := r.paces[operation]
 	if p == nil {
-		p = &pace{}
+		p = &pace{operation: operation, patient: r.patient}
 		r.paces[operation] = p
 	}
 	return p
@@ -118,7 +120,11 @@ func throttled(err error) bool {
 // A pace spaces the calls of one operation. Without a gap, which is how it begins,
 // they are made at once.
 type pace struct {
+	operation string
+	patient   bool
+
 	mu     sync.Mutex
+	ration ration        // of a patient client
 	gap    time.Duration // between calls
 	next   time.Time     // when the next call may be made
 	slowed time.Time     // when the gap last grew
@@ -135,6 +141,15 @@ const (
 func (p *pace) turn(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	wait := p.spaced(now)
+	if p.patient {
+		wait = max(wait, p.ration.take(p.operation, now))
+	}
+	return wait
+}
+
+// spaced is how long a call has to wait for those before it.
+func (p *pace) spaced(now time.Time) time.Duration {
 	if p.gap == 0 || now.Sub(p.last) > forget {
 		p.gap = 0
 		return 0
@@ -157,6 +172,9 @@ func (p *pace) answered(now time.Time, throttled bool) {
 		p.last = now
 		if now.Sub(p.slowed) >= p.gap {
 			p.gap = min(max(2*p.gap, leastGap), mostGap)
+			if p.patient { // whoever has no time needs the bucket now
+				p.gap = mostGap
+			}
 			p.slowed = now
 		}
 		if at := now.Add(pause.Around(p.gap)); at.After(p.next) {
