@@ -21,8 +21,13 @@ import (
 // Handler answers the events of the contain function.
 type Handler struct {
 	Responder *containment.Responder
-	Book      containment.Book
-	Mode      config.OperatingMode
+
+	// Patient is the responder of reconcile, which leaves EC2's buckets to containments.
+	// It is built when it is first needed.
+	Patient func() *containment.Responder
+
+	Book containment.Book
+	Mode config.OperatingMode
 	Front
 }
 
@@ -65,7 +70,7 @@ func (h *Handler) reconcile(ctx context.Context) (work, error) {
 	if h.Mode == config.Observe {
 		return work{overall: policy.Decision{Verdict: record.ObservedOnly, Reason: "in observe mode nothing is reconciled"}}, nil
 	}
-	r := &containment.Reconciler{Responder: h.Responder, Book: h.Book}
+	r := &containment.Reconciler{Responder: h.Patient(), Book: h.Book}
 	outcomes, err := r.Reconcile(ctx, requestID(ctx))
 	changed := 0
 	for _, o := range outcomes {
