@@ -50,12 +50,12 @@ func alarms(w watched) []alarm {
 			says: "An instance was contained without the ledger. Only its tags hold the original groups.",
 		},
 		{
-			name: "acl-nearly-full", metric: w.logged.aclRoom, low: aclRoomLow,
-			says: fmt.Sprintf("A network ACL has room for at most %d more entries in a direction.", aclRoomLow),
+			name: "notification-failed", metric: w.logged.untold,
+			says: "People or the event bus could not be told of an incident. Reconcile tries again; what is contained stays contained.",
 		},
 		{
-			name: "notification-failed", metric: w.logged.notTold,
-			says: "People or the event bus could not be told of an incident. Reconcile tries again; what is contained stays contained.",
+			name: "acl-nearly-full", metric: w.logged.aclRoom, low: aclRoomLow,
+			says: fmt.Sprintf("A network ACL has room for at most %d more entries in a direction.", aclRoomLow),
 		},
 		{
 			name: "unknown-types-logged", metric: w.logged.unknown,

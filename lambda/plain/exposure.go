@@ -27,6 +27,8 @@ var exposures = map[record.ExposureKind]string{
 	record.ForeignACL:               "A network ACL of another account",
 	record.OmittedPeers:             "More peers than are recorded",
 	record.FailedStep:               "A step that EC2 refused",
+	record.LeftOut:                  "More than the record has room for",
+	record.RecordFull:               "More denials than the record has room for",
 
 	"host-not-managed":      "A host that SSM does not manage",
 	"host-unconfirmed":      "No word from the host yet",
@@ -97,6 +99,8 @@ var advice = map[record.ExposureKind]string{
 	record.ForeignACL:               "Ask the account that owns the VPC to deny the address.",
 	record.OmittedPeers:             "Deny the others by a rule of your own.",
 	record.FailedStep:               "See why EC2 refuses, and reconcile.",
+	record.LeftOut:                  "Read the history and the findings.",
+	record.RecordFull:               "Deny the other addresses by a rule of your own.",
 	"survivor":                      "Deny the address: contain again and name it as a peer.",
 	"quarantine-leaks":              "Look at the interface's groups at once: somebody may change them back.",
 	"host-not-managed":              "Nothing was done on the host. Stop it, if the connection must end now.",
