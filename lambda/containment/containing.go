@@ -32,7 +32,11 @@ type containing struct {
 	unrecorded bool         // the ledger is out of reach: remembered stands in for it
 	remembered record.Known // what it would hold
 
-	loaded    *record.Known // what the ledger has been read to hold, before the first observation
+	loaded *record.Known // what the ledger has been read to hold, before the first observation
+
+	told  *record.Told // what has been told of the containment; nil before the ledger was read
+	since int          // how many of applied that was of
+
 	was       record.Status // of the containment when it was first loaded; empty when it was not open
 	admitted  bool          // the policy has admitted the incident
 	relied    bool          // the last plan relied on somebody else's entry
@@ -83,6 +87,10 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 	c.last, c.remembered = seen, known
 	if open := known.Open(); open != nil && c.was == "" {
 		c.was = open.Status
+	}
+	if c.told == nil {
+		told := record.TellOf(known.Record)
+		c.told = &told
 	}
 	return seen, known, nil
 }
