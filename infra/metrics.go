@@ -28,7 +28,7 @@ const (
 // logged are the metrics that are read from the functions' logs: most from the contain
 // function's, untold from both.
 type logged struct {
-	partial, held, unrecorded, unknown, untold, aclRoom, contained, open, repaired, owed, survivors awscloudwatch.Metric
+	partial, held, unrecorded, unknown, untold, owed, survivors, aclRoom, contained, open, repaired awscloudwatch.Metric
 }
 
 func newLogged(logs, releaseLogs awslogs.LogGroup) logged {

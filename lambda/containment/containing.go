@@ -32,10 +32,11 @@ type containing struct {
 	unrecorded bool         // the ledger is out of reach: remembered stands in for it
 	remembered record.Known // what it would hold
 
+	loaded *record.Known // what the ledger has been read to hold, before the first observation
+
 	told  *record.Told // what has been told of the containment; nil before the ledger was read
 	since int          // how many of applied that was of
 
-	loaded    *record.Known // what the ledger has been read to hold, before the first observation
 	was       record.Status // of the containment when it was first loaded; empty when it was not open
 	admitted  bool          // the policy has admitted the incident
 	relied    bool          // the last plan relied on somebody else's entry
