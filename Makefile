@@ -34,7 +34,7 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION):
 FUZZTIME := 20s
 fuzz:
 	go test ./lambda/guardduty -run '^$$' -fuzz FuzzParseEvent -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
-	go test ./lambda/simvpc -run '^$$' -fuzz FuzzParseWorld -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
+	go test ./lambda/simvpc/world -run '^$$' -fuzz FuzzParseWorld -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 
 drill:
 	go run ./lambda/tourniquet drill

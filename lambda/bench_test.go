@@ -22,6 +22,7 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // callLatency is added to every call of EC2 and DynamoDB: about what a call within
@@ -129,7 +130,7 @@ func (s *stage) record(b *testing.B) {
 type stage struct {
 	environment
 	ec2    *simvpc.Server
-	before *simvpc.World
+	before *world.World
 	db     *dynamodb.Client // not by way of the added latency
 	delay  *delay
 	event  []byte
@@ -137,11 +138,11 @@ type stage struct {
 
 func newStage(b *testing.B, interfaces int) *stage {
 	b.Helper()
-	world, event := compromise(b, interfaces)
-	s := &stage{before: world, event: event}
-	s.ec2 = simvpc.Start(b, world, simvpc.Options{Latency: callLatency})
+	w, event := compromise(b, interfaces)
+	s := &stage{before: w, event: event}
+	s.ec2 = simvpc.Start(b, w, simvpc.Options{Latency: callLatency})
 	s.environment = environment{
-		account: world.Account, region: world.Region, table: "ledger", ec2: s.ec2.URL, dynamo: emulator.MiniStack(b),
+		account: w.Account, region: w.Region, table: "ledger", ec2: s.ec2.URL, dynamo: emulator.MiniStack(b),
 	}
 	s.db = s.createTable(b)
 	s.dynamo, s.delay = delayed(b, s.dynamo, callLatency)
@@ -149,18 +150,18 @@ func newStage(b *testing.B, interfaces int) *stage {
 }
 
 // compromise is the scenario of a reverse shell, with so many interfaces.
-func compromise(tb testing.TB, interfaces int) (*simvpc.World, []byte) {
+func compromise(tb testing.TB, interfaces int) (*world.World, []byte) {
 	tb.Helper()
-	world, event := reverseShell(tb)
-	instance := world.Instances[0].ID
+	w, event := reverseShell(tb)
+	instance := w.Instances[0].ID
 	var b strings.Builder
-	for _, line := range strings.SplitAfter(world.String(), "\n") {
+	for _, line := range strings.SplitAfter(w.String(), "\n") {
 		if !strings.HasPrefix(line, "interface ") && !strings.HasPrefix(line, "flow ") {
 			b.WriteString(line)
 		}
 	}
 	for n := range interfaces {
-		fmt.Fprintf(&b, "interface eni-%d %s %s 10.0.1.%d groups sg-web\n", n+1, instance, world.Subnets[0].ID, 10+n)
+		fmt.Fprintf(&b, "interface eni-%d %s %s 10.0.1.%d groups sg-web\n", n+1, instance, w.Subnets[0].ID, 10+n)
 	}
 	wide, err := simvpc.ParseWorld(b.String())
 	if err != nil {
@@ -172,7 +173,7 @@ func compromise(tb testing.TB, interfaces int) (*simvpc.World, []byte) {
 // reset makes EC2 and the table what they were before anything was contained.
 func (s *stage) reset(b *testing.B) {
 	b.Helper()
-	s.ec2.Edit(func(w *simvpc.World) { *w = *s.before.Clone() })
+	s.ec2.Edit(func(w *world.World) { *w = *s.before.Clone() })
 	s.ec2.ClearLog()
 	s.delay.clear()
 	for _, i := range s.items(b, s.db) {

@@ -17,26 +17,27 @@ import (
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // reverseShell is the world and the event of that scenario.
-func reverseShell(t testing.TB) (*simvpc.World, json.RawMessage) {
+func reverseShell(t testing.TB) (*world.World, json.RawMessage) {
 	t.Helper()
 	a, err := txtar.ParseFile("testdata/scenarios/reverse-shell.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	world, err := simvpc.ParseWorld(section(a, "world"))
+	w, err := simvpc.ParseWorld(section(a, "world"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return world, json.RawMessage(section(a, "finding.json"))
+	return w, json.RawMessage(section(a, "finding.json"))
 }
 
 func TestMalformedEventsNameTheFieldAndChangeNothing(t *testing.T) {
 	t.Parallel()
-	world, _ := reverseShell(t)
-	server := simvpc.Start(t, world, simvpc.Options{})
+	w, _ := reverseShell(t)
+	server := simvpc.Start(t, w, simvpc.Options{})
 	h := newTestHandler(t, server, map[string]string{})
 	tests := map[string]struct{ event, says string }{
 		"no JSON":             {`{"detail":`, "event"},
@@ -53,7 +54,7 @@ func TestMalformedEventsNameTheFieldAndChangeNothing(t *testing.T) {
 		"dryRun is no string": {`{"command":"contain","instanceId":"i-0aaaaaaaaaaaaaaa1","dryRun":"true"}`, "dryRun"},
 	}
 	for name, tc := range tests {
-		_, err := h.Contain(lambdaContext(t.Context(), world), json.RawMessage(tc.event))
+		_, err := h.Contain(lambdaContext(t.Context(), w), json.RawMessage(tc.event))
 		if err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: got %v, want …%s…", name, err, tc.says)
 			continue
@@ -88,12 +89,12 @@ func topic(t *testing.T, refuse bool) (*Notifier, *[]url.Values) {
 
 func TestPeopleAreToldOnce(t *testing.T) {
 	t.Parallel()
-	world, event := reverseShell(t)
-	h := newTestHandler(t, simvpc.Start(t, world, simvpc.Options{}), map[string]string{})
+	w, event := reverseShell(t)
+	h := newTestHandler(t, simvpc.Start(t, w, simvpc.Options{}), map[string]string{})
 	var got *[]url.Values
 	h.Notifier, got = topic(t, false)
 	for range 2 { // GuardDuty repeats itself
-		if _, err := h.Contain(lambdaContext(t.Context(), world), event); err != nil {
+		if _, err := h.Contain(lambdaContext(t.Context(), w), event); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -113,11 +114,11 @@ func TestPeopleAreToldOnce(t *testing.T) {
 
 func TestFailedNotificationKeepsTheContainment(t *testing.T) {
 	t.Parallel()
-	world, event := reverseShell(t)
-	server := simvpc.Start(t, world, simvpc.Options{})
+	w, event := reverseShell(t)
+	server := simvpc.Start(t, w, simvpc.Options{})
 	h := newTestHandler(t, server, map[string]string{})
 	h.Notifier, _ = topic(t, true)
-	answer, err := h.Contain(lambdaContext(t.Context(), world), event)
+	answer, err := h.Contain(lambdaContext(t.Context(), w), event)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // A request is what one call asks IAM for one of its resources: EC2 wants each of
@@ -38,7 +39,7 @@ type requests struct {
 const requestsFile = "testdata/requests.json"
 
 // add notes what the calls of one event ask for.
-func (r *requests) add(event []byte, calls []simvpc.Call, world *simvpc.World) {
+func (r *requests) add(event []byte, calls []simvpc.Call, w *world.World) {
 	role := "contain"
 	var cmd struct{ Command string }
 	if json.Unmarshal(event, &cmd) == nil && (cmd.Command == "release" || cmd.Command == "expire") {
@@ -47,7 +48,7 @@ func (r *requests) add(event []byte, calls []simvpc.Call, world *simvpc.World) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range calls {
-		for _, q := range requestsOf(c, world) {
+		for _, q := range requestsOf(c, w) {
 			q.Role = role
 			line, _ := json.Marshal(q) // text only
 			r.seen[string(line)] = true
@@ -77,9 +78,9 @@ func (r *requests) check(t *testing.T) {
 }
 
 // requestsOf are the requests of a call, by what it names.
-func requestsOf(c simvpc.Call, w *simvpc.World) []request {
+func requestsOf(c simvpc.Call, w *world.World) []request {
 	action, p := "ec2:"+c.Op, c.Params
-	of := func(resource string, tags simvpc.Tags, owner string) request {
+	of := func(resource string, tags world.Tags, owner string) request {
 		return request{Action: action, Resource: resource, Tags: ours(tags), Foreign: owner != "" && owner != w.Account}
 	}
 	switch {
@@ -119,7 +120,7 @@ func requestsOf(c simvpc.Call, w *simvpc.World) []request {
 }
 
 // byID is the request for a resource that a call names, which may be gone.
-func byID(id string, w *simvpc.World, of func(string, simvpc.Tags, string) request) request {
+func byID(id string, w *world.World, of func(string, world.Tags, string) request) request {
 	switch kind, _, _ := strings.Cut(id, "-"); kind {
 	case "i":
 		return of("instance", nil, "")
@@ -141,7 +142,7 @@ func byID(id string, w *simvpc.World, of func(string, simvpc.Tags, string) reque
 }
 
 // vpcOwner is the account that a VPC belongs to, if it is there.
-func vpcOwner(v *simvpc.VPC) string {
+func vpcOwner(v *world.VPC) string {
 	if v == nil {
 		return ""
 	}
@@ -149,7 +150,7 @@ func vpcOwner(v *simvpc.VPC) string {
 }
 
 // ours are the tags that a policy's condition may ask for.
-func ours(tags simvpc.Tags) map[string]string {
+func ours(tags world.Tags) map[string]string {
 	mine := map[string]string{}
 	for k, v := range tags {
 		if k == containment.RoleTag {

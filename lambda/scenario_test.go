@@ -29,6 +29,7 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
 )
 
@@ -87,11 +88,11 @@ func section(a *txtar.Archive, name string) string {
 
 func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]string {
 	t.Helper()
-	world, err := simvpc.ParseWorld(section(a, "world"))
+	w, err := simvpc.ParseWorld(section(a, "world"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := simvpc.Start(t, world, simvpc.Options{})
+	server := simvpc.Start(t, w, simvpc.Options{})
 	server.Inject(parseFaults(t, section(a, "faults"))...)
 	h := newTestHandler(t, server, settings(section(a, "config")))
 	clock := noon
@@ -111,7 +112,7 @@ func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]stri
 			handle = r.Release
 		}
 		before := len(server.Calls())
-		answer, err := handle(lambdaContext(t.Context(), world), f.Data)
+		answer, err := handle(lambdaContext(t.Context(), w), f.Data)
 		fmt.Fprintf(&answers, "%s: %s", f.Name, describe(answer, err))
 		made.add(f.Data, server.Calls()[before:], server.World())
 	}
@@ -183,7 +184,7 @@ func awsConfig(url string, options ...func(*middleware.Stack) error) aws.Config 
 }
 
 // lambdaContext is what Lambda gives a function in the world's account and Region.
-func lambdaContext(ctx context.Context, w *simvpc.World) context.Context {
+func lambdaContext(ctx context.Context, w *world.World) context.Context {
 	return lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{
 		AwsRequestID:       "request-1",
 		InvokedFunctionArn: fmt.Sprintf("arn:aws:lambda:%s:%s:function:tourniquet-contain", w.Region, w.Account),

@@ -15,6 +15,7 @@ import (
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // A disturbance befalls the n-th call of a process, or the n-th changing one.
@@ -60,7 +61,7 @@ func disturbed(d disturbance, n int, die context.CancelFunc) (g gate, met func()
 // A deed is what a process does.
 type deed = func(ctx context.Context, p *process) error
 
-func containing(w *simvpc.World, peers ...string) deed {
+func containing(w *world.World, peers ...string) deed {
 	return func(ctx context.Context, p *process) error { return p.contain(ctx, incidentWith(w, "f1", peers...)) }
 }
 
@@ -80,7 +81,7 @@ type stage struct {
 	book   *ledger.Memory
 }
 
-func newStage(w *simvpc.World) *stage {
+func newStage(w *world.World) *stage {
 	return &stage{server: simvpc.New(w, simvpc.Options{}), book: &ledger.Memory{}}
 }
 
@@ -103,7 +104,7 @@ func (s *stage) must(t *testing.T, do deed) {
 
 var threePeers = []string{"198.51.100.7", "198.51.100.8", "2001:db8:ffff::7"}
 
-func incidentWith(w *simvpc.World, finding string, peers ...string) containment.Incident {
+func incidentWith(w *world.World, finding string, peers ...string) containment.Incident {
 	in := incidentOf(w, 0)
 	in.Findings[0].ID = finding
 	for _, a := range peers {
@@ -114,7 +115,7 @@ func incidentWith(w *simvpc.World, finding string, peers ...string) containment.
 
 // crashWorld has two interfaces behind two ACLs, IPv6, foreign entries, and no
 // quarantine group yet.
-func crashWorld(t *testing.T) *simvpc.World {
+func crashWorld(t *testing.T) *world.World {
 	t.Helper()
 	w, err := simvpc.ParseWorld(`account 111122223333
 region eu-central-1
@@ -146,7 +147,7 @@ interface eni-1 ` + victim + ` subnet-1 10.0.1.10 2001:db8:1:1::10 groups sg-web
 	return w
 }
 
-func jobs(w *simvpc.World) map[string]job {
+func jobs(w *world.World) map[string]job {
 	contained := func(t *testing.T, s *stage) {
 		s.must(t, containing(w, threePeers...))
 	}
@@ -181,7 +182,7 @@ func jobs(w *simvpc.World) map[string]job {
 func drifted(before func(*testing.T, *stage)) func(*testing.T, *stage) {
 	return func(t *testing.T, s *stage) {
 		before(t, s)
-		s.server.Edit(func(w *simvpc.World) {
+		s.server.Edit(func(w *world.World) {
 			w.Interface("eni-0").Groups = []string{"sg-web"}
 			acl := w.ACL("acl-1")
 			for i, e := range acl.Entries {
@@ -190,7 +191,7 @@ func drifted(before func(*testing.T, *stage)) func(*testing.T, *stage) {
 					break
 				}
 			}
-			w.Interfaces = append(w.Interfaces, &simvpc.Interface{
+			w.Interfaces = append(w.Interfaces, &world.Interface{
 				ID: "eni-2", Instance: victim, Device: 2, Subnet: "subnet-1", Private: []netip.Addr{netip.MustParseAddr("10.0.1.11")},
 				Groups: []string{"sg-ssh"}, Type: "interface", Owner: w.Account,
 			})
@@ -201,7 +202,7 @@ func drifted(before func(*testing.T, *stage)) func(*testing.T, *stage) {
 func gone(before func(*testing.T, *stage)) func(*testing.T, *stage) {
 	return func(t *testing.T, s *stage) {
 		before(t, s)
-		s.server.Edit(func(w *simvpc.World) {
+		s.server.Edit(func(w *world.World) {
 			w.Instance(victim).State = "terminated"
 			w.Interfaces = nil
 		})
@@ -235,7 +236,7 @@ func TestCrashes(t *testing.T) {
 							points++
 						}
 						where := fmt.Sprintf("%s call %d", d.name, n)
-						if diff := simvpc.Diff(want.server.World(), got.server.World()); diff != "" {
+						if diff := world.Diff(want.server.World(), got.server.World()); diff != "" {
 							t.Errorf("%s: the world differs from the undisturbed one:\n%s", where, diff)
 						}
 						if diff := cmp.Diff(meaning(want.book), meaning(got.book)); diff != "" {
@@ -253,7 +254,7 @@ func TestCrashes(t *testing.T) {
 }
 
 // end is the stage after a job was disturbed, and done again after a while.
-func end(ctx context.Context, t *testing.T, w *simvpc.World, j job, g gate) *stage {
+func end(ctx context.Context, t *testing.T, w *world.World, j job, g gate) *stage {
 	t.Helper()
 	s := newStage(w)
 	j.before(t, s)
@@ -262,6 +263,6 @@ func end(ctx context.Context, t *testing.T, w *simvpc.World, j job, g gate) *sta
 	s.must(t, j.do)
 	// Who did not hear from the ledger has written the peers into a tag too, which a
 	// release takes away.
-	s.server.Edit(func(w *simvpc.World) { delete(w.Instance(victim).Tags, containment.PeersTag) })
+	s.server.Edit(func(w *world.World) { delete(w.Instance(victim).Tags, containment.PeersTag) })
 	return s
 }

@@ -14,10 +14,11 @@ import (
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // undisturbed is the world after a containment that nothing got in the way of.
-func undisturbed(t *testing.T, w *simvpc.World, in containment.Incident) *simvpc.World {
+func undisturbed(t *testing.T, w *world.World, in containment.Incident) *world.World {
 	t.Helper()
 	server := simvpc.Start(t, w, simvpc.Options{})
 	if _, err := responder(server, &ledger.Memory{}).Contain(t.Context(), in); err != nil {
@@ -53,7 +54,7 @@ func TestCutOffAfterAnyCall(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := simvpc.Diff(want, server.World()); d != "" {
+			if d := world.Diff(want, server.World()); d != "" {
 				t.Errorf("the world differs from the undisturbed one:\n%s", d)
 			}
 			checkBefore(t, out, "sg-web")
@@ -94,7 +95,7 @@ func TestTroubleWithAnyChange(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if d := simvpc.Diff(want, server.World()); d != "" {
+				if d := world.Diff(want, server.World()); d != "" {
 					t.Errorf("the world differs from the undisturbed one:\n%s", d)
 				}
 				checkBefore(t, out, "sg-web")
@@ -114,7 +115,7 @@ func TestEventualConsistency(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := simvpc.Diff(want, server.World()); d != "" {
+	if d := world.Diff(want, server.World()); d != "" {
 		t.Errorf("the world differs from the undisturbed one:\n%s", d)
 	}
 	checkBefore(t, out, "sg-web")
@@ -126,12 +127,12 @@ func TestNumberTakenMeanwhile(t *testing.T) {
 	t.Parallel()
 	w := wide(t, 1, 1, true)
 	server := simvpc.Start(t, w, simvpc.Options{})
-	theirs := simvpc.Entry{Number: 1, Allow: true, Protocol: simvpc.All, CIDR: netip.MustParsePrefix("192.0.2.0/24")}
+	theirs := world.Entry{Number: 1, Allow: true, Protocol: world.All, CIDR: netip.MustParsePrefix("192.0.2.0/24")}
 	var once sync.Once
 	server.Before(func(c simvpc.Call) simvpc.Fault {
 		if c.Op == "CreateNetworkAclEntry" {
 			once.Do(func() {
-				server.Edit(func(w *simvpc.World) { w.ACL("acl-0").Entries = append(w.ACL("acl-0").Entries, theirs) })
+				server.Edit(func(w *world.World) { w.ACL("acl-0").Entries = append(w.ACL("acl-0").Entries, theirs) })
 			})
 		}
 		return simvpc.Fault{}
@@ -159,8 +160,8 @@ func TestAtTheSameTime(t *testing.T) {
 	for range 10 {
 		w := wide(t, 2, 1, false)
 		second := "i-0bbbbbbbbbbbbbbb2"
-		w.Instances = append(w.Instances, &simvpc.Instance{ID: second, Type: "m5.large", State: "running"})
-		w.Interfaces = append(w.Interfaces, &simvpc.Interface{
+		w.Instances = append(w.Instances, &world.Instance{ID: second, Type: "m5.large", State: "running"})
+		w.Interfaces = append(w.Interfaces, &world.Interface{
 			ID: "eni-9", Instance: second, Subnet: "subnet-0", Private: []netip.Addr{netip.MustParseAddr("10.0.0.99")},
 			Groups: []string{"sg-web"}, Type: "interface", Owner: w.Account,
 		})
@@ -183,7 +184,7 @@ func TestAtTheSameTime(t *testing.T) {
 	}
 }
 
-func checkTogether(t *testing.T, after *simvpc.World, book *ledger.Memory) {
+func checkTogether(t *testing.T, after *world.World, book *ledger.Memory) {
 	t.Helper()
 	groups := 0
 	for _, g := range after.Groups {
@@ -260,7 +261,7 @@ func TestLedgerDown(t *testing.T) {
 				t.Errorf("the instance's tag holds the peers %q", tag)
 			}
 			delete(got.Instance(victim).Tags, containment.PeersTag)
-			if d := simvpc.Diff(want, got); d != "" {
+			if d := world.Diff(want, got); d != "" {
 				t.Errorf("the world differs from the undisturbed one:\n%s", d)
 			}
 			checkBefore(t, out, "sg-web")
@@ -281,7 +282,7 @@ func TestNoRecordNoChange(t *testing.T) {
 	if err == nil {
 		t.Error("no error")
 	}
-	if d := simvpc.Diff(w, server.World()); d != "" {
+	if d := world.Diff(w, server.World()); d != "" {
 		t.Errorf("changed:\n%s", d)
 	}
 }

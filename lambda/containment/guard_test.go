@@ -13,10 +13,11 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // crowd is so many instances behind one ACL, each with a finding of its own.
-func crowd(t testing.TB, n int) (*simvpc.World, []containment.Incident) {
+func crowd(t testing.TB, n int) (*world.World, []containment.Incident) {
 	t.Helper()
 	b := burst{findings: n, instances: n, subnets: 1, acls: 1, peers: 1, atOnce: n}
 	return b.world(t), b.incidents()
@@ -44,7 +45,7 @@ func allAtOnce(t testing.TB, next func() *containment.Responder, incidents []con
 	return verdicts
 }
 
-func quarantined(w *simvpc.World) (instances []string) {
+func quarantined(w *world.World) (instances []string) {
 	for _, i := range w.Interfaces {
 		if len(i.Groups) == 1 && i.Groups[0] == "sg-q" {
 			instances = append(instances, i.Instance)
@@ -57,8 +58,8 @@ func quarantined(w *simvpc.World) (instances []string) {
 // and five are held, with the network as it was for them.
 func testGuard(t *testing.T, book containment.Ledger) {
 	t.Helper()
-	world, incidents := crowd(t, 30)
-	server := simvpc.New(world, simvpc.Options{Latency: time.Millisecond})
+	w, incidents := crowd(t, 30)
+	server := simvpc.New(w, simvpc.Options{Latency: time.Millisecond})
 	verdicts := allAtOnce(t, func() *containment.Responder {
 		r := loaded(server, book)
 		r.Policy.MaxContained = 25
@@ -97,8 +98,8 @@ func TestGuardWithoutTheLedger(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			world, incidents := crowd(t, 4)
-			server := simvpc.Start(t, world, simvpc.Options{})
+			w, incidents := crowd(t, 4)
+			server := simvpc.Start(t, w, simvpc.Options{})
 			r := responder(server, l)
 			r.Policy.MaxContained = 2
 			byPerson := incidents[3]
@@ -135,8 +136,8 @@ func TestGuardWithoutTheLedger(t *testing.T) {
 // As long as the ledger is there, EC2 is not asked who is in quarantine.
 func TestGuardCostsNothingWithTheLedger(t *testing.T) {
 	t.Parallel()
-	world, incidents := crowd(t, 1)
-	server := simvpc.Start(t, world, simvpc.Options{})
+	w, incidents := crowd(t, 1)
+	server := simvpc.Start(t, w, simvpc.Options{})
 	if _, err := responder(server, &ledger.Memory{}).Contain(t.Context(), incidents[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -151,8 +152,8 @@ func TestGuardCostsNothingWithTheLedger(t *testing.T) {
 // back and mark what has been done, and the error names what is missing.
 func TestTimeIsLeftToMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world, incidents := crowd(t, 1)
-		server := simvpc.New(world, simvpc.Options{Latency: inRegion})
+		w, incidents := crowd(t, 1)
+		server := simvpc.New(w, simvpc.Options{Latency: inRegion})
 		server.Inject(simvpc.Fault{Op: "CreateNetworkAclEntry", Kind: simvpc.Throttle, Count: -1})
 		book := &ledger.Memory{}
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -180,8 +181,8 @@ func TestTimeIsLeftToMark(t *testing.T) {
 // Tags that EC2 throttles don't keep a recorded plan from being applied.
 func TestTagsDontHoldUpTheCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		world, incidents := crowd(t, 1)
-		server := simvpc.New(world, simvpc.Options{Latency: inRegion})
+		w, incidents := crowd(t, 1)
+		server := simvpc.New(w, simvpc.Options{Latency: inRegion})
 		server.Inject(simvpc.Fault{Op: "CreateTags", Kind: simvpc.Throttle, Count: -1})
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)

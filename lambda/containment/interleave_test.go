@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"tourniquet/lambda/containment"
-	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 var (
@@ -119,17 +119,17 @@ type pair struct {
 const second = "i-0bbbbbbbbbbbbbbb2"
 
 // pairWorld is crashWorld with a second instance in the first subnet.
-func pairWorld(t *testing.T) *simvpc.World {
+func pairWorld(t *testing.T) *world.World {
 	w := crashWorld(t)
-	w.Instances = append(w.Instances, &simvpc.Instance{ID: second, Type: "m5.large", State: "running"})
-	w.Interfaces = append(w.Interfaces, &simvpc.Interface{
+	w.Instances = append(w.Instances, &world.Instance{ID: second, Type: "m5.large", State: "running"})
+	w.Interfaces = append(w.Interfaces, &world.Interface{
 		ID: "eni-9", Instance: second, Subnet: "subnet-0", Private: []netip.Addr{netip.MustParseAddr("10.0.0.99")},
 		Groups: []string{"sg-web"}, Type: "interface", Owner: w.Account,
 	})
 	return w
 }
 
-func pairs(w *simvpc.World) map[string]pair {
+func pairs(w *world.World) map[string]pair {
 	at := func(seen time.Duration, instance, finding string, peers ...string) deed {
 		return func(ctx context.Context, p *process) error {
 			in := incidentWith(w, finding, peers...)
@@ -235,7 +235,7 @@ func TestInterleavings(t *testing.T) {
 	}
 }
 
-func interleave(t *testing.T, w *simvpc.World, p pair, seed uint64) {
+func interleave(t *testing.T, w *world.World, p pair, seed uint64) {
 	s := newStage(w)
 	before := s.server.World()
 	p.before(t, s)
@@ -270,7 +270,7 @@ func interleave(t *testing.T, w *simvpc.World, p pair, seed uint64) {
 
 // checkLaws: no foreign entry has changed, each entry of ours is on record and each
 // slot in the ACL, the originals on record are those that were.
-func checkLaws(t *testing.T, s *stage, before *simvpc.World) {
+func checkLaws(t *testing.T, s *stage, before *world.World) {
 	t.Helper()
 	after := s.server.World()
 	slots := s.book.AllSlots()
@@ -288,7 +288,7 @@ func checkLaws(t *testing.T, s *stage, before *simvpc.World) {
 		}
 	}
 	for _, slot := range slots {
-		e := simvpc.Entry{Number: slot.Number, Egress: slot.Direction == containment.Out, Protocol: simvpc.All, CIDR: slot.Prefix}
+		e := world.Entry{Number: slot.Number, Egress: slot.Direction == containment.Out, Protocol: world.All, CIDR: slot.Prefix}
 		if !slices.Contains(after.ACL(slot.ACL).Entries, e) {
 			t.Errorf("the ledger has %s %s %d for %s, the ACL has not", slot.ACL, slot.Direction, slot.Number, slot.Prefix)
 		}
@@ -308,7 +308,7 @@ func checkLaws(t *testing.T, s *stage, before *simvpc.World) {
 	}
 }
 
-func onRecord(slots []containment.Slot, acl string, e simvpc.Entry) bool {
+func onRecord(slots []containment.Slot, acl string, e world.Entry) bool {
 	return slices.ContainsFunc(slots, func(s containment.Slot) bool {
 		return s.ACL == acl && (s.Direction == containment.Out) == e.Egress && s.Number == e.Number && s.Prefix == e.CIDR && len(s.Holders) > 0
 	})
@@ -338,7 +338,7 @@ func contained(instances ...string) func(*testing.T, *stage) {
 	}
 }
 
-func deniedIn(t *testing.T, w *simvpc.World, i *simvpc.Interface, peer netip.Addr) {
+func deniedIn(t *testing.T, w *world.World, i *world.Interface, peer netip.Addr) {
 	t.Helper()
 	for _, acl := range w.ACLs {
 		if acl.ID != w.Subnet(i.Subnet).ACL {

@@ -23,6 +23,7 @@ import (
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
 )
 
@@ -77,7 +78,7 @@ func (b burst) acl(n int) int    { return b.subnet(n) % b.acls }
 
 // world has the instances, each with one interface, spread over the subnets, and
 // the subnets over the ACLs.
-func (b burst) world(t testing.TB) *simvpc.World {
+func (b burst) world(t testing.TB) *world.World {
 	t.Helper()
 	var s strings.Builder
 	s.WriteString("account 111122223333\nregion eu-central-1\nvpc vpc-1 10.0.0.0/16\ngroup sg-web vpc-1\n  out all 0.0.0.0/0\n" +
@@ -272,7 +273,7 @@ func testBurst(t *testing.T, b burst) {
 
 // checkWorld: each instance is in quarantine, with its originals in the tag; each
 // ACL denies the peers of its instances, once in each direction, and nobody else.
-func (b burst) checkWorld(t *testing.T, w *simvpc.World) {
+func (b burst) checkWorld(t *testing.T, w *world.World) {
 	t.Helper()
 	for _, i := range w.Interfaces {
 		if !slices.Equal(i.Groups, []string{"sg-q"}) || i.Tags[containment.OriginalsTag] != "sg-web" {
@@ -297,7 +298,7 @@ func (b burst) checkWorld(t *testing.T, w *simvpc.World) {
 	}
 	for _, in := range b.incidents() {
 		acl := w.ACL(fmt.Sprintf("acl-%d", b.acl(b.index(in))))
-		if !slices.ContainsFunc(acl.Entries, func(e simvpc.Entry) bool { return !e.Allow && e.CIDR.Addr() == in.Peers[0].Addr }) {
+		if !slices.ContainsFunc(acl.Entries, func(e world.Entry) bool { return !e.Allow && e.CIDR.Addr() == in.Peers[0].Addr }) {
 			t.Errorf("%s is lost: %s does not deny %s", in.Findings[0].ID, acl.ID, in.Peers[0].Addr)
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/oracle"
+	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
 )
 
@@ -41,7 +43,7 @@ var (
 // drawWorld is a small random world: up to three interfaces in up to three subnets
 // behind up to two ACLs, foreign entries of both kinds and families, sometimes
 // full, with or without a quarantine group, and established flows.
-func drawWorld(t *rapid.T) *simvpc.World {
+func drawWorld(t *rapid.T) *world.World {
 	var b strings.Builder
 	b.WriteString("account 111122223333\nregion eu-central-1\nvpc vpc-1 10.0.0.0/16 2001:db8:1::/56\n")
 	subnets := rapid.IntRange(1, 3).Draw(t, "subnets")
@@ -72,7 +74,7 @@ func drawWorld(t *rapid.T) *simvpc.World {
 	}
 	for _, f := range flows(w) {
 		if rapid.Bool().Draw(t, "established") {
-			w.Establish(f)
+			oracle.Establish(w, f)
 		}
 	}
 	return w
@@ -101,15 +103,15 @@ func drawACLs(t *rapid.T, b *strings.Builder, subnets int) {
 }
 
 // flows are connections between every inside and every outside address, both ways.
-func flows(w *simvpc.World) []simvpc.Flow {
-	var all []simvpc.Flow
+func flows(w *world.World) []world.Flow {
+	var all []world.Flow
 	for _, i := range w.Interfaces {
 		for _, here := range slices.Concat(i.Private, i.IPv6) {
 			for _, s := range outside {
 				if there := netip.MustParseAddr(s); there.Is6() == here.Is6() {
 					all = append(all,
-						simvpc.Flow{Protocol: simvpc.TCP, From: netip.AddrPortFrom(here, 40000), To: netip.AddrPortFrom(there, 443)},
-						simvpc.Flow{Protocol: simvpc.TCP, From: netip.AddrPortFrom(there, 50000), To: netip.AddrPortFrom(here, 443)})
+						world.Flow{Protocol: world.TCP, From: netip.AddrPortFrom(here, 40000), To: netip.AddrPortFrom(there, 443)},
+						world.Flow{Protocol: world.TCP, From: netip.AddrPortFrom(there, 50000), To: netip.AddrPortFrom(here, 443)})
 				}
 			}
 		}
@@ -117,7 +119,7 @@ func flows(w *simvpc.World) []simvpc.Flow {
 	return all
 }
 
-func drawIncident(t *rapid.T, w *simvpc.World) containment.Incident {
+func drawIncident(t *rapid.T, w *world.World) containment.Incident {
 	in := incidentOf(w, 0)
 	for _, s := range rapid.SliceOfNDistinct(rapid.SampledFrom(append(outside, "10.0.0.77")), 0, 4, rapid.ID[string]).Draw(t, "peers") {
 		in.Peers = append(in.Peers, guardduty.Peer{Addr: netip.MustParseAddr(s)})
@@ -160,7 +162,7 @@ func TestContainProperties(t *testing.T) {
 		if _, err := r.Contain(context.Background(), in); err != nil {
 			t.Fatal(err)
 		}
-		if d := simvpc.Diff(after, server.World()); d != "" || book.String() != text || len(server.Mutations()) != 0 {
+		if d := world.Diff(after, server.World()); d != "" || book.String() != text || len(server.Mutations()) != 0 {
 			t.Fatalf("a second containment made %d changes: %s\nledger before:\n%s\nafter:\n%s", len(server.Mutations()), d, text, book.String())
 		}
 	})
@@ -193,13 +195,13 @@ func TestReleaseProperties(t *testing.T) {
 			t.Fatal(err)
 		}
 		after := server.World()
-		for _, w := range []*simvpc.World{before, after} {
-			w.Groups = slices.DeleteFunc(w.Groups, func(g *simvpc.SecurityGroup) bool { return g.Tags[containment.RoleTag] != "" })
+		for _, w := range []*world.World{before, after} {
+			w.Groups = slices.DeleteFunc(w.Groups, func(g *world.SecurityGroup) bool { return g.Tags[containment.RoleTag] != "" })
 			for _, i := range w.Interfaces { // where none were set, the defaults are set now
 				i.TCPTimeout, i.UDPStreamTimeout, i.UDPTimeout = 0, 0, 0
 			}
 		}
-		if d := simvpc.Diff(before, after); d != "" || out.Record.Status != containment.Released || len(book.AllSlots()) > 0 {
+		if d := world.Diff(before, after); d != "" || out.Record.Status != containment.Released || len(book.AllSlots()) > 0 {
 			t.Fatalf("%s, slots %v, and the world differs from before:\n%s", out.Record.Status, book.AllSlots(), d)
 		}
 	})
@@ -207,25 +209,25 @@ func TestReleaseProperties(t *testing.T) {
 
 // checkCut: no connection of the instance with a peer passes, established or new,
 // unless the answer says that the peer found no place.
-func checkCut(t *rapid.T, out containment.Outcome, after *simvpc.World) {
+func checkCut(t *rapid.T, out containment.Outcome, after *world.World) {
 	for _, f := range flows(after) {
 		peer, ok := peerOf(after, f, out.Record.Peers)
 		if !ok || said(out, peer) {
 			continue
 		}
-		if v := after.Passes(f); v.Passes {
+		if v := oracle.Passes(after, f); v.Passes {
 			t.Fatalf("established %s passes: %s", f, v.Why)
 		}
-		if v := after.Connects(f); v.Passes {
+		if v := oracle.Connects(after, f); v.Passes {
 			t.Fatalf("new %s passes: %s", f, v.Why)
 		}
 	}
 }
 
 // peerOf is the peer at the other end of a flow of the instance.
-func peerOf(w *simvpc.World, f simvpc.Flow, peers []guardduty.Peer) (netip.Addr, bool) {
+func peerOf(w *world.World, f world.Flow, peers []guardduty.Peer) (netip.Addr, bool) {
 	mine := func(a netip.Addr) bool {
-		return slices.ContainsFunc(w.InterfacesOf(victim), func(i *simvpc.Interface) bool {
+		return slices.ContainsFunc(w.InterfacesOf(victim), func(i *world.Interface) bool {
 			return slices.Contains(i.Private, a) || slices.Contains(i.IPv6, a)
 		})
 	}
@@ -247,7 +249,7 @@ func said(out containment.Outcome, peer netip.Addr) bool {
 // checkPrecise: every ACL keeps its entries, and gains only denials of peers, or of
 // covering prefixes of several peers within the bound; no interface but the
 // instance's has changed.
-func checkPrecise(t *rapid.T, in containment.Incident, rules containment.Rules, before, after *simvpc.World) {
+func checkPrecise(t *rapid.T, in containment.Incident, rules containment.Rules, before, after *world.World) {
 	for _, a := range before.ACLs {
 		now := after.ACL(a.ID).Entries
 		for _, e := range a.Entries {
@@ -263,11 +265,11 @@ func checkPrecise(t *rapid.T, in containment.Incident, rules containment.Rules, 
 				}
 			}
 			ofPeers := peers > 0 && e.CIDR.IsSingleIP() || peers > 1 && rules.CoverIPv4 > 0 && e.CIDR.Bits() >= rules.CoverIPv4
-			if !slices.Contains(a.Entries, e) && (e.Allow || e.Protocol != simvpc.All || !ofPeers) {
+			if !slices.Contains(a.Entries, e) && (e.Allow || e.Protocol != world.All || !ofPeers) {
 				t.Fatalf("%s gained the entry %+v", a.ID, e)
 			}
 		}
-		if len(now) > 2*2*(simvpc.DefaultACLQuota-1) {
+		if len(now) > 2*2*(world.DefaultACLQuota-1) {
 			t.Fatalf("%s holds %d entries", a.ID, len(now))
 		}
 	}
@@ -278,12 +280,12 @@ func checkPrecise(t *rapid.T, in containment.Incident, rules containment.Rules, 
 }
 
 // checkNothingWidened: for every flow, what passes now passed before.
-func checkNothingWidened(t *rapid.T, before, after *simvpc.World) {
+func checkNothingWidened(t *rapid.T, before, after *world.World) {
 	for _, f := range flows(before) {
-		if after.Connects(f).Passes && !before.Connects(f).Passes {
+		if oracle.Connects(after, f).Passes && !oracle.Connects(before, f).Passes {
 			t.Fatalf("new %s passes now and did not before", f)
 		}
-		if after.Passes(f).Passes && !before.Passes(f).Passes {
+		if oracle.Passes(after, f).Passes && !oracle.Passes(before, f).Passes {
 			t.Fatalf("established %s passes now and did not before", f)
 		}
 	}
@@ -291,7 +293,7 @@ func checkNothingWidened(t *rapid.T, before, after *simvpc.World) {
 
 // checkOriginals: the record has each interface's groups as they were, and each
 // interface has one group, without rules.
-func checkOriginals(t *rapid.T, out containment.Outcome, before, after *simvpc.World) {
+func checkOriginals(t *rapid.T, out containment.Outcome, before, after *world.World) {
 	found := 0
 	for _, s := range out.Record.Steps {
 		q, ok := s.Step.(containment.Quarantine)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"tourniquet/lambda/containment"
-	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // Groups put back, an entry removed and an interface attached: one reconcile
@@ -43,7 +43,7 @@ func TestReconcileRepairsDrift(t *testing.T) {
 		}
 		after := s.server.World()
 		s.must(t, reconciling)
-		if d := simvpc.Diff(after, s.server.World()); d != "" {
+		if d := world.Diff(after, s.server.World()); d != "" {
 			t.Errorf("a second reconcile changed:\n%s", d)
 		}
 	})
@@ -106,7 +106,7 @@ func TestInstanceStates(t *testing.T) {
 }
 
 // at edits the world right before the first call of an operation.
-func at(s *stage, op string, edit func(w *simvpc.World)) gate {
+func at(s *stage, op string, edit func(w *world.World)) gate {
 	done := false
 	return func(_ context.Context, c call) fate {
 		if c.op == op && !done {
@@ -124,8 +124,8 @@ func TestInterfaceDetachedMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := crashWorld(t)
 		s := newStage(w)
-		g := at(s, "Commit", func(w *simvpc.World) {
-			w.Interfaces = slices.DeleteFunc(w.Interfaces, func(i *simvpc.Interface) bool { return i.ID == "eni-1" })
+		g := at(s, "Commit", func(w *world.World) {
+			w.Interfaces = slices.DeleteFunc(w.Interfaces, func(i *world.Interface) bool { return i.ID == "eni-1" })
 		})
 		if err := s.process(g).contain(t.Context(), incidentWith(w, "f1", "198.51.100.7")); err != nil {
 			t.Fatal(err)
@@ -143,12 +143,12 @@ func TestSubnetReassociatedMeanwhile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := crashWorld(t)
-		w.ACLs = append(w.ACLs, &simvpc.NetworkACL{ID: "acl-9", VPC: "vpc-1", Owner: w.Account, Quota: simvpc.DefaultACLQuota, Entries: []simvpc.Entry{
-			{Number: 100, Allow: true, Protocol: simvpc.All, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
-			{Number: 100, Egress: true, Allow: true, Protocol: simvpc.All, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
+		w.ACLs = append(w.ACLs, &world.NetworkACL{ID: "acl-9", VPC: "vpc-1", Owner: w.Account, Quota: world.DefaultACLQuota, Entries: []world.Entry{
+			{Number: 100, Allow: true, Protocol: world.All, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
+			{Number: 100, Egress: true, Allow: true, Protocol: world.All, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
 		}})
 		s := newStage(w)
-		g := at(s, "Commit", func(w *simvpc.World) { w.Subnet("subnet-0").ACL = "acl-9" })
+		g := at(s, "Commit", func(w *world.World) { w.Subnet("subnet-0").ACL = "acl-9" })
 		if err := s.process(g).contain(t.Context(), incidentWith(w, "f1", "198.51.100.7")); err != nil {
 			t.Fatal(err)
 		}

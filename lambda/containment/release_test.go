@@ -13,7 +13,7 @@ import (
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
-	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // states are a record's states by step.
@@ -35,7 +35,7 @@ func states(t *testing.T, s *stage, instance string) map[string]containment.Stat
 func TestReleaseComparesBeforeItChanges(t *testing.T) {
 	t.Parallel()
 	const in, out = "denial/acl-0/in/198.51.100.7/32", "denial/acl-0/out/198.51.100.7/32"
-	ours := func(w *simvpc.World, egress bool) *simvpc.Entry {
+	ours := func(w *world.World, egress bool) *world.Entry {
 		for i, e := range w.ACL("acl-0").Entries {
 			if !e.Allow && e.Egress == egress && e.CIDR == netip.MustParsePrefix("198.51.100.7/32") {
 				return &w.ACL("acl-0").Entries[i]
@@ -44,68 +44,68 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 		return nil
 	}
 	tests := map[string]struct {
-		edit  func(w *simvpc.World)
+		edit  func(w *world.World)
 		want  map[string]containment.State // where it isn't restored or removed
-		check func(t *testing.T, w *simvpc.World)
+		check func(t *testing.T, w *world.World)
 	}{
-		"nothing": {func(*simvpc.World) {}, nil, func(t *testing.T, w *simvpc.World) {
+		"nothing": {func(*world.World) {}, nil, func(t *testing.T, w *world.World) {
 			if got := w.Interface("eni-0").Groups; !slices.Equal(got, []string{"sg-ssh", "sg-web"}) {
 				t.Errorf("eni-0 has %v", got)
 			}
 		}},
 		"groups set by somebody": {
-			func(w *simvpc.World) { w.Interface("eni-0").Groups = []string{"sg-ssh"} },
+			func(w *world.World) { w.Interface("eni-0").Groups = []string{"sg-ssh"} },
 			map[string]containment.State{"quarantine/eni-0": containment.ChangedElsewhere},
-			func(t *testing.T, w *simvpc.World) {
+			func(t *testing.T, w *world.World) {
 				if got := w.Interface("eni-0").Groups; !slices.Equal(got, []string{"sg-ssh"}) {
 					t.Errorf("eni-0 has %v", got)
 				}
 			},
 		},
 		"groups put back by somebody": {
-			func(w *simvpc.World) { w.Interface("eni-0").Groups = []string{"sg-ssh", "sg-web"} }, nil, func(*testing.T, *simvpc.World) {},
+			func(w *world.World) { w.Interface("eni-0").Groups = []string{"sg-ssh", "sg-web"} }, nil, func(*testing.T, *world.World) {},
 		},
 		"a group deleted": {
-			func(w *simvpc.World) {
-				w.Groups = slices.DeleteFunc(w.Groups, func(g *simvpc.SecurityGroup) bool { return g.ID == "sg-ssh" })
+			func(w *world.World) {
+				w.Groups = slices.DeleteFunc(w.Groups, func(g *world.SecurityGroup) bool { return g.ID == "sg-ssh" })
 			}, nil,
-			func(t *testing.T, w *simvpc.World) {
+			func(t *testing.T, w *world.World) {
 				if got := w.Interface("eni-0").Groups; !slices.Equal(got, []string{"sg-web"}) {
 					t.Errorf("eni-0 has %v", got)
 				}
 			},
 		},
 		"all groups deleted": {
-			func(w *simvpc.World) {
-				w.Groups = slices.DeleteFunc(w.Groups, func(g *simvpc.SecurityGroup) bool { return g.ID == "sg-web" })
+			func(w *world.World) {
+				w.Groups = slices.DeleteFunc(w.Groups, func(g *world.SecurityGroup) bool { return g.ID == "sg-web" })
 			},
 			map[string]containment.State{"quarantine/eni-1": containment.Failed},
-			func(t *testing.T, w *simvpc.World) {
+			func(t *testing.T, w *world.World) {
 				if got := w.Interface("eni-1").Groups; len(got) != 1 || w.Group(got[0]).Tags[containment.RoleTag] == "" {
 					t.Errorf("eni-1 has %v, and should be in quarantine still", got)
 				}
 			},
 		},
 		"an interface detached": {
-			func(w *simvpc.World) { w.Interface("eni-1").Instance = "" }, nil,
-			func(t *testing.T, w *simvpc.World) {
+			func(w *world.World) { w.Interface("eni-1").Instance = "" }, nil,
+			func(t *testing.T, w *world.World) {
 				if got := w.Interface("eni-1").Groups; !slices.Equal(got, []string{"sg-web"}) {
 					t.Errorf("the detached interface has %v", got)
 				}
 			},
 		},
 		"an interface deleted": {
-			func(w *simvpc.World) {
-				w.Interfaces = slices.DeleteFunc(w.Interfaces, func(i *simvpc.Interface) bool { return i.ID == "eni-1" })
+			func(w *world.World) {
+				w.Interfaces = slices.DeleteFunc(w.Interfaces, func(i *world.Interface) bool { return i.ID == "eni-1" })
 			},
 			map[string]containment.State{"quarantine/eni-1": containment.Gone},
-			func(*testing.T, *simvpc.World) {},
+			func(*testing.T, *world.World) {},
 		},
 		"an entry replaced": {
-			func(w *simvpc.World) { ours(w, false).CIDR = netip.MustParsePrefix("198.51.100.0/24") },
+			func(w *world.World) { ours(w, false).CIDR = netip.MustParsePrefix("198.51.100.0/24") },
 			map[string]containment.State{in: containment.ChangedElsewhere},
-			func(t *testing.T, w *simvpc.World) {
-				if !slices.ContainsFunc(w.ACL("acl-0").Entries, func(e simvpc.Entry) bool {
+			func(t *testing.T, w *world.World) {
+				if !slices.ContainsFunc(w.ACL("acl-0").Entries, func(e world.Entry) bool {
 					return e.CIDR == netip.MustParsePrefix("198.51.100.0/24") && !e.Allow
 				}) {
 					t.Error("somebody's entry is gone")
@@ -113,30 +113,30 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 			},
 		},
 		"an entry removed": {
-			func(w *simvpc.World) {
+			func(w *world.World) {
 				acl := w.ACL("acl-0")
-				acl.Entries = slices.DeleteFunc(acl.Entries, func(e simvpc.Entry) bool {
+				acl.Entries = slices.DeleteFunc(acl.Entries, func(e world.Entry) bool {
 					return !e.Allow && e.Egress && e.CIDR == netip.MustParsePrefix("198.51.100.7/32")
 				})
 			},
 			map[string]containment.State{out: containment.Gone},
-			func(*testing.T, *simvpc.World) {},
+			func(*testing.T, *world.World) {},
 		},
 		"a subnet behind another ACL": {
-			func(w *simvpc.World) { w.Subnet("subnet-0").ACL = "acl-1" }, nil,
-			func(t *testing.T, w *simvpc.World) {
+			func(w *world.World) { w.Subnet("subnet-0").ACL = "acl-1" }, nil,
+			func(t *testing.T, w *world.World) {
 				if e := ours(w, false); e != nil {
 					t.Errorf("acl-0 still has %+v", *e)
 				}
 			},
 		},
 		"an ACL deleted": {
-			func(w *simvpc.World) {
+			func(w *world.World) {
 				w.Subnet("subnet-0").ACL = "acl-1"
-				w.ACLs = slices.DeleteFunc(w.ACLs, func(a *simvpc.NetworkACL) bool { return a.ID == "acl-0" })
+				w.ACLs = slices.DeleteFunc(w.ACLs, func(a *world.NetworkACL) bool { return a.ID == "acl-0" })
 			},
 			map[string]containment.State{in: containment.Gone, out: containment.Gone},
-			func(*testing.T, *simvpc.World) {},
+			func(*testing.T, *world.World) {},
 		},
 	}
 	for name, tc := range tests {
@@ -185,7 +185,7 @@ func TestReleaseOfANewerRecord(t *testing.T) {
 		if !errors.Is(err, containment.ErrNewerRecord) {
 			t.Errorf("got %v, want %v", err, containment.ErrNewerRecord)
 		}
-		if d := simvpc.Diff(before, s.server.World()); d != "" {
+		if d := world.Diff(before, s.server.World()); d != "" {
 			t.Errorf("changed:\n%s", d)
 		}
 	})
@@ -216,7 +216,7 @@ func TestAdoptAndRelease(t *testing.T) {
 		}
 		cut := s.server.World()
 		s.must(t, reconciling)
-		if d := simvpc.Diff(cut, s.server.World()); d != "" {
+		if d := world.Diff(cut, s.server.World()); d != "" {
 			t.Errorf("adopting changed the world:\n%s", d)
 		}
 		contained(victim)(t, s)
@@ -292,7 +292,7 @@ func TestReleaseOfWhatWasNeverContained(t *testing.T) {
 				t.Errorf("%s: got %v", instance, err)
 			}
 		}
-		if d := simvpc.Diff(before, s.server.World()); d != "" || s.book.String() != (&ledger.Memory{}).String() {
+		if d := world.Diff(before, s.server.World()); d != "" || s.book.String() != (&ledger.Memory{}).String() {
 			t.Errorf("something changed:\n%s%s", d, s.book)
 		}
 	})
@@ -312,7 +312,7 @@ func TestReleaseWithoutTheLedger(t *testing.T) {
 		if _, err := r.Release(t.Context(), containment.Ask{Instance: victim}); !errors.Is(err, errDown) {
 			t.Errorf("got %v, want %v", err, errDown)
 		}
-		if d := simvpc.Diff(before, s.server.World()); d != "" {
+		if d := world.Diff(before, s.server.World()); d != "" {
 			t.Errorf("changed:\n%s", d)
 		}
 	})

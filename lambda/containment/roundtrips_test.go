@@ -16,6 +16,7 @@ import (
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
 )
 
@@ -50,7 +51,7 @@ func (s slow) Commit(ctx context.Context, c containment.Change) error {
 
 // wide is a world with an instance of so many interfaces behind so many ACLs, each
 // ACL serving one subnet.
-func wide(t *testing.T, interfaces, acls int, quarantine bool) *simvpc.World {
+func wide(t *testing.T, interfaces, acls int, quarantine bool) *world.World {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("account 111122223333\nregion eu-central-1\nvpc vpc-1 10.0.0.0/16\ngroup sg-web vpc-1\n  out all 0.0.0.0/0\n")
@@ -74,7 +75,7 @@ func wide(t *testing.T, interfaces, acls int, quarantine bool) *simvpc.World {
 
 const victim = "i-0aaaaaaaaaaaaaaa1"
 
-func incidentOf(w *simvpc.World, peers int) containment.Incident {
+func incidentOf(w *world.World, peers int) containment.Incident {
 	in := containment.Incident{
 		Instance: victim, VPCs: []string{"vpc-1"}, Reason: "test",
 		Findings: []containment.FindingRef{{ID: "f1", Type: "Backdoor:EC2/C&CActivity.B", Severity: 8}},

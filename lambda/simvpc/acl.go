@@ -4,34 +4,13 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+
+	"tourniquet/lambda/simvpc/world"
 )
-
-// entry finds an entry by what names it: number and direction.
-func (a *NetworkACL) entry(number int, egress bool) *Entry {
-	for i := range a.Entries {
-		if a.Entries[i].Number == number && a.Entries[i].Egress == egress {
-			return &a.Entries[i]
-		}
-	}
-	return nil
-}
-
-// count is how much of its quota an ACL uses in a direction and family: its
-// entries and the "*" one
-// (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html).
-func (a *NetworkACL) count(egress bool, bits int) int {
-	n := 1
-	for _, e := range a.Entries {
-		if e.Egress == egress && e.CIDR.Addr().BitLen() == bits {
-			n++
-		}
-	}
-	return n
-}
 
 // ownACL is the ACL that a call wants to change. In a shared VPC only the owner
 // may (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-sharing.html).
-func (r *request) ownACL() (*NetworkACL, error) {
+func (r *request) ownACL() (*world.NetworkACL, error) {
 	a, err := r.acl()
 	if err != nil {
 		return nil, err
@@ -55,7 +34,7 @@ func createACL(r *request) (answer, error) {
 		if err != nil {
 			return "", err
 		}
-		a := &NetworkACL{ID: r.newID("acl-"), VPC: v.ID, Owner: v.Owner, Quota: DefaultACLQuota, Tags: tags}
+		a := &world.NetworkACL{ID: r.newID("acl-"), VPC: v.ID, Owner: v.Owner, Quota: world.DefaultACLQuota, Tags: tags}
 		r.w.ACLs = append(r.w.ACLs, a)
 		return a.ID, nil
 	})
@@ -70,7 +49,7 @@ func createACL(r *request) (answer, error) {
 		reply
 		ACL   aclShape `xml:"networkAcl"`
 		Token string   `xml:"clientToken,omitempty"`
-	}{ACL: r.w.aclShape(a), Token: r.p.str("ClientToken")}, nil
+	}{ACL: shapeOfACL(r.w, a), Token: r.p.str("ClientToken")}, nil
 }
 
 func deleteACL(r *request) (answer, error) {
@@ -81,10 +60,10 @@ func deleteACL(r *request) (answer, error) {
 	if a.Default {
 		return nil, fail("InvalidParameterValue", "cannot delete default network ACL %s", a.ID)
 	}
-	if len(r.w.associations(a)) > 0 {
+	if len(associationsOf(r.w, a)) > 0 {
 		return nil, fail("DependencyViolation", "The networkAcl '%s' has dependencies and cannot be deleted.", a.ID)
 	}
-	r.w.ACLs = slices.DeleteFunc(r.w.ACLs, func(other *NetworkACL) bool { return other == a })
+	r.w.ACLs = slices.DeleteFunc(r.w.ACLs, func(other *world.NetworkACL) bool { return other == a })
 	return done(nil)
 }
 
@@ -97,14 +76,14 @@ func createEntry(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.entry(e.Number, e.Egress) != nil {
+	if a.Entry(e.Number, e.Egress) != nil {
 		return nil, fail("NetworkAclEntryAlreadyExists", "The network acl entry identified by %d already exists.", e.Number)
 	}
-	if a.count(e.Egress, e.CIDR.Addr().BitLen()) >= a.Quota {
+	if a.Count(e.Egress, e.CIDR.Addr().BitLen()) >= a.Quota {
 		return nil, fail("NetworkAclEntryLimitExceeded", "The maximum number of network acl entries has been reached.")
 	}
 	a.Entries = append(a.Entries, e)
-	slices.SortFunc(a.Entries, compareEntries)
+	slices.SortFunc(a.Entries, world.CompareEntries)
 	return done(nil)
 }
 
@@ -117,12 +96,12 @@ func replaceEntry(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	has := a.entry(e.Number, e.Egress)
+	has := a.Entry(e.Number, e.Egress)
 	if has == nil {
 		return nil, errNoEntry(e.Number)
 	}
 	bits := e.CIDR.Addr().BitLen()
-	if has.CIDR.Addr().BitLen() != bits && a.count(e.Egress, bits) >= a.Quota {
+	if has.CIDR.Addr().BitLen() != bits && a.Count(e.Egress, bits) >= a.Quota {
 		return nil, fail("NetworkAclEntryLimitExceeded", "The maximum number of network acl entries has been reached.")
 	}
 	*has = e
@@ -138,10 +117,10 @@ func deleteEntry(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.entry(number, egress) == nil {
+	if a.Entry(number, egress) == nil {
 		return nil, errNoEntry(number)
 	}
-	a.Entries = slices.DeleteFunc(a.Entries, func(e Entry) bool { return e.Number == number && e.Egress == egress })
+	a.Entries = slices.DeleteFunc(a.Entries, func(e world.Entry) bool { return e.Number == number && e.Egress == egress })
 	if len(a.Entries) == 0 {
 		a.Entries = nil
 	}
@@ -161,9 +140,9 @@ func (r *request) entryName() (number int, egress bool, err error) {
 	if !given {
 		return 0, false, fail("MissingParameter", "The request must contain the parameter ruleNumber")
 	}
-	if number < 1 || number > lastEntry {
+	if number < 1 || number > world.LastEntry {
 		return 0, false, fail("InvalidParameterValue",
-			"Value (%d) for parameter ruleNumber is invalid. Must be between 1 and %d.", number, lastEntry)
+			"Value (%d) for parameter ruleNumber is invalid. Must be between 1 and %d.", number, world.LastEntry)
 	}
 	if r.p.str("Egress") == "" {
 		return 0, false, fail("MissingParameter", "The request must contain the parameter egress")
@@ -174,8 +153,8 @@ func (r *request) entryName() (number int, egress bool, err error) {
 
 // newEntry reads the entry that a call describes
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkAclEntry.html).
-func (r *request) newEntry() (Entry, error) {
-	var e Entry
+func (r *request) newEntry() (world.Entry, error) {
+	var e world.Entry
 	var err error
 	if e.Number, e.Egress, err = r.entryName(); err != nil {
 		return e, err
@@ -204,7 +183,7 @@ func (r *request) entryCIDR() (netip.Prefix, error) {
 	case v4 != "" && v6 != "":
 		return netip.Prefix{}, fail("InvalidParameterCombination", "Only one of cidrBlock and ipv6CidrBlock may be specified")
 	}
-	p, err := parseCIDR(v4 + v6)
+	p, err := world.ParseCIDR(v4 + v6)
 	if err != nil || p.Addr().Is4() != (v4 != "") {
 		return netip.Prefix{}, fail("InvalidParameterValue", "Invalid value '%s' for cidrBlock. Must be a valid CIDR.", v4+v6)
 	}
@@ -212,22 +191,22 @@ func (r *request) entryCIDR() (netip.Prefix, error) {
 }
 
 // entryProtocol reads protocol, a number here, and ports or ICMP type.
-func (r *request) entryProtocol() (Protocol, Ports, error) {
+func (r *request) entryProtocol() (world.Protocol, world.Ports, error) {
 	name, err := r.p.required("Protocol")
 	if err != nil {
-		return 0, Ports{}, err
+		return 0, world.Ports{}, err
 	}
 	number, err := strconv.Atoi(name)
 	if err != nil || number < -1 || number > 255 {
-		return 0, Ports{}, fail("InvalidParameterValue", "Invalid value '%s' for IP protocol. Unknown protocol.", name)
+		return 0, world.Ports{}, fail("InvalidParameterValue", "Invalid value '%s' for IP protocol. Unknown protocol.", name)
 	}
-	proto := Protocol(number)
+	proto := world.Protocol(number)
 	first, second := "PortRange.From", "PortRange.To"
 	switch {
-	case proto.isICMP():
+	case proto.IsICMP():
 		first, second = "Icmp.Type", "Icmp.Code"
-	case !proto.hasPorts():
-		return proto, Ports{}, nil // ports given with such a protocol are ignored
+	case !proto.HasPorts():
+		return proto, world.Ports{}, nil // ports given with such a protocol are ignored
 	}
 	ports, err := r.p.ports(proto, first, second)
 	return proto, ports, err
@@ -243,7 +222,7 @@ func replaceAssociation(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := find(r.w.Subnets, func(s *Subnet) bool { return s.association() == id })
+	s := world.Find(r.w.Subnets, func(s *world.Subnet) bool { return associationID(s) == id })
 	if s == nil {
 		return nil, fail("InvalidAssociationID.NotFound", "The association ID '%s' does not exist", id)
 	}
@@ -254,5 +233,5 @@ func replaceAssociation(r *request) (answer, error) {
 	return &struct {
 		reply
 		ID string `xml:"newAssociationId"`
-	}{ID: s.association()}, nil
+	}{ID: associationID(s)}, nil
 }

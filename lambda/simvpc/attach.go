@@ -1,6 +1,6 @@
 package simvpc
 
-import "slices"
+import "tourniquet/lambda/simvpc/world"
 
 func attachInterface(r *request) (answer, error) {
 	n, err := r.networkInterface()
@@ -29,12 +29,12 @@ func attachInterface(r *request) (answer, error) {
 		reply
 		ID   string `xml:"attachmentId"`
 		Card int    `xml:"networkCardIndex"`
-	}{ID: n.attachment()}, nil
+	}{ID: attachmentID(n)}, nil
 }
 
 // attachable reports whether an interface can become that device of an instance.
-func (r *request) attachable(n *Interface, i *Instance, device int) error {
-	if n.status() != "available" {
+func (r *request) attachable(n *world.Interface, i *world.Instance, device int) error {
+	if statusOf(n) != "available" {
 		return fail("InvalidNetworkInterface.InUse", "Interface: [%s] in use.", n.ID)
 	}
 	if i.State != "running" && i.State != "stopped" {
@@ -57,7 +57,7 @@ func detachInterface(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := find(r.w.Interfaces, func(n *Interface) bool { return n.attachmentShape() != nil && n.attachment() == id })
+	n := world.Find(r.w.Interfaces, func(n *world.Interface) bool { return shapeOfAttachment(n) != nil && attachmentID(n) == id })
 	if n == nil {
 		return nil, fail("InvalidAttachmentID.NotFound", "The attachment '%s' does not exist", id)
 	}
@@ -67,7 +67,7 @@ func detachInterface(r *request) (answer, error) {
 	if n.Device == 0 {
 		return nil, fail("OperationNotPermitted", "The network interface at device index 0 cannot be detached.")
 	}
-	r.w.forget(n)
+	r.w.Forget(n)
 	n.Instance, n.Device = "", 0
 	return done(nil)
 }
@@ -80,22 +80,9 @@ func deleteInterface(r *request) (answer, error) {
 	if err := r.changeable(n); err != nil {
 		return nil, err
 	}
-	if n.status() != "available" {
+	if statusOf(n) != "available" {
 		return nil, fail("InvalidParameterValue", "Network interface '%s' is currently in use.", n.ID)
 	}
-	r.w.remove(n)
+	r.w.Remove(n)
 	return done(nil)
-}
-
-// remove deletes an interface, with its flows.
-func (w *World) remove(n *Interface) {
-	w.forget(n)
-	w.Interfaces = slices.DeleteFunc(w.Interfaces, func(other *Interface) bool { return other == n })
-}
-
-// forget ends the flows at an interface: the sockets behind it are gone.
-func (w *World) forget(n *Interface) {
-	w.Flows = slices.DeleteFunc(w.Flows, func(f *Flow) bool {
-		return w.holder(f.From.Addr()) == n || w.holder(f.To.Addr()) == n
-	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // TestChanges checks what calls that EC2 accepts do to the world.
@@ -121,10 +122,10 @@ func TestChanges(t *testing.T) {
 					t.Fatalf("call %d: %s", i, err)
 				}
 			}
-			if diff := cmp.Diff(sorted(strings.TrimPrefix(test.want, "\n")+"\n"), sorted(simvpc.Diff(before, s.World()))); diff != "" {
+			if diff := cmp.Diff(sorted(strings.TrimPrefix(test.want, "\n")+"\n"), sorted(world.Diff(before, s.World()))); diff != "" {
 				t.Error(diff)
 			}
-			world(t, s.World().String()) // is a world still
+			read(t, s.World().String()) // is a world still
 		})
 	}
 }
@@ -207,7 +208,7 @@ func TestInterfaceLifeCycle(t *testing.T) {
 	_, err = c.DetachNetworkInterface(t.Context(), &ec2.DetachNetworkInterfaceInput{AttachmentId: seen.NetworkInterfaces[0].Attachment.AttachmentId})
 	permit(t, err)
 	permit(t, dropInterface(id)(t.Context(), c))
-	if diff := simvpc.Diff(world(t, web), s.World()); diff != "" {
+	if diff := world.Diff(read(t, web), s.World()); diff != "" {
 		t.Error(diff)
 	}
 	seen, err = c.DescribeNetworkInterfaces(t.Context(), &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{"eni-1"}})
@@ -254,7 +255,7 @@ func TestDryRun(t *testing.T) {
 	if _, err := c.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{DryRun: aws.Bool(true)}); code(err) != "DryRunOperation" {
 		t.Errorf("got %v", err)
 	}
-	if diff := simvpc.Diff(before, s.World()); diff != "" {
+	if diff := world.Diff(before, s.World()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -266,4 +267,21 @@ func TestInstanceLevelSwap(t *testing.T) {
 	if got := s.World().Interface("eni-9").Groups; len(got) != 1 || got[0] != "sg-quarantine" {
 		t.Errorf("groups %v", got)
 	}
+}
+
+func TestStopEndsFlows(t *testing.T) {
+	t.Parallel()
+	s, c := start(t, web+"flow tcp 10.0.1.10:44321 -> 198.51.100.7:443", simvpc.Options{})
+	permit(t, stop("i-0aaaaaaaaaaaaaaa1")(t.Context(), c))
+	if flows := s.World().Flows; len(flows) != 0 {
+		t.Errorf("flows left: %v", flows)
+	}
+}
+
+func sorted(text string) map[string]bool {
+	lines := map[string]bool{}
+	for l := range strings.Lines(text) {
+		lines[l] = true
+	}
+	return lines
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 const web = `
@@ -42,8 +43,8 @@ interface eni-lb - subnet-1 10.0.1.200 groups sg-web managed amazon-elb type net
 interface eni-ecs i-0aaaaaaaaaaaaaaa2 subnet-1 10.0.1.31 groups sg-web unchangeable
 `
 
-// world parses a world's text.
-func world(t testing.TB, text string) *simvpc.World {
+// read parses a world's text.
+func read(t testing.TB, text string) *world.World {
 	t.Helper()
 	w, err := simvpc.ParseWorld(text)
 	if err != nil {
@@ -55,7 +56,7 @@ func world(t testing.TB, text string) *simvpc.World {
 // start serves a world, and returns a client that doesn't retry.
 func start(t testing.TB, text string, opts simvpc.Options) (*simvpc.Server, *ec2.Client) {
 	t.Helper()
-	s := simvpc.Start(t, world(t, text), opts)
+	s := simvpc.Start(t, read(t, text), opts)
 	return s, client(s, 1)
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 type portRange struct {
@@ -43,9 +45,9 @@ type aclShape struct {
 	Owner        string              `xml:"ownerId"`
 }
 
-func (e Entry) shape() entryShape {
+func shapeOfEntry(e world.Entry) entryShape {
 	shape := entryShape{
-		Number: e.Number, Protocol: strconv.Itoa(int(e.Protocol)), Action: e.action(), Egress: e.Egress,
+		Number: e.Number, Protocol: strconv.Itoa(int(e.Protocol)), Action: actionOf(e), Egress: e.Egress,
 	}
 	if e.CIDR.Addr().Is4() {
 		shape.IPv4 = e.CIDR.String()
@@ -53,66 +55,66 @@ func (e Entry) shape() entryShape {
 		shape.IPv6 = e.CIDR.String()
 	}
 	switch {
-	case e.Protocol.hasPorts():
+	case e.Protocol.HasPorts():
 		shape.Ports = &portRange{e.Ports.From, e.Ports.To}
-	case e.Protocol.isICMP():
+	case e.Protocol.IsICMP():
 		shape.ICMP = &typeCode{Type: e.Ports.From, Code: e.Ports.To}
 	}
 	return shape
 }
 
-func (e Entry) action() string {
+func actionOf(e world.Entry) string {
 	if e.Allow {
 		return "allow"
 	}
 	return "deny"
 }
 
-// entries are all entries of an ACL, the fixed "*" ones included: 32767 for
+// entriesOf are all entries of an ACL, the fixed "*" ones included: 32767 for
 // IPv4, 32768 for IPv6 (https://docs.aws.amazon.com/vpc/latest/userguide/nacl-basics.html).
-func (w *World) entries(a *NetworkACL) []Entry {
-	var all []Entry
+func entriesOf(w *world.World, a *world.NetworkACL) []world.Entry {
+	var all []world.Entry
 	for _, egress := range []bool{true, false} { // the order EC2 answers in
 		for _, e := range a.Entries {
 			if e.Egress == egress {
 				all = append(all, e)
 			}
 		}
-		all = append(all, Entry{Number: lastEntry + 1, Egress: egress, Protocol: All, CIDR: anyIPv4})
+		all = append(all, world.Entry{Number: world.LastEntry + 1, Egress: egress, Protocol: world.All, CIDR: world.AnyIPv4})
 		if v := w.VPC(a.VPC); v != nil && v.HasIPv6() {
-			all = append(all, Entry{Number: lastEntry + 2, Egress: egress, Protocol: All, CIDR: anyIPv6})
+			all = append(all, world.Entry{Number: world.LastEntry + 2, Egress: egress, Protocol: world.All, CIDR: world.AnyIPv6})
 		}
 	}
 	return all
 }
 
-// association is the ID of the bond between a subnet and its ACL, a new one each
+// associationID is the ID of the bond between a subnet and its ACL, a new one each
 // time the subnet gets another ACL.
-func (s *Subnet) association() string { return hashID("aclassoc-", s.ACL, s.ID) }
+func associationID(s *world.Subnet) string { return hashID("aclassoc-", s.ACL, s.ID) }
 
-func (w *World) associations(a *NetworkACL) []aclAssociation {
+func associationsOf(w *world.World, a *world.NetworkACL) []aclAssociation {
 	var all []aclAssociation
 	for _, s := range w.Subnets {
 		if s.ACL == a.ID {
-			all = append(all, aclAssociation{s.association(), a.ID, s.ID})
+			all = append(all, aclAssociation{associationID(s), a.ID, s.ID})
 		}
 	}
 	return all
 }
 
-func (w *World) aclShape(a *NetworkACL) aclShape {
+func shapeOfACL(w *world.World, a *world.NetworkACL) aclShape {
 	return aclShape{
-		ID: a.ID, VPC: a.VPC, Default: a.Default, Owner: a.Owner, Tags: a.Tags.shape(),
-		Entries:      setOf(w.entries(a), Entry.shape),
-		Associations: set[aclAssociation]{w.associations(a)},
+		ID: a.ID, VPC: a.VPC, Default: a.Default, Owner: a.Owner, Tags: shapeOfTags(a.Tags),
+		Entries:      setOf(entriesOf(w, a), shapeOfEntry),
+		Associations: set[aclAssociation]{associationsOf(w, a)},
 	}
 }
 
 // entryField makes a filter on a property of an ACL's entries.
-func entryField(property func(Entry) string) func(*World, *NetworkACL) []string {
-	return func(w *World, a *NetworkACL) []string {
+func entryField(property func(world.Entry) string) func(*world.World, *world.NetworkACL) []string {
+	return func(w *world.World, a *world.NetworkACL) []string {
 		var all []string
-		for _, e := range w.entries(a) {
+		for _, e := range entriesOf(w, a) {
 			all = append(all, given(property(e))...)
 		}
 		return all
@@ -120,10 +122,10 @@ func entryField(property func(Entry) string) func(*World, *NetworkACL) []string 
 }
 
 // associationField makes a filter on a property of an ACL's associations.
-func associationField(property func(aclAssociation) string) func(*World, *NetworkACL) []string {
-	return func(w *World, a *NetworkACL) []string {
+func associationField(property func(aclAssociation) string) func(*world.World, *world.NetworkACL) []string {
+	return func(w *world.World, a *world.NetworkACL) []string {
 		var all []string
-		for _, x := range w.associations(a) {
+		for _, x := range associationsOf(w, a) {
 			all = append(all, property(x))
 		}
 		return all
@@ -137,24 +139,24 @@ func ofFamily(p netip.Prefix, v4 bool) string {
 	return ""
 }
 
-var acls = catalogue[*NetworkACL]{
+var acls = catalogue[*world.NetworkACL]{
 	kind: kindACL, ids: "NetworkAclId",
-	id:   func(a *NetworkACL) string { return a.ID },
-	tags: func(a *NetworkACL) Tags { return a.Tags },
-	fields: map[string]func(*World, *NetworkACL) []string{
-		"network-acl-id":             func(_ *World, a *NetworkACL) []string { return []string{a.ID} },
-		"vpc-id":                     func(_ *World, a *NetworkACL) []string { return []string{a.VPC} },
-		"owner-id":                   func(_ *World, a *NetworkACL) []string { return []string{a.Owner} },
-		"default":                    func(_ *World, a *NetworkACL) []string { return []string{fmt.Sprint(a.Default)} },
+	id:   func(a *world.NetworkACL) string { return a.ID },
+	tags: func(a *world.NetworkACL) world.Tags { return a.Tags },
+	fields: map[string]func(*world.World, *world.NetworkACL) []string{
+		"network-acl-id":             func(_ *world.World, a *world.NetworkACL) []string { return []string{a.ID} },
+		"vpc-id":                     func(_ *world.World, a *world.NetworkACL) []string { return []string{a.VPC} },
+		"owner-id":                   func(_ *world.World, a *world.NetworkACL) []string { return []string{a.Owner} },
+		"default":                    func(_ *world.World, a *world.NetworkACL) []string { return []string{fmt.Sprint(a.Default)} },
 		"association.association-id": associationField(func(x aclAssociation) string { return x.ID }),
 		"association.network-acl-id": associationField(func(x aclAssociation) string { return x.ACL }),
 		"association.subnet-id":      associationField(func(x aclAssociation) string { return x.Subnet }),
-		"entry.cidr":                 entryField(func(e Entry) string { return ofFamily(e.CIDR, true) }),
-		"entry.ipv6-cidr":            entryField(func(e Entry) string { return ofFamily(e.CIDR, false) }),
-		"entry.egress":               entryField(func(e Entry) string { return fmt.Sprint(e.Egress) }),
-		"entry.protocol":             entryField(func(e Entry) string { return strconv.Itoa(int(e.Protocol)) }),
-		"entry.rule-action":          entryField(Entry.action),
-		"entry.rule-number":          entryField(func(e Entry) string { return strconv.Itoa(e.Number) }),
+		"entry.cidr":                 entryField(func(e world.Entry) string { return ofFamily(e.CIDR, true) }),
+		"entry.ipv6-cidr":            entryField(func(e world.Entry) string { return ofFamily(e.CIDR, false) }),
+		"entry.egress":               entryField(func(e world.Entry) string { return fmt.Sprint(e.Egress) }),
+		"entry.protocol":             entryField(func(e world.Entry) string { return strconv.Itoa(int(e.Protocol)) }),
+		"entry.rule-action":          entryField(actionOf),
+		"entry.rule-number":          entryField(func(e world.Entry) string { return strconv.Itoa(e.Number) }),
 	},
 }
 
@@ -164,5 +166,5 @@ func describeACLs(r *request) (answer, error) {
 		reply
 		ACLs set[aclShape] `xml:"networkAclSet"`
 		Next string        `xml:"nextToken,omitempty"`
-	}{ACLs: setOf(found, r.w.aclShape), Next: next}, err
+	}{ACLs: setOf(found, func(x *world.NetworkACL) aclShape { return shapeOfACL(r.w, x) }), Next: next}, err
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 type rangeShape struct {
@@ -41,23 +43,23 @@ type groupShape struct {
 }
 
 // wireProtocol is a protocol as EC2 writes it in security groups.
-func wireProtocol(p Protocol) string {
-	if p == All {
+func wireProtocol(p world.Protocol) string {
+	if p == world.All {
 		return "-1"
 	}
 	return p.String()
 }
 
 // wirePorts are a rule's ports as EC2 answers them: none for protocols without.
-func wirePorts(r Rule) (from, to *int) {
-	if !r.Protocol.hasPorts() && !r.Protocol.isICMP() {
+func wirePorts(r world.Rule) (from, to *int) {
+	if !r.Protocol.HasPorts() && !r.Protocol.IsICMP() {
 		return nil, nil
 	}
 	return &r.Ports.From, &r.Ports.To
 }
 
 // permissionsOf gathers rules of one protocol and ports, as EC2 answers them.
-func (w *World) permissionsOf(rules []Rule) set[permissionShape] {
+func permissionsOf(w *world.World, rules []world.Rule) set[permissionShape] {
 	var all []permissionShape
 	for i, r := range rules {
 		if i == 0 || rules[i-1].Protocol != r.Protocol || rules[i-1].Ports != r.Ports {
@@ -67,7 +69,7 @@ func (w *World) permissionsOf(rules []Rule) set[permissionShape] {
 		p := &all[len(all)-1]
 		switch {
 		case r.Group != "":
-			p.Groups.Items = append(p.Groups.Items, pairShape{r.Group, w.groupOwner(r.Group), r.Description})
+			p.Groups.Items = append(p.Groups.Items, pairShape{r.Group, groupOwner(w, r.Group), r.Description})
 		case r.CIDR.Addr().Is4():
 			p.IPv4.Items = append(p.IPv4.Items, rangeShape{IPv4: r.CIDR.String(), Description: r.Description})
 		default:
@@ -77,49 +79,37 @@ func (w *World) permissionsOf(rules []Rule) set[permissionShape] {
 	return set[permissionShape]{all}
 }
 
-func (w *World) groupOwner(id string) string {
+func groupOwner(w *world.World, id string) string {
 	if g := w.Group(id); g != nil {
 		return g.Owner
 	}
 	return w.Account
 }
 
-func (w *World) groupShape(g *SecurityGroup) groupShape {
+func shapeOfGroup(w *world.World, g *world.SecurityGroup) groupShape {
 	return groupShape{
-		Owner: g.Owner, ID: g.ID, Name: g.Name, Description: g.Description, VPC: g.VPC, ARN: w.groupARN(g),
-		In: w.permissionsOf(g.In), Out: w.permissionsOf(g.Out), Tags: g.Tags.shape(),
+		Owner: g.Owner, ID: g.ID, Name: g.Name, Description: g.Description, VPC: g.VPC, ARN: groupARN(w, g),
+		In: permissionsOf(w, g.In), Out: permissionsOf(w, g.Out), Tags: shapeOfTags(g.Tags),
 	}
 }
 
-func (w *World) groupARN(g *SecurityGroup) string {
+func groupARN(w *world.World, g *world.SecurityGroup) string {
 	return fmt.Sprintf("arn:aws:ec2:%s:%s:security-group/%s", w.Region, g.Owner, g.ID)
 }
 
-// groupNamed finds a group by name in a VPC.
-func (w *World) groupNamed(vpc, name string) *SecurityGroup {
-	return find(w.Groups, func(g *SecurityGroup) bool { return g.VPC == vpc && g.Name == name })
-}
-
 // ruleField makes a filter on a property of a group's rules in one direction.
-func ruleField(egress bool, property func(Rule) string) func(*World, *SecurityGroup) []string {
-	return func(_ *World, g *SecurityGroup) []string {
+func ruleField(egress bool, property func(world.Rule) string) func(*world.World, *world.SecurityGroup) []string {
+	return func(_ *world.World, g *world.SecurityGroup) []string {
 		var all []string
-		for _, r := range g.rules(egress) {
+		for _, r := range g.Rules(egress) {
 			all = append(all, given(property(r))...)
 		}
 		return all
 	}
 }
 
-func (g *SecurityGroup) rules(egress bool) []Rule {
-	if egress {
-		return g.Out
-	}
-	return g.In
-}
-
-func ruleCIDR(v4 bool) func(Rule) string {
-	return func(r Rule) string {
+func ruleCIDR(v4 bool) func(world.Rule) string {
+	return func(r world.Rule) string {
 		if !r.CIDR.IsValid() {
 			return ""
 		}
@@ -127,8 +117,8 @@ func ruleCIDR(v4 bool) func(Rule) string {
 	}
 }
 
-func rulePort(end func(Ports) int) func(Rule) string {
-	return func(r Rule) string {
+func rulePort(end func(world.Ports) int) func(world.Rule) string {
+	return func(r world.Rule) string {
 		if from, _ := wirePorts(r); from == nil {
 			return ""
 		}
@@ -136,29 +126,29 @@ func rulePort(end func(Ports) int) func(Rule) string {
 	}
 }
 
-func fromPort(p Ports) int { return p.From }
-func toPort(p Ports) int   { return p.To }
+func fromPort(p world.Ports) int { return p.From }
+func toPort(p world.Ports) int   { return p.To }
 
-var groups = catalogue[*SecurityGroup]{
+var groups = catalogue[*world.SecurityGroup]{
 	kind: kindSG, ids: "GroupId",
-	id:   func(g *SecurityGroup) string { return g.ID },
-	tags: func(g *SecurityGroup) Tags { return g.Tags },
-	fields: map[string]func(*World, *SecurityGroup) []string{
-		"group-id":                       func(_ *World, g *SecurityGroup) []string { return []string{g.ID} },
-		"group-name":                     func(_ *World, g *SecurityGroup) []string { return []string{g.Name} },
-		"description":                    func(_ *World, g *SecurityGroup) []string { return []string{g.Description} },
-		"vpc-id":                         func(_ *World, g *SecurityGroup) []string { return []string{g.VPC} },
-		"owner-id":                       func(_ *World, g *SecurityGroup) []string { return []string{g.Owner} },
+	id:   func(g *world.SecurityGroup) string { return g.ID },
+	tags: func(g *world.SecurityGroup) world.Tags { return g.Tags },
+	fields: map[string]func(*world.World, *world.SecurityGroup) []string{
+		"group-id":                       func(_ *world.World, g *world.SecurityGroup) []string { return []string{g.ID} },
+		"group-name":                     func(_ *world.World, g *world.SecurityGroup) []string { return []string{g.Name} },
+		"description":                    func(_ *world.World, g *world.SecurityGroup) []string { return []string{g.Description} },
+		"vpc-id":                         func(_ *world.World, g *world.SecurityGroup) []string { return []string{g.VPC} },
+		"owner-id":                       func(_ *world.World, g *world.SecurityGroup) []string { return []string{g.Owner} },
 		"ip-permission.cidr":             ruleField(false, ruleCIDR(true)),
 		"ip-permission.ipv6-cidr":        ruleField(false, ruleCIDR(false)),
-		"ip-permission.group-id":         ruleField(false, func(r Rule) string { return r.Group }),
-		"ip-permission.protocol":         ruleField(false, func(r Rule) string { return wireProtocol(r.Protocol) }),
+		"ip-permission.group-id":         ruleField(false, func(r world.Rule) string { return r.Group }),
+		"ip-permission.protocol":         ruleField(false, func(r world.Rule) string { return wireProtocol(r.Protocol) }),
 		"ip-permission.from-port":        ruleField(false, rulePort(fromPort)),
 		"ip-permission.to-port":          ruleField(false, rulePort(toPort)),
 		"egress.ip-permission.cidr":      ruleField(true, ruleCIDR(true)),
 		"egress.ip-permission.ipv6-cidr": ruleField(true, ruleCIDR(false)),
-		"egress.ip-permission.group-id":  ruleField(true, func(r Rule) string { return r.Group }),
-		"egress.ip-permission.protocol":  ruleField(true, func(r Rule) string { return wireProtocol(r.Protocol) }),
+		"egress.ip-permission.group-id":  ruleField(true, func(r world.Rule) string { return r.Group }),
+		"egress.ip-permission.protocol":  ruleField(true, func(r world.Rule) string { return wireProtocol(r.Protocol) }),
 		"egress.ip-permission.from-port": ruleField(true, rulePort(fromPort)),
 		"egress.ip-permission.to-port":   ruleField(true, rulePort(toPort)),
 	},
@@ -175,27 +165,27 @@ func describeGroups(r *request) (answer, error) {
 		reply
 		Groups set[groupShape] `xml:"securityGroupInfo"`
 		Next   string          `xml:"nextToken,omitempty"`
-	}{Groups: setOf(found, r.w.groupShape), Next: next}, err
+	}{Groups: setOf(found, func(x *world.SecurityGroup) groupShape { return shapeOfGroup(r.w, x) }), Next: next}, err
 }
 
 // A groupRule is one rule with where it stands.
 type groupRule struct {
 	id     string
-	group  *SecurityGroup
+	group  *world.SecurityGroup
 	egress bool
-	Rule
+	world.Rule
 }
 
 // ruleID follows from the rule, so that worlds needn't write it.
-func ruleID(group string, egress bool, r Rule) string {
-	return hashID("sgr-", group, egress, r.Protocol, r.Ports, r.source())
+func ruleID(group string, egress bool, r world.Rule) string {
+	return hashID("sgr-", group, egress, r.Protocol, r.Ports, r.Source())
 }
 
-func (w *World) groupRules() []groupRule {
+func allGroupRules(w *world.World) []groupRule {
 	var all []groupRule
 	for _, g := range w.Groups {
 		for _, egress := range []bool{false, true} {
-			for _, r := range g.rules(egress) {
+			for _, r := range g.Rules(egress) {
 				all = append(all, groupRule{ruleID(g.ID, egress, r), g, egress, r})
 			}
 		}
@@ -229,7 +219,7 @@ type ruleShape struct {
 	Tags        set[tagShape]    `xml:"tagSet"`
 }
 
-func (w *World) ruleShape(r groupRule) ruleShape {
+func shapeOfRule(w *world.World, r groupRule) ruleShape {
 	shape := ruleShape{
 		ID: r.id, Group: r.group.ID, Owner: r.group.Owner, Egress: r.egress,
 		Protocol: wireProtocol(r.Protocol), From: -1, To: -1, Description: r.Description,
@@ -239,7 +229,7 @@ func (w *World) ruleShape(r groupRule) ruleShape {
 		shape.From, shape.To = *from, *to
 	}
 	if r.Group != "" {
-		shape.Referenced = &referencedGroup{r.Group, w.groupOwner(r.Group)}
+		shape.Referenced = &referencedGroup{r.Group, groupOwner(w, r.Group)}
 	}
 	return shape
 }
@@ -247,18 +237,18 @@ func (w *World) ruleShape(r groupRule) ruleShape {
 var groupRules = catalogue[groupRule]{
 	kind: kindSGR, ids: "SecurityGroupRuleId",
 	id:   func(r groupRule) string { return r.id },
-	tags: func(groupRule) Tags { return nil },
-	fields: map[string]func(*World, groupRule) []string{
-		"group-id":               func(_ *World, r groupRule) []string { return []string{r.group.ID} },
-		"security-group-rule-id": func(_ *World, r groupRule) []string { return []string{r.id} },
+	tags: func(groupRule) world.Tags { return nil },
+	fields: map[string]func(*world.World, groupRule) []string{
+		"group-id":               func(_ *world.World, r groupRule) []string { return []string{r.group.ID} },
+		"security-group-rule-id": func(_ *world.World, r groupRule) []string { return []string{r.id} },
 	},
 }
 
 func describeGroupRules(r *request) (answer, error) {
-	found, next, err := groupRules.describe(r, r.w.groupRules())
+	found, next, err := groupRules.describe(r, allGroupRules(r.w))
 	return &struct {
 		reply
 		Rules set[ruleShape] `xml:"securityGroupRuleSet"`
 		Next  string         `xml:"nextToken,omitempty"`
-	}{Rules: setOf(found, r.w.ruleShape), Next: next}, err
+	}{Rules: setOf(found, func(x groupRule) ruleShape { return shapeOfRule(r.w, x) }), Next: next}, err
 }

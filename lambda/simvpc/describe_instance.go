@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 type stateShape struct {
@@ -11,7 +13,7 @@ type stateShape struct {
 	Name string `xml:"name"`
 }
 
-func stateOf(name string) stateShape { return stateShape{states[name], name} }
+func stateOf(name string) stateShape { return stateShape{world.States[name], name} }
 
 type instanceShape struct {
 	ID         string              `xml:"instanceId"`
@@ -42,18 +44,18 @@ type reservationShape struct {
 	Instances set[instanceShape] `xml:"instancesSet"`
 }
 
-func (w *World) instanceShape(i *Instance) instanceShape {
+func shapeOfInstance(w *world.World, i *world.Instance) instanceShape {
 	attached := w.InterfacesOf(i.ID)
 	shape := instanceShape{
 		ID: i.ID, Image: hashID("ami-", i.Type), State: stateOf(i.State), Type: i.Type, Launched: epoch,
 		Tenancy: "default", Virtual: "hvm", Hypervisor: "xen", // EC2 says xen of Nitro instances too
-		Interfaces: setOf(attached, w.sharedInterfaceShape), Tags: i.Tags.shape(),
+		Interfaces: setOf(attached, func(x *world.Interface) interfaceShape { return shapeOfSharedInterface(w, x) }), Tags: shapeOfTags(i.Tags),
 	}
 	if len(attached) == 0 {
 		return shape
 	}
 	first := attached[0]
-	shape.Subnet, shape.Check, shape.Groups = first.Subnet, !first.NoSourceDestCheck, w.groupNames(first.Groups)
+	shape.Subnet, shape.Check, shape.Groups = first.Subnet, !first.NoSourceDestCheck, groupNames(w, first.Groups)
 	if s := w.Subnet(first.Subnet); s != nil {
 		shape.VPC, shape.Zone = s.VPC, s.Zone
 	}
@@ -64,20 +66,20 @@ func (w *World) instanceShape(i *Instance) instanceShape {
 		shape.IPv6 = first.IPv6[0].String()
 	}
 	if first.Public.IsValid() {
-		shape.Public, shape.DNS = first.Public.String(), w.publicName(first.Public)
+		shape.Public, shape.DNS = first.Public.String(), publicName(w, first.Public)
 	}
 	return shape
 }
 
-func (w *World) reservationShape(i *Instance) reservationShape {
+func shapeOfReservation(w *world.World, i *world.Instance) reservationShape {
 	return reservationShape{
-		ID: hashID("r-", i.ID), Owner: w.Account, Instances: set[instanceShape]{[]instanceShape{w.instanceShape(i)}},
+		ID: hashID("r-", i.ID), Owner: w.Account, Instances: set[instanceShape]{[]instanceShape{shapeOfInstance(w, i)}},
 	}
 }
 
 // primaryField makes a filter on the primary interface of an instance.
-func primaryField(values func(*World, *Interface) []string) func(*World, *Instance) []string {
-	return func(w *World, i *Instance) []string {
+func primaryField(values func(*world.World, *world.Interface) []string) func(*world.World, *world.Instance) []string {
+	return func(w *world.World, i *world.Instance) []string {
 		if attached := w.InterfacesOf(i.ID); len(attached) > 0 {
 			return values(w, attached[0])
 		}
@@ -87,24 +89,24 @@ func primaryField(values func(*World, *Interface) []string) func(*World, *Instan
 
 // instanceFields are the filters of DescribeInstances; those on interfaces are
 // the filters of DescribeNetworkInterfaces under another name.
-func instanceFields() map[string]func(*World, *Instance) []string {
-	fields := map[string]func(*World, *Instance) []string{
-		"instance-id":         func(_ *World, i *Instance) []string { return []string{i.ID} },
-		"instance-type":       func(_ *World, i *Instance) []string { return []string{i.Type} },
-		"instance-state-name": func(_ *World, i *Instance) []string { return []string{i.State} },
-		"instance-state-code": func(_ *World, i *Instance) []string { return []string{strconv.Itoa(states[i.State])} },
-		"owner-id":            func(w *World, _ *Instance) []string { return []string{w.Account} },
-		"reservation-id":      func(_ *World, i *Instance) []string { return []string{hashID("r-", i.ID)} },
-		"image-id":            func(_ *World, i *Instance) []string { return []string{hashID("ami-", i.Type)} },
-		"ip-address":          primaryField(func(_ *World, n *Interface) []string { return given(addrText(n.Public)) }),
-		"instance.group-id":   primaryField(func(_ *World, n *Interface) []string { return n.Groups }),
-		"instance.group-name": primaryField((*World).groupNamesOf),
+func instanceFields() map[string]func(*world.World, *world.Instance) []string {
+	fields := map[string]func(*world.World, *world.Instance) []string{
+		"instance-id":         func(_ *world.World, i *world.Instance) []string { return []string{i.ID} },
+		"instance-type":       func(_ *world.World, i *world.Instance) []string { return []string{i.Type} },
+		"instance-state-name": func(_ *world.World, i *world.Instance) []string { return []string{i.State} },
+		"instance-state-code": func(_ *world.World, i *world.Instance) []string { return []string{strconv.Itoa(world.States[i.State])} },
+		"owner-id":            func(w *world.World, _ *world.Instance) []string { return []string{w.Account} },
+		"reservation-id":      func(_ *world.World, i *world.Instance) []string { return []string{hashID("r-", i.ID)} },
+		"image-id":            func(_ *world.World, i *world.Instance) []string { return []string{hashID("ami-", i.Type)} },
+		"ip-address":          primaryField(func(_ *world.World, n *world.Interface) []string { return given(addrText(n.Public)) }),
+		"instance.group-id":   primaryField(func(_ *world.World, n *world.Interface) []string { return n.Groups }),
+		"instance.group-name": primaryField(groupNamesOf),
 	}
 	for _, name := range []string{"subnet-id", "vpc-id", "availability-zone", "private-ip-address", "source-dest-check"} {
 		fields[name] = primaryField(interfaces.fields[name])
 	}
 	for name, values := range interfaces.fields {
-		fields["network-interface."+name] = func(w *World, i *Instance) []string {
+		fields["network-interface."+name] = func(w *world.World, i *world.Instance) []string {
 			var all []string
 			for _, n := range w.InterfacesOf(i.ID) {
 				all = append(all, values(w, n)...)
@@ -115,10 +117,10 @@ func instanceFields() map[string]func(*World, *Instance) []string {
 	return fields
 }
 
-var instances = catalogue[*Instance]{
+var instances = catalogue[*world.Instance]{
 	kind: kindInst, ids: "InstanceId", alone: true,
-	id:     func(i *Instance) string { return i.ID },
-	tags:   func(i *Instance) Tags { return i.Tags },
+	id:     func(i *world.Instance) string { return i.ID },
+	tags:   func(i *world.Instance) world.Tags { return i.Tags },
 	fields: instanceFields(),
 }
 
@@ -128,7 +130,7 @@ func describeInstances(r *request) (answer, error) {
 		reply
 		Reservations set[reservationShape] `xml:"reservationSet"`
 		Next         string                `xml:"nextToken,omitempty"`
-	}{Reservations: setOf(found, r.w.reservationShape), Next: next}, err
+	}{Reservations: setOf(found, func(x *world.Instance) reservationShape { return shapeOfReservation(r.w, x) }), Next: next}, err
 }
 
 type typeShape struct {
@@ -141,7 +143,7 @@ func shapeOfType(name string) typeShape {
 	shape := typeShape{Type: name, Metal: strings.Contains(name, ".metal"), Hypervisor: "nitro"}
 	if shape.Metal {
 		shape.Hypervisor = "" // bare metal has none
-	} else if !onNitro(name) {
+	} else if !world.OnNitro(name) {
 		shape.Hypervisor = "xen"
 	}
 	return shape
@@ -149,10 +151,10 @@ func shapeOfType(name string) typeShape {
 
 var instanceTypes = catalogue[string]{
 	id: func(t string) string { return t }, max: 100,
-	fields: map[string]func(*World, string) []string{
-		"instance-type": func(_ *World, t string) []string { return []string{t} },
-		"hypervisor":    func(_ *World, t string) []string { return given(shapeOfType(t).Hypervisor) },
-		"bare-metal":    func(_ *World, t string) []string { return []string{strconv.FormatBool(shapeOfType(t).Metal)} },
+	fields: map[string]func(*world.World, string) []string{
+		"instance-type": func(_ *world.World, t string) []string { return []string{t} },
+		"hypervisor":    func(_ *world.World, t string) []string { return given(shapeOfType(t).Hypervisor) },
+		"bare-metal":    func(_ *world.World, t string) []string { return []string{strconv.FormatBool(shapeOfType(t).Metal)} },
 	},
 }
 
@@ -162,7 +164,7 @@ func describeInstanceTypes(r *request) (answer, error) {
 	names := r.p.list("InstanceType")
 	var unknown []string
 	for _, name := range names {
-		if !knownType(name) {
+		if !world.KnownType(name) {
 			unknown = append(unknown, name)
 		}
 	}
@@ -170,7 +172,7 @@ func describeInstanceTypes(r *request) (answer, error) {
 		return nil, fail("InvalidInstanceType", "The following supplied instance types do not exist: [%s]", strings.Join(unknown, ", "))
 	}
 	if len(names) == 0 {
-		for _, f := range slices.Concat(xenFamilies, nitroFamilies, nitroV6Families) {
+		for _, f := range world.InstanceFamilies() {
 			names = append(names, f+".large")
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // epoch is when everything in a simulated world was made.
@@ -74,9 +76,9 @@ type interfaceShape struct {
 	Operator         operatorShape         `xml:"operator"`
 }
 
-func (w *World) interfaceShape(n *Interface) interfaceShape {
-	shape := w.sharedInterfaceShape(n)
-	managed, tags := n.managed(), n.Tags.shape()
+func shapeOfInterface(w *world.World, n *world.Interface) interfaceShape {
+	shape := shapeOfSharedInterface(w, n)
+	managed, tags := n.Managed(), shapeOfTags(n.Tags)
 	shape.RequesterID, shape.RequesterManaged, shape.Tags = n.RequesterID, &managed, &tags
 	if s := w.Subnet(n.Subnet); s != nil {
 		shape.Zone = s.Zone
@@ -90,16 +92,16 @@ func (w *World) interfaceShape(n *Interface) interfaceShape {
 	return shape
 }
 
-// sharedInterfaceShape is what DescribeInstances shows of an interface too.
-func (w *World) sharedInterfaceShape(n *Interface) interfaceShape {
+// shapeOfSharedInterface is what DescribeInstances shows of an interface too.
+func shapeOfSharedInterface(w *world.World, n *world.Interface) interfaceShape {
 	shape := interfaceShape{
-		ID: n.ID, Subnet: n.Subnet, Description: n.Description, Owner: n.Owner, Status: n.status(), MAC: mac(n.ID),
-		SourceDestCheck: !n.NoSourceDestCheck, Groups: w.groupNames(n.Groups), Type: n.Type, Tracking: n.trackingShape(),
-		Operator: operatorShape{n.Operator != "", n.Operator}, Attachment: n.attachmentShape(),
-		Association: w.associationShape(n),
+		ID: n.ID, Subnet: n.Subnet, Description: n.Description, Owner: n.Owner, Status: statusOf(n), MAC: mac(n.ID),
+		SourceDestCheck: !n.NoSourceDestCheck, Groups: groupNames(w, n.Groups), Type: n.Type, Tracking: shapeOfTracking(n),
+		Operator: operatorShape{n.Operator != "", n.Operator}, Attachment: shapeOfAttachment(n),
+		Association: shapeOfAssociation(w, n),
 		Addresses: setOf(n.Private, func(a netip.Addr) privateAddress {
 			if a == n.Private[0] {
-				return privateAddress{a.String(), true, w.associationShape(n)}
+				return privateAddress{a.String(), true, shapeOfAssociation(w, n)}
 			}
 			return privateAddress{Address: a.String()}
 		}),
@@ -114,38 +116,38 @@ func (w *World) sharedInterfaceShape(n *Interface) interfaceShape {
 	return shape
 }
 
-// status says whether something holds the interface: an instance, the service
+// statusOf says whether something holds the interface: an instance, the service
 // that made it, or the trunk of a branch interface.
-func (n *Interface) status() string {
-	if n.Instance != "" || n.RequesterID != "" || n.branch() {
+func statusOf(n *world.Interface) string {
+	if n.Instance != "" || n.RequesterID != "" || n.Branch() {
 		return "in-use"
 	}
 	return "available"
 }
 
-func (n *Interface) attachment() string { return hashID("eni-attach-", n.ID, n.Instance) }
+func attachmentID(n *world.Interface) string { return hashID("eni-attach-", n.ID, n.Instance) }
 
-func (n *Interface) attachmentShape() *interfaceAttachment {
-	if n.Instance == "" && !n.managed() {
+func shapeOfAttachment(n *world.Interface) *interfaceAttachment {
+	if n.Instance == "" && !n.Managed() {
 		return nil
 	}
 	return &interfaceAttachment{
-		ID: n.attachment(), Device: n.Device, Status: "attached", Time: epoch, Delete: !n.Keep,
+		ID: attachmentID(n), Device: n.Device, Status: "attached", Time: epoch, Delete: !n.Keep,
 	}
 }
 
-func (w *World) associationShape(n *Interface) *interfaceAssociation {
+func shapeOfAssociation(w *world.World, n *world.Interface) *interfaceAssociation {
 	if !n.Public.IsValid() {
 		return nil
 	}
-	return &interfaceAssociation{n.Public.String(), w.publicName(n.Public), "amazon"}
+	return &interfaceAssociation{n.Public.String(), publicName(w, n.Public), "amazon"}
 }
 
-func (w *World) publicName(a netip.Addr) string {
+func publicName(w *world.World, a netip.Addr) string {
 	return fmt.Sprintf("ec2-%s.%s.compute.amazonaws.com", strings.ReplaceAll(a.String(), ".", "-"), w.Region)
 }
 
-func (n *Interface) trackingShape() *trackingShape {
+func shapeOfTracking(n *world.Interface) *trackingShape {
 	if n.TCPTimeout == 0 && n.UDPStreamTimeout == 0 && n.UDPTimeout == 0 {
 		return nil
 	}
@@ -162,77 +164,77 @@ func mac(id string) string {
 	return fmt.Sprintf("02:00:%02x:%02x:%02x:%02x", sum[0], sum[1], sum[2], sum[3])
 }
 
-var interfaces = catalogue[*Interface]{
+var interfaces = catalogue[*world.Interface]{
 	kind: kindENI, ids: "NetworkInterfaceId", alone: true,
-	id:   func(n *Interface) string { return n.ID },
-	tags: func(n *Interface) Tags { return n.Tags },
-	fields: map[string]func(*World, *Interface) []string{
-		"network-interface-id": func(_ *World, n *Interface) []string { return []string{n.ID} },
-		"subnet-id":            func(_ *World, n *Interface) []string { return []string{n.Subnet} },
-		"vpc-id": func(w *World, n *Interface) []string {
+	id:   func(n *world.Interface) string { return n.ID },
+	tags: func(n *world.Interface) world.Tags { return n.Tags },
+	fields: map[string]func(*world.World, *world.Interface) []string{
+		"network-interface-id": func(_ *world.World, n *world.Interface) []string { return []string{n.ID} },
+		"subnet-id":            func(_ *world.World, n *world.Interface) []string { return []string{n.Subnet} },
+		"vpc-id": func(w *world.World, n *world.Interface) []string {
 			if v := w.VPCOf(n); v != nil {
 				return []string{v.ID}
 			}
 			return nil
 		},
-		"availability-zone": func(w *World, n *Interface) []string {
+		"availability-zone": func(w *world.World, n *world.Interface) []string {
 			if s := w.Subnet(n.Subnet); s != nil {
 				return []string{s.Zone}
 			}
 			return nil
 		},
-		"group-id":                        func(_ *World, n *Interface) []string { return n.Groups },
-		"group-name":                      (*World).groupNamesOf,
-		"addresses.private-ip-address":    func(_ *World, n *Interface) []string { return texts(n.Private) },
-		"addresses.primary":               func(*World, *Interface) []string { return []string{"true"} },
-		"addresses.association.public-ip": func(_ *World, n *Interface) []string { return given(addrText(n.Public)) },
-		"association.public-ip":           func(_ *World, n *Interface) []string { return given(addrText(n.Public)) },
-		"ipv6-addresses.ipv6-address":     func(_ *World, n *Interface) []string { return texts(n.IPv6) },
-		"private-ip-address":              func(_ *World, n *Interface) []string { return texts(n.Private[:min(1, len(n.Private))]) },
-		"attachment.instance-id":          func(_ *World, n *Interface) []string { return given(n.Instance) },
-		"attachment.instance-owner-id": func(_ *World, n *Interface) []string {
+		"group-id":                        func(_ *world.World, n *world.Interface) []string { return n.Groups },
+		"group-name":                      groupNamesOf,
+		"addresses.private-ip-address":    func(_ *world.World, n *world.Interface) []string { return texts(n.Private) },
+		"addresses.primary":               func(*world.World, *world.Interface) []string { return []string{"true"} },
+		"addresses.association.public-ip": func(_ *world.World, n *world.Interface) []string { return given(addrText(n.Public)) },
+		"association.public-ip":           func(_ *world.World, n *world.Interface) []string { return given(addrText(n.Public)) },
+		"ipv6-addresses.ipv6-address":     func(_ *world.World, n *world.Interface) []string { return texts(n.IPv6) },
+		"private-ip-address":              func(_ *world.World, n *world.Interface) []string { return texts(n.Private[:min(1, len(n.Private))]) },
+		"attachment.instance-id":          func(_ *world.World, n *world.Interface) []string { return given(n.Instance) },
+		"attachment.instance-owner-id": func(_ *world.World, n *world.Interface) []string {
 			if n.Instance != "" {
 				return []string{n.Owner}
 			}
-			if n.managed() {
+			if n.Managed() {
 				return given(n.RequesterID)
 			}
 			return nil
 		},
-		"attachment.attachment-id": func(_ *World, n *Interface) []string {
-			if n.attachmentShape() == nil {
+		"attachment.attachment-id": func(_ *world.World, n *world.Interface) []string {
+			if shapeOfAttachment(n) == nil {
 				return nil
 			}
-			return []string{n.attachment()}
+			return []string{attachmentID(n)}
 		},
-		"attachment.device-index": func(_ *World, n *Interface) []string {
+		"attachment.device-index": func(_ *world.World, n *world.Interface) []string {
 			if n.Instance == "" {
 				return nil
 			}
 			return []string{strconv.Itoa(n.Device)}
 		},
-		"attachment.status": func(_ *World, n *Interface) []string {
-			if n.attachmentShape() == nil {
+		"attachment.status": func(_ *world.World, n *world.Interface) []string {
+			if shapeOfAttachment(n) == nil {
 				return []string{"detached"}
 			}
 			return []string{"attached"}
 		},
-		"status":             func(_ *World, n *Interface) []string { return []string{n.status()} },
-		"owner-id":           func(_ *World, n *Interface) []string { return []string{n.Owner} },
-		"description":        func(_ *World, n *Interface) []string { return []string{n.Description} },
-		"interface-type":     func(_ *World, n *Interface) []string { return []string{n.Type} },
-		"requester-id":       func(_ *World, n *Interface) []string { return given(n.RequesterID) },
-		"requester-managed":  func(_ *World, n *Interface) []string { return []string{fmt.Sprint(n.managed())} },
-		"operator.managed":   func(_ *World, n *Interface) []string { return []string{fmt.Sprint(n.Operator != "")} },
-		"operator.principal": func(_ *World, n *Interface) []string { return given(n.Operator) },
-		"mac-address":        func(_ *World, n *Interface) []string { return []string{mac(n.ID)} },
-		"source-dest-check":  func(_ *World, n *Interface) []string { return []string{fmt.Sprint(!n.NoSourceDestCheck)} },
+		"status":             func(_ *world.World, n *world.Interface) []string { return []string{statusOf(n)} },
+		"owner-id":           func(_ *world.World, n *world.Interface) []string { return []string{n.Owner} },
+		"description":        func(_ *world.World, n *world.Interface) []string { return []string{n.Description} },
+		"interface-type":     func(_ *world.World, n *world.Interface) []string { return []string{n.Type} },
+		"requester-id":       func(_ *world.World, n *world.Interface) []string { return given(n.RequesterID) },
+		"requester-managed":  func(_ *world.World, n *world.Interface) []string { return []string{fmt.Sprint(n.Managed())} },
+		"operator.managed":   func(_ *world.World, n *world.Interface) []string { return []string{fmt.Sprint(n.Operator != "")} },
+		"operator.principal": func(_ *world.World, n *world.Interface) []string { return given(n.Operator) },
+		"mac-address":        func(_ *world.World, n *world.Interface) []string { return []string{mac(n.ID)} },
+		"source-dest-check":  func(_ *world.World, n *world.Interface) []string { return []string{fmt.Sprint(!n.NoSourceDestCheck)} },
 	},
 }
 
-func (w *World) groupNamesOf(n *Interface) []string {
+func groupNamesOf(w *world.World, n *world.Interface) []string {
 	var all []string
-	for _, g := range w.groupNames(n.Groups).Items {
+	for _, g := range groupNames(w, n.Groups).Items {
 		all = append(all, g.GroupName)
 	}
 	return all
@@ -244,7 +246,7 @@ func describeInterfaces(r *request) (answer, error) {
 		reply
 		Interfaces set[interfaceShape] `xml:"networkInterfaceSet"`
 		Next       string              `xml:"nextToken,omitempty"`
-	}{Interfaces: setOf(found, r.w.interfaceShape), Next: next}, err
+	}{Interfaces: setOf(found, func(x *world.Interface) interfaceShape { return shapeOfInterface(r.w, x) }), Next: next}, err
 }
 
 type value[T any] struct {
@@ -267,14 +269,14 @@ func describeInterfaceAttribute(r *request) (answer, error) {
 	a := &attribute{ID: n.ID}
 	switch name := r.p.str("Attribute"); name {
 	case "groupSet":
-		names := r.w.groupNames(n.Groups)
+		names := groupNames(r.w, n.Groups)
 		a.Groups = &names
 	case "description":
 		a.Description = &value[string]{n.Description}
 	case "sourceDestCheck":
 		a.Check = &value[bool]{!n.NoSourceDestCheck}
 	case "attachment":
-		a.Attachment = r.w.interfaceShape(n).Attachment
+		a.Attachment = shapeOfInterface(r.w, n).Attachment
 	default:
 		return nil, fail("InvalidParameterValue", "Value (%s) for parameter attribute is invalid. Unknown attribute.", name)
 	}

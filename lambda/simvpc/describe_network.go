@@ -3,6 +3,8 @@ package simvpc
 import (
 	"fmt"
 	"net/netip"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 type cidrState struct {
@@ -42,11 +44,11 @@ type vpcShape struct {
 	Tags    set[tagShape]  `xml:"tagSet"`
 }
 
-func (v *VPC) shape() vpcShape {
-	v4, v6 := families(v.CIDRs)
+func shapeOfVPC(v *world.VPC) vpcShape {
+	v4, v6 := world.Families(v.CIDRs)
 	shape := vpcShape{
 		ID: v.ID, Owner: v.Owner, State: "available", DHCP: hashID("dopt-", v.ID), Tenancy: "default",
-		IPv6: ipv6Blocks("vpc", v.ID, v6), Tags: v.Tags.shape(),
+		IPv6: ipv6Blocks("vpc", v.ID, v6), Tags: shapeOfTags(v.Tags),
 		CIDRs: setOf(v4, func(p netip.Prefix) cidrBlock {
 			return cidrBlock{hashID("vpc-cidr-assoc-", v.ID, p), p.String(), associated}
 		}),
@@ -57,25 +59,25 @@ func (v *VPC) shape() vpcShape {
 	return shape
 }
 
-var vpcs = catalogue[*VPC]{
+var vpcs = catalogue[*world.VPC]{
 	kind: kindVPC, ids: "VpcId",
-	id:   func(v *VPC) string { return v.ID },
-	tags: func(v *VPC) Tags { return v.Tags },
-	fields: map[string]func(*World, *VPC) []string{
-		"vpc-id":     func(_ *World, v *VPC) []string { return []string{v.ID} },
-		"owner-id":   func(_ *World, v *VPC) []string { return []string{v.Owner} },
-		"state":      func(*World, *VPC) []string { return []string{"available"} },
-		"is-default": func(*World, *VPC) []string { return []string{"false"} },
-		"cidr": func(_ *World, v *VPC) []string {
-			v4, _ := families(v.CIDRs)
+	id:   func(v *world.VPC) string { return v.ID },
+	tags: func(v *world.VPC) world.Tags { return v.Tags },
+	fields: map[string]func(*world.World, *world.VPC) []string{
+		"vpc-id":     func(_ *world.World, v *world.VPC) []string { return []string{v.ID} },
+		"owner-id":   func(_ *world.World, v *world.VPC) []string { return []string{v.Owner} },
+		"state":      func(*world.World, *world.VPC) []string { return []string{"available"} },
+		"is-default": func(*world.World, *world.VPC) []string { return []string{"false"} },
+		"cidr": func(_ *world.World, v *world.VPC) []string {
+			v4, _ := world.Families(v.CIDRs)
 			return texts(v4[:min(1, len(v4))])
 		},
-		"cidr-block-association.cidr-block": func(_ *World, v *VPC) []string {
-			v4, _ := families(v.CIDRs)
+		"cidr-block-association.cidr-block": func(_ *world.World, v *world.VPC) []string {
+			v4, _ := world.Families(v.CIDRs)
 			return texts(v4)
 		},
-		"ipv6-cidr-block-association.ipv6-cidr-block": func(_ *World, v *VPC) []string {
-			_, v6 := families(v.CIDRs)
+		"ipv6-cidr-block-association.ipv6-cidr-block": func(_ *world.World, v *world.VPC) []string {
+			_, v6 := world.Families(v.CIDRs)
 			return texts(v6)
 		},
 	},
@@ -87,7 +89,7 @@ func describeVPCs(r *request) (answer, error) {
 		reply
 		VPCs set[vpcShape] `xml:"vpcSet"`
 		Next string        `xml:"nextToken,omitempty"`
-	}{VPCs: setOf(found, (*VPC).shape), Next: next}, err
+	}{VPCs: setOf(found, shapeOfVPC), Next: next}, err
 }
 
 type subnetShape struct {
@@ -106,12 +108,12 @@ type subnetShape struct {
 	Tags   set[tagShape]  `xml:"tagSet"`
 }
 
-func (w *World) subnetShape(s *Subnet) subnetShape {
-	v4, v6 := families(s.CIDRs)
+func shapeOfSubnet(w *world.World, s *world.Subnet) subnetShape {
+	v4, v6 := world.Families(s.CIDRs)
 	shape := subnetShape{
-		ID: s.ID, Owner: w.ownerOf(s), VPC: s.VPC, State: "available", Zone: s.Zone,
-		ARN:    fmt.Sprintf("arn:aws:ec2:%s:%s:subnet/%s", w.Region, w.ownerOf(s), s.ID),
-		Native: len(v4) == 0, IPv6: ipv6Blocks("subnet", s.ID, v6), Tags: s.Tags.shape(),
+		ID: s.ID, Owner: ownerOf(w, s), VPC: s.VPC, State: "available", Zone: s.Zone,
+		ARN:    fmt.Sprintf("arn:aws:ec2:%s:%s:subnet/%s", w.Region, ownerOf(w, s), s.ID),
+		Native: len(v4) == 0, IPv6: ipv6Blocks("subnet", s.ID, v6), Tags: shapeOfTags(s.Tags),
 	}
 	if len(v4) > 0 {
 		shape.CIDR = v4[0].String()
@@ -127,30 +129,30 @@ func (w *World) subnetShape(s *Subnet) subnetShape {
 }
 
 // ownerOf is the account that owns a subnet: its VPC's.
-func (w *World) ownerOf(s *Subnet) string {
+func ownerOf(w *world.World, s *world.Subnet) string {
 	if v := w.VPC(s.VPC); v != nil {
 		return v.Owner
 	}
 	return w.Account
 }
 
-var subnets = catalogue[*Subnet]{
+var subnets = catalogue[*world.Subnet]{
 	kind: kindSub, ids: "SubnetId",
-	id:   func(s *Subnet) string { return s.ID },
-	tags: func(s *Subnet) Tags { return s.Tags },
-	fields: map[string]func(*World, *Subnet) []string{
-		"subnet-id":         func(_ *World, s *Subnet) []string { return []string{s.ID} },
-		"vpc-id":            func(_ *World, s *Subnet) []string { return []string{s.VPC} },
-		"owner-id":          func(w *World, s *Subnet) []string { return []string{w.ownerOf(s)} },
-		"availability-zone": func(_ *World, s *Subnet) []string { return []string{s.Zone} },
-		"state":             func(*World, *Subnet) []string { return []string{"available"} },
-		"default-for-az":    func(*World, *Subnet) []string { return []string{"false"} },
-		"cidr-block": func(_ *World, s *Subnet) []string {
-			v4, _ := families(s.CIDRs)
+	id:   func(s *world.Subnet) string { return s.ID },
+	tags: func(s *world.Subnet) world.Tags { return s.Tags },
+	fields: map[string]func(*world.World, *world.Subnet) []string{
+		"subnet-id":         func(_ *world.World, s *world.Subnet) []string { return []string{s.ID} },
+		"vpc-id":            func(_ *world.World, s *world.Subnet) []string { return []string{s.VPC} },
+		"owner-id":          func(w *world.World, s *world.Subnet) []string { return []string{ownerOf(w, s)} },
+		"availability-zone": func(_ *world.World, s *world.Subnet) []string { return []string{s.Zone} },
+		"state":             func(*world.World, *world.Subnet) []string { return []string{"available"} },
+		"default-for-az":    func(*world.World, *world.Subnet) []string { return []string{"false"} },
+		"cidr-block": func(_ *world.World, s *world.Subnet) []string {
+			v4, _ := world.Families(s.CIDRs)
 			return texts(v4)
 		},
-		"ipv6-cidr-block-association.ipv6-cidr-block": func(_ *World, s *Subnet) []string {
-			_, v6 := families(s.CIDRs)
+		"ipv6-cidr-block-association.ipv6-cidr-block": func(_ *world.World, s *world.Subnet) []string {
+			_, v6 := world.Families(s.CIDRs)
 			return texts(v6)
 		},
 	},
@@ -162,5 +164,5 @@ func describeSubnets(r *request) (answer, error) {
 		reply
 		Subnets set[subnetShape] `xml:"subnetSet"`
 		Next    string           `xml:"nextToken,omitempty"`
-	}{Subnets: setOf(found, r.w.subnetShape), Next: next}, err
+	}{Subnets: setOf(found, func(x *world.Subnet) subnetShape { return shapeOfSubnet(r.w, x) }), Next: next}, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 var denial = addEntry(entry("acl-1", 90, false, "deny", "-1", "198.51.100.7/32"))
@@ -111,7 +112,7 @@ func TestHook(t *testing.T) {
 	s.Before(func(c simvpc.Call) simvpc.Fault {
 		seen <- c.Op + " " + c.Params.Get("RuleNumber")
 		if c.Seq == 1 { // somebody else takes the number
-			s.Edit(func(w *simvpc.World) { w.ACL("acl-1").Entries[0].Number = 90 })
+			s.Edit(func(w *world.World) { w.ACL("acl-1").Entries[0].Number = 90 })
 		}
 		if c.Seq >= 3 { // the caller is cut off
 			return simvpc.Fault{Kind: simvpc.LostBefore}

@@ -1,6 +1,10 @@
 package simvpc
 
-import "strings"
+import (
+	"strings"
+
+	"tourniquet/lambda/simvpc/world"
+)
 
 // maxFilterValues is the most values the filters of one call may have
 // (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html).
@@ -37,7 +41,7 @@ func (f filter) onTags(taggable bool) bool {
 }
 
 // matches reports whether a resource passes all filters.
-func (c catalogue[T]) matches(w *World, x T, filters []filter) bool {
+func (c catalogue[T]) matches(w *world.World, x T, filters []filter) bool {
 	for _, f := range filters {
 		var values []string
 		if field := c.fields[f.name]; field != nil {
@@ -52,7 +56,7 @@ func (c catalogue[T]) matches(w *World, x T, filters []filter) bool {
 	return true
 }
 
-func tagValues(tags Tags, name string) []string {
+func tagValues(tags world.Tags, name string) []string {
 	if key, ok := strings.CutPrefix(name, "tag:"); ok {
 		if value, ok := tags[key]; ok {
 			return []string{value}

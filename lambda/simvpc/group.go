@@ -4,14 +4,15 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // Quotas of security groups
 // (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html).
 const (
-	groupsPerRegion    = 2500
-	groupsPerInterface = 5
-	rulesPerGroup      = 60 // in each direction
+	groupsPerRegion = 2500
+	rulesPerGroup   = 60 // in each direction
 )
 
 // groupText is what names and descriptions of groups may hold
@@ -34,11 +35,11 @@ func createGroup(r *request) (answer, error) {
 	if !r.dry && !r.s.opts.GroupLag.none() {
 		r.s.young[g.ID] = r.s.opts.GroupLag.begin(r.s.opts.Clock())
 	}
-	return &createGroupAnswer{ID: g.ID, ARN: r.w.groupARN(g), Tags: g.Tags.shape()}, nil
+	return &createGroupAnswer{ID: g.ID, ARN: groupARN(r.w, g), Tags: shapeOfTags(g.Tags)}, nil
 }
 
 // newGroup is the group a call asks for, if EC2 would make it.
-func (r *request) newGroup() (*SecurityGroup, error) {
+func (r *request) newGroup() (*world.SecurityGroup, error) {
 	name, err := r.p.required("GroupName")
 	if err != nil {
 		return nil, err
@@ -63,7 +64,7 @@ func (r *request) newGroup() (*SecurityGroup, error) {
 		return nil, fail("InvalidParameterValue", "Group names may not be in the format sg-*.")
 	case !groupText.MatchString(description):
 		return nil, fail("InvalidParameterValue", "Value (%s) for parameter GroupDescription is invalid.", description)
-	case r.w.groupNamed(v.ID, name) != nil:
+	case r.w.GroupNamed(v.ID, name) != nil:
 		return nil, fail("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", name, v.ID)
 	case len(r.w.Groups) >= groupsPerRegion:
 		return nil, fail("SecurityGroupLimitExceeded", "The maximum number of security groups has been reached.")
@@ -72,14 +73,14 @@ func (r *request) newGroup() (*SecurityGroup, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &SecurityGroup{
+	return &world.SecurityGroup{
 		ID: r.newID("sg-"), VPC: v.ID, Name: name, Description: description, Owner: r.w.Account,
-		Out: openEgress(v), Tags: tags,
+		Out: world.OpenEgress(v), Tags: tags,
 	}, nil
 }
 
 // ownGroup is the group that a call wants to change, which must be the account's.
-func (r *request) ownGroup() (*SecurityGroup, error) {
+func (r *request) ownGroup() (*world.SecurityGroup, error) {
 	g, err := r.group()
 	if err != nil {
 		return nil, err
@@ -98,10 +99,10 @@ func deleteGroup(r *request) (answer, error) {
 	if g.Default {
 		return nil, fail("CannotDelete", "the specified group: \"%s\" name: \"default\" cannot be deleted by a user", g.ID)
 	}
-	if r.w.groupInUse(g.ID) {
+	if groupInUse(r.w, g.ID) {
 		return nil, fail("DependencyViolation", "resource %s has a dependent object", g.ID)
 	}
-	r.w.Groups = slices.DeleteFunc(r.w.Groups, func(other *SecurityGroup) bool { return other == g })
+	r.w.Groups = slices.DeleteFunc(r.w.Groups, func(other *world.SecurityGroup) bool { return other == g })
 	return &struct {
 		reply
 		Return bool   `xml:"return"`
@@ -110,14 +111,14 @@ func deleteGroup(r *request) (answer, error) {
 }
 
 // groupInUse reports whether an interface has the group, or another group's rule names it.
-func (w *World) groupInUse(id string) bool {
+func groupInUse(w *world.World, id string) bool {
 	for _, n := range w.Interfaces {
 		if slices.Contains(n.Groups, id) {
 			return true
 		}
 	}
 	for _, g := range w.Groups {
-		names := func(r Rule) bool { return r.Group == id }
+		names := func(r world.Rule) bool { return r.Group == id }
 		if g.ID != id && (slices.ContainsFunc(g.In, names) || slices.ContainsFunc(g.Out, names)) {
 			return true
 		}

@@ -2,6 +2,8 @@ package simvpc
 
 import (
 	"slices"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // modifyInstance changes the groups of an instance's only interface
@@ -42,7 +44,7 @@ type stateChange struct {
 
 // transition takes instances from one of some states to another. The answer
 // shows the state EC2 passes through; the world is at its end at once.
-func (r *request) transition(from []string, shown, to string, then func(*Instance)) (answer, error) {
+func (r *request) transition(from []string, shown, to string, then func(*world.Instance)) (answer, error) {
 	ids := r.p.list("InstanceId")
 	if len(ids) == 0 {
 		return nil, fail("MissingParameter", "The request must contain the parameter InstanceId")
@@ -73,27 +75,27 @@ func (r *request) transition(from []string, shown, to string, then func(*Instanc
 }
 
 func stopInstances(r *request) (answer, error) {
-	return r.transition([]string{"pending", "running", "stopping"}, "stopping", "stopped", func(i *Instance) {
+	return r.transition([]string{"pending", "running", "stopping"}, "stopping", "stopped", func(i *world.Instance) {
 		for _, n := range r.w.InterfacesOf(i.ID) {
-			r.w.forget(n)
+			r.w.Forget(n)
 		}
 	})
 }
 
 func startInstances(r *request) (answer, error) {
-	return r.transition([]string{"stopped"}, "pending", "running", func(*Instance) {})
+	return r.transition([]string{"stopped"}, "pending", "running", func(*world.Instance) {})
 }
 
 func terminateInstances(r *request) (answer, error) {
 	from := []string{"pending", "running", "stopping", "stopped", "shutting-down"}
-	return r.transition(from, "shutting-down", "terminated", func(i *Instance) {
+	return r.transition(from, "shutting-down", "terminated", func(i *world.Instance) {
 		for _, n := range r.w.InterfacesOf(i.ID) {
 			if n.Keep {
-				r.w.forget(n)
+				r.w.Forget(n)
 				n.Instance, n.Device = "", 0
 				continue
 			}
-			r.w.remove(n)
+			r.w.Remove(n)
 		}
 	})
 }

@@ -6,11 +6,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // interfaceAttributes are what ModifyNetworkInterfaceAttribute can change here,
 // one at a time (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html).
-var interfaceAttributes = map[string]func(*request, *Interface) error{
+var interfaceAttributes = map[string]func(*request, *world.Interface) error{
 	"SecurityGroupId":                 (*request).setGroups,
 	"Description":                     (*request).setDescription,
 	"SourceDestCheck":                 (*request).setSourceDestCheck,
@@ -44,11 +46,11 @@ func modifyInterface(r *request) (answer, error) {
 // changeable refuses to change what another service or account holds; only tags
 // of such an interface can be changed
 // (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html).
-func (r *request) changeable(n *Interface) error {
+func (r *request) changeable(n *world.Interface) error {
 	switch {
 	case n.Unchangeable || n.Owner != r.w.Account:
 		return fail("AuthFailure", "You do not have permission to access the specified resource.")
-	case n.managed():
+	case n.Managed():
 		return fail("OperationNotPermitted", "You are not allowed to manage '%s' network interfaces.", n.RequesterID)
 	case n.Operator != "":
 		return fail("OperationNotPermitted", "The resource %s is managed by %s.", n.ID, n.Operator)
@@ -56,7 +58,7 @@ func (r *request) changeable(n *Interface) error {
 	return nil
 }
 
-func (r *request) setGroups(n *Interface) error {
+func (r *request) setGroups(n *world.Interface) error {
 	ids, err := r.groupsFor(r.p.list("SecurityGroupId"), n.Subnet, "InvalidGroup.NotFound")
 	if err != nil {
 		return err
@@ -87,19 +89,19 @@ func (r *request) groupsFor(ids []string, subnet, foreign string) ([]string, err
 	if len(ids) == 0 {
 		return nil, fail("InvalidParameterValue", "At least one security group is required")
 	}
-	if len(ids) > groupsPerInterface {
+	if len(ids) > r.w.GroupsPerInterface {
 		return nil, fail("SecurityGroupsPerInterfaceLimitExceeded",
 			"The maximum number of security groups per interface has been reached.")
 	}
 	return ids, nil
 }
 
-func (r *request) setDescription(n *Interface) error {
+func (r *request) setDescription(n *world.Interface) error {
 	n.Description = r.p.str("Description.Value")
 	return nil
 }
 
-func (r *request) setSourceDestCheck(n *Interface) error {
+func (r *request) setSourceDestCheck(n *world.Interface) error {
 	check, err := r.p.boolean("SourceDestCheck.Value", true)
 	if err == nil {
 		n.NoSourceDestCheck = !check
@@ -109,24 +111,24 @@ func (r *request) setSourceDestCheck(n *Interface) error {
 
 // setTracking sets idle timeouts, which needs a Nitro instance
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ConnectionTrackingSpecificationRequest.html).
-func (r *request) setTracking(n *Interface) error {
-	if i := r.w.Instance(n.Instance); i != nil && !onNitro(i.Type) {
+func (r *request) setTracking(n *world.Interface) error {
+	if i := r.w.Instance(n.Instance); i != nil && !world.OnNitro(i.Type) {
 		return fail("UnsupportedOperation", "Connection tracking timeouts are not supported for instance type %s.", i.Type)
 	}
 	values := map[string]time.Duration{}
-	for _, t := range timeoutsOf(n) {
-		seconds, given, err := r.p.integer("ConnectionTrackingSpecification." + t.param)
+	for _, t := range world.TimeoutsOf(n) {
+		seconds, given, err := r.p.integer("ConnectionTrackingSpecification." + t.Param)
 		if err != nil {
 			return err
 		}
-		values[t.param] = t.value
+		values[t.Param] = t.Value
 		if !given {
 			continue
 		}
-		values[t.param] = time.Duration(seconds) * time.Second
-		if d := values[t.param]; d < t.min || d > t.max {
+		values[t.Param] = time.Duration(seconds) * time.Second
+		if d := values[t.Param]; d < t.Min || d > t.Max {
 			return fail("InvalidParameterValue", "Value (%d) for parameter %s is invalid: from %.0f to %.0f.",
-				seconds, t.param, t.min.Seconds(), t.max.Seconds())
+				seconds, t.Param, t.Min.Seconds(), t.Max.Seconds())
 		}
 	}
 	n.TCPTimeout, n.UDPStreamTimeout, n.UDPTimeout = values["TcpEstablishedTimeout"], values["UdpStreamTimeout"], values["UdpTimeout"]
@@ -155,21 +157,21 @@ func createInterface(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &createInterfaceAnswer{Interface: r.w.interfaceShape(n), Token: r.p.str("ClientToken")}, nil
+	return &createInterfaceAnswer{Interface: shapeOfInterface(r.w, n), Token: r.p.str("ClientToken")}, nil
 }
 
 // newInterface is the interface a call asks for, if EC2 would make it.
-func (r *request) newInterface() (*Interface, error) {
+func (r *request) newInterface() (*world.Interface, error) {
 	s, err := one(kindSub, r.p.str("SubnetId"), r.w.Subnet)
 	if err != nil {
 		return nil, err
 	}
-	n := &Interface{
+	n := &world.Interface{
 		Subnet: s.ID, Type: "interface", Owner: r.w.Account, Description: r.p.str("Description"), Keep: true,
 	}
 	if ids := r.p.list("SecurityGroupId"); len(ids) > 0 {
 		n.Groups, err = r.groupsFor(ids, s.ID, "InvalidParameter")
-	} else if g := r.w.defaultGroup(s.VPC); g != nil {
+	} else if g := r.w.DefaultGroup(s.VPC); g != nil {
 		n.Groups = []string{g.ID}
 	}
 	if err != nil {
@@ -191,7 +193,7 @@ func (r *request) newInterface() (*Interface, error) {
 }
 
 // setAddresses gives a new interface the addresses asked for, or a free one.
-func (r *request) setAddresses(n *Interface, s *Subnet) error {
+func (r *request) setAddresses(n *world.Interface, s *world.Subnet) error {
 	var asked []string
 	if text := r.p.str("PrivateIpAddress"); text != "" {
 		asked = append(asked, text)
@@ -204,10 +206,10 @@ func (r *request) setAddresses(n *Interface, s *Subnet) error {
 		if err != nil || a.Zone() != "" {
 			return fail("InvalidParameterValue", "invalid value for parameter address: %s", text)
 		}
-		if !within(netip.PrefixFrom(a, a.BitLen()), s.CIDRs) {
+		if !world.Within(netip.PrefixFrom(a, a.BitLen()), s.CIDRs) {
 			return fail("InvalidParameterValue", "Address does not fall within the subnet's address range")
 		}
-		if r.w.holderIn(s.VPC, a) != nil {
+		if r.w.HolderIn(s.VPC, a) != nil {
 			return fail("InvalidIPAddress.InUse", "Address %s is in use.", text)
 		}
 		if a.Is4() {
@@ -216,22 +218,14 @@ func (r *request) setAddresses(n *Interface, s *Subnet) error {
 			n.IPv6 = append(n.IPv6, a)
 		}
 	}
-	if v4, _ := families(s.CIDRs); len(n.Private) == 0 && len(v4) > 0 {
-		a := r.w.freeAddress(s)
+	if v4, _ := world.Families(s.CIDRs); len(n.Private) == 0 && len(v4) > 0 {
+		a := r.w.FreeAddress(s)
 		if !a.IsValid() {
 			return fail("InsufficientFreeAddressesInSubnet", "The specified subnet does not have enough free addresses.")
 		}
 		n.Private = []netip.Addr{a}
 	}
 	return nil
-}
-
-// holderIn finds the interface in a VPC that has a private address.
-func (w *World) holderIn(vpc string, a netip.Addr) *Interface {
-	return find(w.Interfaces, func(n *Interface) bool {
-		s := w.Subnet(n.Subnet)
-		return s != nil && s.VPC == vpc && slices.Contains(n.addresses(), a)
-	})
 }
 
 // A replayed is what a call with a client token made, for when it is repeated.

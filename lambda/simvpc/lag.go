@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"time"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // A Lag is how long a change stays unseen: for that many calls that might have
@@ -28,13 +30,13 @@ func (d *delay) over(now time.Time) bool { return d.reads <= 0 && !now.Before(d.
 // views are the states of the world that Describe… has not caught up with, in
 // the order in which the changes were made.
 type views struct {
-	old     *World // what is seen while a change is pending
+	old     *world.World // what is seen while a change is pending
 	pending []pendingView
 }
 
 type pendingView struct {
 	*delay
-	world *World
+	world *world.World
 }
 
 // prepare keeps the world as it is, before a change.
@@ -52,7 +54,7 @@ func (v *views) changed(s *Server) {
 }
 
 // seen is the world that one Describe… sees.
-func (v *views) seen(s *Server) *World {
+func (v *views) seen(s *Server) *world.World {
 	now := s.opts.Clock()
 	for len(v.pending) > 0 && v.pending[0].over(now) {
 		v.old, v.pending = v.pending[0].world, v.pending[1:]

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // A Cleaner runs functions when its scope ends; testing.TB is one.
@@ -17,7 +19,7 @@ type Cleaner interface{ Cleanup(func()) }
 
 // Start serves a copy of the world on a free port of 127.0.0.1 until the test
 // ends. It panics when it can't listen, as httptest does.
-func Start(t Cleaner, w *World, opts Options) *Server {
+func Start(t Cleaner, w *world.World, opts Options) *Server {
 	s := New(w, opts)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,7 +52,7 @@ func (s *Server) server(errs io.Writer) *http.Server {
 
 // Serve serves a copy of the world on a loopback address until ctx ends, and
 // returns the world as it is then. It writes the URL to out once it listens.
-func Serve(ctx context.Context, w *World, listen string, out io.Writer) (*World, error) {
+func Serve(ctx context.Context, w *world.World, listen string, out io.Writer) (*world.World, error) {
 	if err := loopback(listen); err != nil {
 		return nil, err
 	}

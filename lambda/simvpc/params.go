@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // params are the parameters of a call, or of one item of a list parameter.
@@ -117,8 +119,8 @@ func (p params) has(name string) bool {
 }
 
 // tagsFor reads the tags that TagSpecification gives a resource to be created.
-func (p params) tagsFor(resourceType string) (Tags, error) {
-	tags := Tags{}
+func (p params) tagsFor(resourceType string) (world.Tags, error) {
+	tags := world.Tags{}
 	for _, spec := range p.structs("TagSpecification") {
 		if given := spec.str("ResourceType"); given != resourceType {
 			return nil, fail("InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", given)

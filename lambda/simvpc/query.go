@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/base64"
 	"strings"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // A kind is a kind of resource, with the words EC2 has for it.
@@ -43,7 +45,7 @@ func (k kind) missing(ids ...string) *apiError {
 
 // check refuses an ID that isn't one of this kind.
 func (k kind) check(id string) error {
-	if !validID(id, k.prefix) {
+	if !world.ValidID(id, k.prefix) {
 		return fail(k.malformed, "Invalid id: \"%s\" (expecting \"%s...\")", id, k.prefix)
 	}
 	return nil
@@ -63,20 +65,20 @@ func one[T any](k kind, id string, find func(id string) *T) (*T, error) {
 	return nil, k.missing(id)
 }
 
-func (r *request) group() (*SecurityGroup, error) {
+func (r *request) group() (*world.SecurityGroup, error) {
 	return one(kindSG, r.p.str("GroupId"), r.w.Group)
 }
 
-func (r *request) acl() (*NetworkACL, error) {
+func (r *request) acl() (*world.NetworkACL, error) {
 	return one(kindACL, r.p.str("NetworkAclId"), r.w.ACL)
 }
 
-func (r *request) networkInterface() (*Interface, error) {
+func (r *request) networkInterface() (*world.Interface, error) {
 	return one(kindENI, r.p.str("NetworkInterfaceId"), r.w.Interface)
 }
 
 // exists reports whether any resource has that ID.
-func (w *World) exists(id string) bool {
+func exists(w *world.World, id string) bool {
 	return w.VPC(id) != nil || w.Subnet(id) != nil || w.Group(id) != nil || w.ACL(id) != nil ||
 		w.Instance(id) != nil || w.Interface(id) != nil
 }
@@ -87,10 +89,10 @@ type catalogue[T any] struct {
 	kind   kind
 	ids    string // the list parameter of IDs, "" when there is none
 	id     func(T) string
-	tags   func(T) Tags
-	fields map[string]func(*World, T) []string // by filter name
-	max    int                                 // the largest MaxResults, 0 meaning 1000
-	alone  bool                                // IDs and MaxResults exclude each other
+	tags   func(T) world.Tags
+	fields map[string]func(*world.World, T) []string // by filter name
+	max    int                                       // the largest MaxResults, 0 meaning 1000
+	alone  bool                                      // IDs and MaxResults exclude each other
 }
 
 // describe picks the resources a Describe… asks for, and the token of the next page.

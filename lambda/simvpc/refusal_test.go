@@ -3,6 +3,7 @@ package simvpc_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // More of the world of the refusals: a shared VPC, a Xen instance, full tags.
@@ -27,6 +29,19 @@ instance i-9
 interface eni-9 i-9 subnet-1 10.0.1.99 groups sg-1 operator eks.amazonaws.com
 interface eni-8 - subnet-3 owner 999988887777
 `
+
+func TestRaisedQuotaOfGroups(t *testing.T) {
+	t.Parallel()
+	s, c := start(t, "groups-per-interface 6\n"+web+"group sg-1 vpc-1\ngroup sg-2 vpc-1\ngroup sg-4 vpc-1\ngroup sg-5 vpc-1\n", simvpc.Options{})
+	six := []string{"sg-1", "sg-2", "sg-4", "sg-5", "sg-db", "sg-web"}
+	permit(t, swap("eni-1", six...)(t.Context(), c))
+	if got := s.World().Interface("eni-1").Groups; !slices.Equal(got, six) {
+		t.Errorf("groups %v, want %v", got, six)
+	}
+	if err := swap("eni-1", append(six, "sg-quarantine")...)(t.Context(), c); code(err) != "SecurityGroupsPerInterfaceLimitExceeded" {
+		t.Errorf("seven groups: %v", err)
+	}
+}
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
@@ -185,7 +200,7 @@ func TestRefusals(t *testing.T) {
 			if got := code(test.call(t.Context(), c)); got != test.want {
 				t.Errorf("%s, want %s", got, test.want)
 			}
-			if diff := simvpc.Diff(before, s.World()); diff != "" {
+			if diff := world.Diff(before, s.World()); diff != "" {
 				t.Errorf("a refused call changed the world:\n%s", diff)
 			}
 			if calls := s.Calls(); len(calls) != 1 || calls[0].Code != test.want {

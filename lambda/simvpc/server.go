@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // Options says how a Server behaves; the zero Options are an EC2 on a good day.
@@ -44,7 +46,7 @@ type Server struct {
 	opts Options
 
 	mu      sync.Mutex
-	world   *World
+	world   *world.World
 	views   views
 	young   map[string]*delay // new groups not yet usable
 	faults  []*armed
@@ -55,7 +57,7 @@ type Server struct {
 }
 
 // New returns a server of a copy of the world, which it normalizes.
-func New(w *World, opts Options) *Server {
+func New(w *world.World, opts Options) *Server {
 	if opts.Clock == nil {
 		opts.Clock = time.Now
 	}
@@ -70,7 +72,7 @@ func New(w *World, opts Options) *Server {
 }
 
 // World returns a copy of the world as it is now, lag aside.
-func (s *Server) World() *World {
+func (s *Server) World() *world.World {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.world.Clone()
@@ -79,7 +81,7 @@ func (s *Server) World() *World {
 // Edit changes the world as somebody else would, between two calls, without
 // EC2's checks, and normalizes it. Lag applies to it as to every change. f must
 // not call s, nor keep w.
-func (s *Server) Edit(f func(w *World)) {
+func (s *Server) Edit(f func(w *world.World)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.change(func() { f(s.world) })
@@ -216,8 +218,8 @@ type request struct {
 	s   *Server
 	op  string
 	p   params
-	w   *World // what the operation sees and, if it is a mutating one, changes
-	dry bool   // w is a copy
+	w   *world.World // what the operation sees and, if it is a mutating one, changes
+	dry bool         // w is a copy
 }
 
 // newID is an ID never used before in this world.
@@ -225,7 +227,7 @@ func (r *request) newID(prefix string) string {
 	for {
 		r.s.lastID[prefix]++
 		id := fmt.Sprintf("%s%017x", prefix, r.s.lastID[prefix])
-		if !r.w.exists(id) {
+		if !exists(r.w, id) {
 			return id
 		}
 	}

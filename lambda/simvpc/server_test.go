@@ -17,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/oracle"
+	"tourniquet/lambda/simvpc/world"
 )
 
 func TestMain(m *testing.M) {
@@ -146,7 +148,7 @@ func TestConcurrentUse(t *testing.T) {
 	s, c := start(t, web+"acl acl-2 vpc-1 quota 40", simvpc.Options{Lag: simvpc.Lag{Reads: 1}, PageSize: 2})
 	s.Before(func(call simvpc.Call) simvpc.Fault {
 		if call.Seq%10 == 0 {
-			s.Edit(func(w *simvpc.World) { w.Interface("eni-3").Description = call.RequestID })
+			s.Edit(func(w *world.World) { w.Interface("eni-3").Description = call.RequestID })
 		}
 		return simvpc.Fault{}
 	})
@@ -163,7 +165,7 @@ func TestConcurrentUse(t *testing.T) {
 					_, err := pages.NextPage(t.Context())
 					permit(t, err)
 				}
-				_ = s.World().Reaches(s.World().Interface("eni-1").Private[0], s.World().Interface("eni-2").Private[0])
+				_ = oracle.Reaches(s.World(), s.World().Interface("eni-1").Private[0], s.World().Interface("eni-2").Private[0])
 			}
 		})
 	}
@@ -188,19 +190,19 @@ func TestConcurrentUse(t *testing.T) {
 func TestServe(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"0.0.0.0:0", ":0", "10.0.0.1:80", "example.com:80", "127.0.0.1", "[::]:0"} {
-		if _, err := simvpc.Serve(t.Context(), world(t, web), address, io.Discard); err == nil || !strings.Contains(err.Error(), "127.0.0.1:PORT") {
+		if _, err := simvpc.Serve(t.Context(), read(t, web), address, io.Discard); err == nil || !strings.Contains(err.Error(), "127.0.0.1:PORT") {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	out, in := io.Pipe()
 	type result struct {
-		world *simvpc.World
+		world *world.World
 		err   error
 	}
 	ended := make(chan result)
 	go func() {
-		w, err := simvpc.Serve(ctx, world(t, web), "127.0.0.1:0", in)
+		w, err := simvpc.Serve(ctx, read(t, web), "127.0.0.1:0", in)
 		ended <- result{w, err}
 	}()
 	address := make([]byte, 100)
@@ -226,7 +228,7 @@ func FuzzQuery(f *testing.F) {
 	f.Add("Action=CreateTags&ResourceId.1=eni-1&Tag.1.Key=%3d&Tag.1.Value=%0a")
 	f.Add("Action=CreateSecurityGroup&GroupName=x&GroupDescription=y&VpcId=vpc-1&TagSpecification.1.ResourceType=security-group&TagSpecification.1.Tag.1.Key=k")
 	f.Add("Action=TerminateInstances&InstanceId.1=i-0aaaaaaaaaaaaaaa1")
-	w := world(f, web)
+	w := read(f, web)
 	f.Fuzz(func(t *testing.T, query string) {
 		s := simvpc.New(w, simvpc.Options{})
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(query))
@@ -244,7 +246,7 @@ func FuzzQuery(f *testing.F) {
 }
 
 func BenchmarkHandler(b *testing.B) {
-	s := simvpc.New(world(b, web), simvpc.Options{})
+	s := simvpc.New(read(b, web), simvpc.Options{})
 	for b.Loop() {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("Action=DescribeNetworkInterfaces&NetworkInterfaceId.1=eni-1"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

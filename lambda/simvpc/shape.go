@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // A set is a list in EC2's XML, present even when empty.
@@ -33,7 +35,7 @@ type tagShape struct {
 	Value string `xml:"value"`
 }
 
-func (t Tags) shape() set[tagShape] {
+func shapeOfTags(t world.Tags) set[tagShape] {
 	return setOf(slices.Sorted(maps.Keys(t)), func(key string) tagShape { return tagShape{key, t[key]} })
 }
 
@@ -42,25 +44,13 @@ type groupName struct {
 	GroupName string `xml:"groupName"`
 }
 
-func (w *World) groupNames(ids []string) set[groupName] {
+func groupNames(w *world.World, ids []string) set[groupName] {
 	return setOf(ids, func(id string) groupName {
 		if g := w.Group(id); g != nil {
 			return groupName{id, g.Name}
 		}
 		return groupName{GroupID: id}
 	})
-}
-
-// families splits CIDRs into IPv4 and IPv6 ones.
-func families(cidrs []netip.Prefix) (v4, v6 []netip.Prefix) {
-	for _, p := range cidrs {
-		if p.Addr().Is4() {
-			v4 = append(v4, p)
-		} else {
-			v6 = append(v6, p)
-		}
-	}
-	return v4, v6
 }
 
 // addrText is an address as EC2 prints it, nothing for none.

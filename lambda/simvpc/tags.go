@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // Limits of tags (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html).
@@ -16,7 +18,7 @@ const (
 )
 
 // checkTags reports whether tags may be added to those a resource has.
-func checkTags(has, add Tags) error {
+func checkTags(has, add world.Tags) error {
 	for key, value := range add {
 		switch {
 		case key == "":
@@ -45,11 +47,11 @@ func checkTags(has, add Tags) error {
 type tagged struct {
 	kind kind
 	id   string
-	tags *Tags
+	tags *world.Tags
 }
 
-// tagged lists all resources that can have tags.
-func (w *World) tagged() []tagged {
+// allTagged lists all resources that can have tags.
+func allTagged(w *world.World) []tagged {
 	var all []tagged
 	for _, x := range w.VPCs {
 		all = append(all, tagged{kindVPC, x.ID, &x.Tags})
@@ -78,7 +80,7 @@ func (r *request) taggedByCall() ([]tagged, error) {
 	if len(ids) == 0 {
 		return nil, fail("MissingParameter", "The request must contain the parameter resourceIdSet")
 	}
-	all := r.w.tagged()
+	all := allTagged(r.w)
 	var found []tagged
 	for _, id := range ids {
 		k, err := kindOf(id)
@@ -108,7 +110,7 @@ func createTags(r *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	add := Tags{}
+	add := world.Tags{}
 	for _, tag := range r.p.structs("Tag") {
 		add[tag.str("Key")] = tag.str("Value")
 	}
@@ -122,7 +124,7 @@ func createTags(r *request) (answer, error) {
 	}
 	for _, t := range resources {
 		if *t.tags == nil {
-			*t.tags = Tags{}
+			*t.tags = world.Tags{}
 		}
 		maps.Copy(*t.tags, add)
 	}
@@ -168,18 +170,18 @@ type tagRow struct {
 
 var tagRows = catalogue[tagRow]{
 	id: func(t tagRow) string { return t.ID + " " + t.Key },
-	fields: map[string]func(*World, tagRow) []string{
-		"key":           func(_ *World, t tagRow) []string { return []string{t.Key} },
-		"value":         func(_ *World, t tagRow) []string { return []string{t.Value} },
-		"resource-id":   func(_ *World, t tagRow) []string { return []string{t.ID} },
-		"resource-type": func(_ *World, t tagRow) []string { return []string{t.Type} },
+	fields: map[string]func(*world.World, tagRow) []string{
+		"key":           func(_ *world.World, t tagRow) []string { return []string{t.Key} },
+		"value":         func(_ *world.World, t tagRow) []string { return []string{t.Value} },
+		"resource-id":   func(_ *world.World, t tagRow) []string { return []string{t.ID} },
+		"resource-type": func(_ *world.World, t tagRow) []string { return []string{t.Type} },
 	},
-	tags: func(t tagRow) Tags { return Tags{t.Key: t.Value} },
+	tags: func(t tagRow) world.Tags { return world.Tags{t.Key: t.Value} },
 }
 
 func describeTags(r *request) (answer, error) {
 	var rows []tagRow
-	for _, t := range r.w.tagged() {
+	for _, t := range allTagged(r.w) {
 		for key, value := range *t.tags {
 			rows = append(rows, tagRow{t.id, t.kind.name, key, value})
 		}

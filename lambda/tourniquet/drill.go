@@ -18,6 +18,7 @@ import (
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
 )
 
@@ -38,14 +39,15 @@ type drillCmd struct {
 
 // Run rehearses a containment and prints what became of each flow.
 func (c *drillCmd) Run(ctx context.Context, out io.Writer) error {
-	finding, world, err := c.read()
+	finding, w, notes, err := c.read()
 	if err != nil {
 		return err
 	}
-	report, err := rehearse(ctx, finding, world)
+	report, err := rehearse(ctx, finding, w)
 	if err != nil {
 		return err
 	}
+	report.Differs = notes
 	if c.JSON {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
@@ -59,34 +61,36 @@ func (c *drillCmd) Run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-func (c *drillCmd) read() (guardduty.Finding, *simvpc.World, error) {
+// read reads the finding, and the world to rehearse in. The notes say what that
+// has otherwise than the finding.
+func (c *drillCmd) read() (f guardduty.Finding, w *world.World, notes []string, err error) {
 	raw := builtinFinding
 	if c.Finding != "" {
-		var err error
 		if raw, err = os.ReadFile(c.Finding); err != nil {
-			return guardduty.Finding{}, nil, err
+			return f, nil, nil, err
 		}
 	}
 	findings, err := guardduty.ParseEvent(raw)
 	if err != nil {
-		return guardduty.Finding{}, nil, fmt.Errorf("the finding: %w", err)
+		return f, nil, nil, fmt.Errorf("the finding: %w", err)
 	}
 	if len(findings) == 0 || len(findings[0].Instances) == 0 {
-		return guardduty.Finding{}, nil, errors.New("the finding: it names no EC2 instance")
+		return f, nil, nil, errors.New("the finding: it names no EC2 instance")
 	}
-	world, err := c.world(findings[0])
-	return findings[0], world, err
+	w, notes, err = c.world(findings[0])
+	return findings[0], w, notes, err
 }
 
-func (c *drillCmd) world(f guardduty.Finding) (*simvpc.World, error) {
+func (c *drillCmd) world(f guardduty.Finding) (w *world.World, notes []string, err error) {
 	switch {
 	case c.World != "":
-		return readWorld(c.World)
+		w, err = readWorld(c.World)
 	case c.Finding == "":
-		return simvpc.ParseWorld(builtinWorld)
+		w, err = simvpc.ParseWorld(builtinWorld)
 	default:
 		return worldOf(f)
 	}
+	return w, nil, err
 }
 
 // scope ends what a drill has started.
@@ -103,7 +107,7 @@ func (s *scope) end() {
 
 // rehearse contains the finding's first instance in a simulated VPC, through the
 // real AWS SDK.
-func rehearse(ctx context.Context, f guardduty.Finding, before *simvpc.World) (*report, error) {
+func rehearse(ctx context.Context, f guardduty.Finding, before *world.World) (*report, error) {
 	var started scope
 	defer started.end()
 	server := simvpc.Start(&started, before, simvpc.Options{})

@@ -1,183 +1,224 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/oracle"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // worldOf makes a world from what a finding says of its first instance: its
 // interfaces in their subnets, each subnet with an ACL as AWS makes them, groups
 // that let the seen connections come about, and those connections established.
-// Prefix lengths are guesses: findings don't give them.
-func worldOf(f guardduty.Finding) (*simvpc.World, error) {
+//
+// A finding says less than a world needs, and may say what no VPC can hold: a
+// sample repeats groups and addresses across VPCs, a test event has placeholders
+// for IDs. The notes name each field that the world has otherwise than the
+// finding. Prefix lengths are guesses: findings don't give them.
+func worldOf(f guardduty.Finding) (w *world.World, notes []string, err error) {
 	i := f.Instances[0]
+	b := newBuilder(f)
+	if more := len(f.Instances) - 1; more > 0 {
+		b.note("the finding names %d more instances; a drill is on the first, %s", more, i.ID)
+	}
+	b.w.Instances = []*world.Instance{{ID: i.ID, Type: b.instanceType(i.Type), State: "running"}}
 	nics := i.Interfaces
 	if len(nics) == 0 {
-		nics = []guardduty.Interface{{ID: "eni-drill"}}
+		nics = []guardduty.Interface{{}}
 	}
-	b := &builder{}
-	b.line("account %s", f.AccountID)
-	if f.Region != "" {
-		b.line("region %s", f.Region)
-	}
-	for n := range nics {
-		b.complete(&nics[n], n)
-	}
-	b.vpcs(nics)
-	b.groups(nics, i.Peers)
-	b.line("instance %s type %s state running", i.ID, orDefault(i.Type, "m5.large"))
-	for _, nic := range nics {
-		b.nic(i.ID, nic)
-	}
-	b.flows(nics, i.Peers)
-	world, err := simvpc.ParseWorld(b.String())
-	if err != nil {
-		return nil, fmt.Errorf("a world can't be made from the finding (%w): write one and give it with --world", err)
-	}
-	return world, nil
-}
-
-type builder struct{ strings.Builder }
-
-func (b *builder) line(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
-
-// complete fills in what the finding leaves out of an interface.
-func (b *builder) complete(n *guardduty.Interface, index int) {
-	n.ID = orDefault(n.ID, fmt.Sprintf("eni-drill%d", index))
-	n.VPC = orDefault(n.VPC, "vpc-drill")
-	n.Subnet = orDefault(n.Subnet, fmt.Sprintf("subnet-drill%d", index))
-	n.VPC, n.Subnet = shaped("vpc-", n.VPC), shaped("subnet-", n.Subnet)
-	for i := range n.Groups {
-		n.Groups[i] = shaped("sg-", n.Groups[i])
-	}
-	if len(n.PrivateIPs) == 0 {
-		n.PrivateIPs = []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(index), 10})} //nolint:gosec // an instance has at most 15 interfaces
-	}
-	if len(n.Groups) == 0 {
-		n.Groups = []string{"sg-drill-" + n.VPC}
-	}
-}
-
-// shaped gives an id the form of EC2's: sample findings have others, such as
-// GeneratedFindingSubnetId0.
-func shaped(prefix, id string) string {
-	if strings.HasPrefix(id, prefix) {
-		return id
-	}
-	return prefix + strings.ToLower(id)
-}
-
-func masked(a netip.Addr, bits int) string { return netip.PrefixFrom(a, bits).Masked().String() }
-
-func (b *builder) vpcs(nics []guardduty.Interface) {
-	cidrs := map[string][]string{} // of VPCs and subnets
-	var vpcs, subnets []guardduty.Interface
 	for _, n := range nics {
-		if cidrs[n.VPC] == nil {
-			vpcs = append(vpcs, n)
-		}
-		if cidrs[n.Subnet] == nil {
-			subnets = append(subnets, n)
-		}
-		cidrs[n.VPC] = append(cidrs[n.VPC], masked(n.PrivateIPs[0], 16))
-		cidrs[n.Subnet] = append(cidrs[n.Subnet], masked(n.PrivateIPs[0], 24))
-		if len(n.IPv6) > 0 {
-			cidrs[n.VPC] = append(cidrs[n.VPC], masked(n.IPv6[0], 56))
-			cidrs[n.Subnet] = append(cidrs[n.Subnet], masked(n.IPv6[0], 64))
-		}
+		b.nic(i.ID, n)
 	}
-	for _, n := range vpcs {
-		b.line("vpc %s %s", n.VPC, strings.Join(unique(cidrs[n.VPC]), " "))
+	b.place()
+	b.ipv6For(i.Peers)
+	b.rules(i.Peers)
+	b.w.Normalize()
+	b.flows(i.Peers)
+	if w, err = simvpc.ParseWorld(b.w.String()); err != nil {
+		return nil, nil, fmt.Errorf("a world can't be made from the finding (%w): write one and give it with --world", err)
 	}
-	for _, n := range subnets {
-		b.line("subnet %s %s %s", n.Subnet, n.VPC, strings.Join(unique(cidrs[n.Subnet]), " "))
-	}
+	return w, b.notes, nil
 }
 
-func unique(list []string) []string {
-	var once []string
-	for _, s := range list {
-		if !slices.Contains(once, s) {
-			once = append(once, s)
-		}
-	}
-	return once
+// A builder makes a world from a finding, bit by bit.
+type builder struct {
+	w     *world.World
+	notes []string
+	nics  []*nic
+	ids   map[string]string       // given to what the finding names, by kind and name
+	used  map[string]bool         // the ids given so far
+	taken map[netip.Addr]string   // addresses, with the interface that has them
+	peers map[netip.Addr]struct{} // of the finding
 }
 
-func (b *builder) groups(nics []guardduty.Interface, peers []guardduty.Peer) {
-	var done []string
-	for _, n := range nics {
-		for _, g := range n.Groups {
-			if slices.Contains(done, g) {
-				continue
-			}
-			done = append(done, g)
-			b.line("group %s %s\n  out all 0.0.0.0/0\n  out all ::/0", g, n.VPC)
-			for _, p := range uniqueAddrs(peers) {
-				b.line("  in tcp 1-65535 %s", netip.PrefixFrom(p, p.BitLen()))
-			}
-		}
-	}
+// A nic is an interface with the addresses that the finding gives it, and the
+// name that the finding has for it.
+type nic struct {
+	*world.Interface
+	name   string
+	public netip.Addr
 }
 
-func uniqueAddrs(peers []guardduty.Peer) []netip.Addr {
-	var addrs []netip.Addr
-	for _, p := range peers {
-		if !slices.Contains(addrs, p.Addr) {
-			addrs = append(addrs, p.Addr)
-		}
+func newBuilder(f guardduty.Finding) *builder {
+	b := &builder{
+		w:   &world.World{Account: f.AccountID, GroupsPerInterface: world.DefaultGroupsPerInterface},
+		ids: map[string]string{}, used: map[string]bool{},
+		taken: map[netip.Addr]string{}, peers: map[netip.Addr]struct{}{},
 	}
-	return addrs
+	if region.MatchString(f.Region) {
+		b.w.Region = f.Region
+	} else if f.Region != "" {
+		b.note("the Region %q is not one; the rehearsal is in eu-central-1", f.Region)
+	}
+	for _, p := range f.Instances[0].Peers {
+		b.peers[p.Addr] = struct{}{}
+	}
+	return b
 }
 
+// note keeps what the world has otherwise than the finding.
+func (b *builder) note(format string, args ...any) {
+	b.notes = append(b.notes, fmt.Sprintf(format, args...))
+}
+
+func (b *builder) instanceType(name string) string {
+	if name == "" || world.KnownType(name) {
+		return name
+	}
+	b.note("instanceType %q is not a known one; rehearsed on an m5.large", name)
+	return ""
+}
+
+// nic adds an interface, with its VPC, its subnet and its groups. Its addresses
+// are checked when all interfaces are known.
 func (b *builder) nic(instance string, n guardduty.Interface) {
-	words := []string{"interface", n.ID, instance, n.Subnet}
-	for _, a := range n.PrivateIPs {
-		words = append(words, a.String())
+	at := len(b.nics)
+	vpc := b.id("vpc-", cmp.Or(n.VPC, "vpc-drill"), "")
+	if b.w.VPC(vpc) == nil {
+		b.w.VPCs = append(b.w.VPCs, &world.VPC{ID: vpc})
 	}
-	for _, a := range n.IPv6 {
-		words = append(words, a.String())
+	subnet := b.id("subnet-", cmp.Or(n.Subnet, fmt.Sprintf("subnet-drill%d", at)), vpc)
+	if b.w.Subnet(subnet) == nil {
+		b.w.Subnets = append(b.w.Subnets, &world.Subnet{ID: subnet, VPC: vpc})
 	}
-	if n.PublicIP.IsValid() {
-		words = append(words, "public", n.PublicIP.String())
+	name := cmp.Or(n.ID, fmt.Sprintf("eni-drill%d", at))
+	id := b.id("eni-", name, "")
+	if b.w.Interface(id) != nil { // another one of that name
+		id = b.id("eni-", name, fmt.Sprint(at))
 	}
-	b.line("%s groups %s", strings.Join(words, " "), strings.Join(n.Groups, " "))
+	added := &nic{
+		Interface: &world.Interface{
+			ID: id, Instance: instance, Device: at, Subnet: subnet, Private: slices.Clone(n.PrivateIPs), IPv6: slices.Clone(n.IPv6),
+			Groups: b.groups(n.Groups, vpc, id),
+		},
+		name: n.ID, public: n.PublicIP,
+	}
+	b.nics = append(b.nics, added)
+	b.w.Interfaces = append(b.w.Interfaces, added.Interface)
 }
 
-// flows are the connections that the finding saw, with the first interface of the
-// peer's family.
-func (b *builder) flows(nics []guardduty.Interface, peers []guardduty.Peer) {
-	for k, p := range peers {
-		local, ok := localAddr(nics, p)
-		if !ok {
+// groups are the groups of an interface, each made once in each VPC.
+func (b *builder) groups(names []string, vpc, eni string) []string {
+	var ids []string
+	for _, name := range names {
+		id := b.id("sg-", name, vpc)
+		if slices.Contains(ids, id) {
 			continue
 		}
-		here := netip.AddrPortFrom(local, port(p.LocalPort, 40000+k))
-		there := netip.AddrPortFrom(p.Addr, port(p.RemotePort, 443))
-		if p.Direction == guardduty.Inbound {
-			b.line("flow tcp %s -> %s", there, here)
-		} else {
-			b.line("flow tcp %s -> %s", here, there)
+		if len(ids) == world.MostGroupsPerInterface {
+			b.note("securityGroups of %s: %d, of which EC2 allows %d at most; the others are left out", eni, len(names), len(ids))
+			break
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		ids = []string{b.id("sg-", "sg-drill", vpc)}
+	}
+	for _, id := range ids {
+		if b.w.Group(id) == nil {
+			b.w.Groups = append(b.w.Groups, &world.SecurityGroup{ID: id, VPC: vpc})
+		}
+	}
+	b.w.GroupsPerInterface = max(b.w.GroupsPerInterface, len(ids))
+	return ids
+}
+
+// rules lets every group pass what the finding saw: everything out, and each
+// peer's protocols in, so that the seen connections come about and are tracked.
+func (b *builder) rules(peers []guardduty.Peer) {
+	for _, g := range b.w.Groups {
+		g.Out = []world.Rule{{Protocol: world.All, CIDR: world.AnyIPv4}, {Protocol: world.All, CIDR: world.AnyIPv6}}
+		for _, p := range peers {
+			proto, _ := protocol(p)
+			r := world.Rule{Protocol: proto, Ports: world.AnyPorts(proto), CIDR: netip.PrefixFrom(p.Addr, p.Addr.BitLen())}
+			if !slices.ContainsFunc(g.In, r.Same) {
+				g.In = append(g.In, r)
+			}
 		}
 	}
 }
 
-func localAddr(nics []guardduty.Interface, p guardduty.Peer) (netip.Addr, bool) {
-	for _, n := range nics {
-		addrs := n.PrivateIPs
+// flows establishes the connections that the finding saw.
+func (b *builder) flows(peers []guardduty.Peer) {
+	for k, p := range peers {
+		if eni := b.taken[p.Addr]; eni != "" {
+			b.note("the peer %s is an address of the instance's own %s: there is no connection between the two to rehearse", p.Addr, eni)
+			continue
+		}
+		if !usable(p.Addr) {
+			b.note("the peer %s is not an address that traffic from outside can have: there is no connection with it to rehearse", p.Addr)
+			continue
+		}
+		proto, known := protocol(p)
+		if !known {
+			b.note("the protocol %q with %s is not known here; rehearsed as %s", p.Protocol, p.Addr, proto)
+		}
+		f := world.Flow{Protocol: proto, From: netip.AddrPortFrom(b.local(p), 0), To: netip.AddrPortFrom(p.Addr, 0)}
+		if proto.HasPorts() {
+			f.From = netip.AddrPortFrom(f.From.Addr(), port(p.LocalPort, 40000+k))
+			f.To = netip.AddrPortFrom(f.To.Addr(), port(p.RemotePort, 443))
+		}
+		if p.Direction == guardduty.Inbound {
+			f.From, f.To = f.To, f.From
+		}
+		if v := oracle.Establish(b.w, f); !v.Passes {
+			b.note("the connection %s can't be rehearsed: %s", f, v.Why)
+		}
+	}
+}
+
+// local is the address at which the instance has a connection: of the interface
+// that the finding names, or of the first one, in the peer's family.
+func (b *builder) local(p guardduty.Peer) netip.Addr {
+	var first netip.Addr
+	for _, n := range b.nics {
+		addrs := n.Private
 		if p.Addr.Is6() {
 			addrs = n.IPv6
 		}
-		if len(addrs) > 0 && (p.Interface == "" || p.Interface == n.ID) {
-			return addrs[0], true
+		if len(addrs) > 0 && p.Interface != "" && p.Interface == n.name {
+			return addrs[0]
+		}
+		if len(addrs) > 0 && !first.IsValid() {
+			first = addrs[0]
 		}
 	}
-	return netip.Addr{}, false
+	return first // place and ipv6For saw to it that there is one
+}
+
+// protocol is the protocol of a connection, TCP where the finding gives none, or
+// one that can't be read.
+func protocol(p guardduty.Peer) (proto world.Protocol, known bool) {
+	proto, known = named(p.Protocol)
+	if proto == world.ICMP && p.Addr.Is6() {
+		proto = world.ICMPv6
+	}
+	return proto, known
 }
 
 func port(n, otherwise int) uint16 {
@@ -185,11 +226,4 @@ func port(n, otherwise int) uint16 {
 		n = otherwise % 65536
 	}
 	return uint16(n) //nolint:gosec // bounded above
-}
-
-func orDefault(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

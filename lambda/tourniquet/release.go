@@ -11,6 +11,8 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/oracle"
+	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
 )
 
@@ -41,20 +43,20 @@ const (
 )
 
 // release undoes the containment as the release function would.
-func release(ctx context.Context, in containment.Incident, before *simvpc.World, server *simvpc.Server, client *vpc.Client, book *ledger.Memory) (releaseReport, error) {
+func release(ctx context.Context, in containment.Incident, before *world.World, server *simvpc.Server, client *vpc.Client, book *ledger.Memory) (releaseReport, error) {
 	now := time.Now().Add(releasedAfter)
 	releaser := &containment.Releaser{
 		EC2: &vpc.Reverter{Client: client}, Ledger: book, Book: book, Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return now }, LedgerWait: time.Second,
 	}
-	server.Edit(func(w *simvpc.World) { w.Advance(releasedAfter) })
+	server.Edit(func(w *world.World) { oracle.Advance(w, releasedAfter) })
 	out, err := releaser.Release(ctx, containment.Ask{Instance: in.Instance, Reason: "released by the drill", Request: "drill"})
 	if err != nil {
 		return releaseReport{}, fmt.Errorf("releasing: %w", err)
 	}
 	released := server.World()
 	now = now.Add(expiredAfter)
-	server.Edit(func(w *simvpc.World) { w.Advance(expiredAfter) })
+	server.Edit(func(w *world.World) { oracle.Advance(w, expiredAfter) })
 	expired, err := releaser.Expire(ctx, "drill")
 	if err != nil {
 		return releaseReport{}, fmt.Errorf("expiring: %w", err)
@@ -65,18 +67,18 @@ func release(ctx context.Context, in containment.Incident, before *simvpc.World,
 	}
 	peers := in.Target(nil).Peers
 	for _, f := range before.Flows {
-		v := after.Passes(*f)
+		v := oracle.Passes(after, *f)
 		r.Flows = append(r.Flows, releasedFlow{
-			f.String(), concerns(before, *f, in.Instance, peers), released.Passes(*f).Passes, v.Passes, v.Why,
+			f.String(), concerns(before, *f, in.Instance, peers), oracle.Passes(released, *f).Passes, v.Passes, v.Why,
 		})
 	}
 	for _, f := range attempts(before, in.Instance, peers) {
-		v := after.Connects(f)
-		r.Flows = append(r.Flows, releasedFlow{"new " + f.String(), true, released.Connects(f).Passes, v.Passes, v.Why})
+		v := oracle.Connects(after, f)
+		r.Flows = append(r.Flows, releasedFlow{"new " + f.String(), true, oracle.Connects(released, f).Passes, v.Passes, v.Why})
 	}
 	then := before.Clone()
 	then.Flows, after.Flows = nil, nil // time has passed for them
-	for line := range strings.Lines(simvpc.Diff(then, after)) {
+	for line := range strings.Lines(world.Diff(then, after)) {
 		r.Left = append(r.Left, strings.TrimSpace(line))
 	}
 	return r, nil

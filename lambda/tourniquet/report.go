@@ -12,11 +12,14 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/oracle"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // A report is what a drill shows.
 type report struct {
 	Finding  findingReport        `json:"finding"`
+	Differs  []string             `json:"differs,omitempty"` // what the world has otherwise than the finding
 	Decision containment.Decision `json:"decision"`
 	Observed []string             `json:"observed"`
 	Plan     containment.Answer   `json:"plan"`
@@ -92,22 +95,22 @@ func calls(log []simvpc.Call, start time.Time) []callReport {
 }
 
 // compare judges every flow of the world, and new connections with each peer.
-func compare(in containment.Incident, before, after *simvpc.World) []flowReport {
+func compare(in containment.Incident, before, after *world.World) []flowReport {
 	naive := swapped(before, in.Instance)
 	peers := in.Target(nil).Peers
 	var flows []flowReport
 	for _, f := range before.Flows {
-		v := after.Passes(*f)
+		v := oracle.Passes(after, *f)
 		flows = append(flows, flowReport{
 			Flow: f.String(), Peer: concerns(before, *f, in.Instance, peers),
-			Before: before.Passes(*f).Passes, Naive: naive.Passes(*f).Passes, After: v.Passes, Why: v.Why,
+			Before: oracle.Passes(before, *f).Passes, Naive: oracle.Passes(naive, *f).Passes, After: v.Passes, Why: v.Why,
 		})
 	}
 	for _, f := range attempts(before, in.Instance, peers) {
-		v := after.Connects(f)
+		v := oracle.Connects(after, f)
 		flows = append(flows, flowReport{
 			Flow: "new " + f.String(), Peer: true, New: true,
-			Before: before.Connects(f).Passes, Naive: naive.Connects(f).Passes, After: v.Passes, Why: v.Why,
+			Before: oracle.Connects(before, f).Passes, Naive: oracle.Connects(naive, f).Passes, After: v.Passes, Why: v.Why,
 		})
 	}
 	return flows
@@ -115,7 +118,7 @@ func compare(in containment.Incident, before, after *simvpc.World) []flowReport 
 
 // swapped is the world after the usual isolation: every group of the instance's
 // interfaces replaced by one without rules, and nothing else.
-func swapped(w *simvpc.World, instance string) *simvpc.World {
+func swapped(w *world.World, instance string) *world.World {
 	naive := w.Clone()
 	for _, i := range naive.Interfaces {
 		if i.Instance != instance {
@@ -124,7 +127,7 @@ func swapped(w *simvpc.World, instance string) *simvpc.World {
 		vpc := naive.Subnet(i.Subnet).VPC
 		id := "sg-empty-" + vpc
 		if naive.Group(id) == nil {
-			naive.Groups = append(naive.Groups, &simvpc.SecurityGroup{ID: id, VPC: vpc, Name: id, Owner: w.Account})
+			naive.Groups = append(naive.Groups, &world.SecurityGroup{ID: id, VPC: vpc, Name: id, Owner: w.Account})
 		}
 		i.Groups = []string{id}
 	}
@@ -132,13 +135,13 @@ func swapped(w *simvpc.World, instance string) *simvpc.World {
 }
 
 // concerns reports whether a flow is between the instance and one of the peers.
-func concerns(w *simvpc.World, f simvpc.Flow, instance string, peers []netip.Addr) bool {
+func concerns(w *world.World, f world.Flow, instance string, peers []netip.Addr) bool {
 	mine := addressesOf(w, instance)
 	from, to := f.From.Addr(), f.To.Addr()
 	return slices.Contains(mine, from) && slices.Contains(peers, to) || slices.Contains(mine, to) && slices.Contains(peers, from)
 }
 
-func addressesOf(w *simvpc.World, instance string) []netip.Addr {
+func addressesOf(w *world.World, instance string) []netip.Addr {
 	var addrs []netip.Addr
 	for _, i := range w.Interfaces {
 		if i.Instance == instance {
@@ -149,14 +152,14 @@ func addressesOf(w *simvpc.World, instance string) []netip.Addr {
 }
 
 // attempts are new connections to each peer, from each address of its family.
-func attempts(w *simvpc.World, instance string, peers []netip.Addr) []simvpc.Flow {
+func attempts(w *world.World, instance string, peers []netip.Addr) []world.Flow {
 	const somePort, https = 50555, 443
-	var flows []simvpc.Flow
+	var flows []world.Flow
 	for _, peer := range peers {
 		for _, a := range addressesOf(w, instance) {
 			if a.Is6() == peer.Is6() {
-				flows = append(flows, simvpc.Flow{
-					Protocol: simvpc.TCP, From: netip.AddrPortFrom(a, somePort), To: netip.AddrPortFrom(peer, https),
+				flows = append(flows, world.Flow{
+					Protocol: world.TCP, From: netip.AddrPortFrom(a, somePort), To: netip.AddrPortFrom(peer, https),
 				})
 			}
 		}
@@ -175,6 +178,9 @@ func (r *report) print(out io.Writer) error {
 		r.Finding.Type, r.Finding.Severity, r.Finding.Instance, orNone(r.Finding.Peers), r.Decision.Verdict, r.Decision.Reason)
 	if r.Decision.Verdict != containment.Contain {
 		b.WriteString("   an event would change nothing; the drill goes on as if a person had asked\n")
+	}
+	for _, d := range r.Differs {
+		fmt.Fprintf(&b, "   not as in the finding: %s\n", d)
 	}
 	b.WriteString("\n2. What was observed\n")
 	for _, o := range r.Observed {
@@ -222,14 +228,20 @@ func (r *report) printFlows(b *strings.Builder) {
 }
 
 func (r *report) verdict() string {
-	naive := 0
+	naive, peers := 0, 0
 	for _, f := range r.Flows {
+		if f.Peer {
+			peers++
+		}
 		if f.Peer && f.Naive {
 			naive++
 		}
 	}
 	if r.open() {
 		return "NOT contained: a flow with a peer still passes."
+	}
+	if peers == 0 {
+		return "Quarantined. The finding names no peer, so that no connection was rehearsed, and none was denied."
 	}
 	return fmt.Sprintf("Contained. The group swap alone would have left %d of the peers' connections alive.", naive)
 }

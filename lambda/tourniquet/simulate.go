@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 )
 
 type simulateCmd struct {
@@ -17,25 +18,25 @@ type simulateCmd struct {
 // Run serves the world until the command is interrupted, and then prints it as
 // the clients left it.
 func (c *simulateCmd) Run(ctx context.Context, out io.Writer) error {
-	world, err := readWorld(c.World)
+	w, err := readWorld(c.World)
 	if err != nil {
 		return err
 	}
-	after, err := simvpc.Serve(ctx, world, c.Listen, out)
+	after, err := simvpc.Serve(ctx, w, c.Listen, out)
 	if after != nil {
 		fmt.Fprint(out, after)
 	}
 	return err
 }
 
-func readWorld(file string) (*simvpc.World, error) {
+func readWorld(file string) (*world.World, error) {
 	text, err := os.ReadFile(file) //nolint:gosec // the file that the user names
 	if err != nil {
 		return nil, err
 	}
-	world, err := simvpc.ParseWorld(string(text))
+	w, err := simvpc.ParseWorld(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return world, nil
+	return w, nil
 }

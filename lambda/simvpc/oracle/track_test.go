@@ -1,4 +1,4 @@
-package simvpc_test
+package oracle_test
 
 import (
 	"net/netip"
@@ -7,7 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/oracle"
+	"tourniquet/lambda/simvpc/world"
 )
 
 const tracking = `
@@ -61,8 +62,8 @@ func TestTracked(t *testing.T) {
 		{"sg-tcp", "udp 10.0.1.10:44321 -> 198.51.100.7:53", true}, // answers to port 0 are missing
 		{"sg-out", "tcp [2001:db8:1:1::10]:44321 -> [2001:db8:9::7]:443", true},
 	} {
-		w := world(t, in(test.group))
-		if v := w.Establish(flow(t, test.flow)); !v.Passes {
+		w := read(t, in(test.group))
+		if v := oracle.Establish(w, flow(t, test.flow)); !v.Passes {
 			t.Fatalf("%s with %s: %s", test.flow, test.group, v.Why)
 		}
 		if got := slices.Contains(w.Flows[0].Tracked, "eni-1"); got != test.want {
@@ -70,11 +71,11 @@ func TestTracked(t *testing.T) {
 		}
 		// The swap leaves exactly the tracked ones alive.
 		w.Interface("eni-1").Groups = []string{"sg-q"}
-		v := w.Passes(flow(t, test.flow))
+		v := oracle.Passes(w, flow(t, test.flow))
 		if v.Passes != test.want || test.want && !strings.Contains(v.Why, "eni-1 still tracks it, though no rule of sg-q lets it") {
 			t.Errorf("%s with %s after the swap: %+v", test.flow, test.group, v)
 		}
-		if w.Connects(flow(t, test.flow)).Passes {
+		if oracle.Connects(w, flow(t, test.flow)).Passes {
 			t.Errorf("%s connects again after the swap", test.flow)
 		}
 	}
@@ -94,22 +95,22 @@ func TestTrackingTimeouts(t *testing.T) {
 		{"tcp 10.0.1.10:1 -> 198.51.100.7:443 via nlb", 350 * time.Second},
 		{"udp 10.0.1.10:1 -> 198.51.100.7:443 via nlb", 120 * time.Second},
 	} {
-		w, f := world(t, in("sg-out")), flow(t, test.flow)
-		w.Establish(f)
+		w, f := read(t, in("sg-out")), flow(t, test.flow)
+		oracle.Establish(w, f)
 		for _, n := range w.Interfaces {
 			n.Groups = []string{"sg-q"}
 		}
-		w.Advance(test.want - time.Second)
-		if v := w.Passes(f); !v.Passes {
+		oracle.Advance(w, test.want-time.Second)
+		if v := oracle.Passes(w, f); !v.Passes {
 			t.Errorf("%s before %s: %s", f, test.want, v.Why)
 		}
-		w.Send(f) // a packet keeps it alive
-		w.Advance(test.want - time.Second)
-		if v := w.Passes(f); !v.Passes {
+		oracle.Send(w, f) // a packet keeps it alive
+		oracle.Advance(w, test.want-time.Second)
+		if v := oracle.Passes(w, f); !v.Passes {
 			t.Errorf("%s, kept alive, after %s: %s", f, 2*test.want, v.Why)
 		}
-		w.Advance(time.Second)
-		if w.Passes(f).Passes {
+		oracle.Advance(w, time.Second)
+		if oracle.Passes(w, f).Passes {
 			t.Errorf("%s still passes after %s without a packet", f, test.want)
 		}
 	}
@@ -117,29 +118,29 @@ func TestTrackingTimeouts(t *testing.T) {
 
 func TestDenialAndRevival(t *testing.T) {
 	t.Parallel()
-	w, f := world(t, in("sg-out")), flow(t, "tcp 10.0.1.10:44321 -> 198.51.100.7:443")
-	w.Establish(f)
+	w, f := read(t, in("sg-out")), flow(t, "tcp 10.0.1.10:44321 -> 198.51.100.7:443")
+	oracle.Establish(w, f)
 	w.Interface("eni-1").Groups = []string{"sg-q"}
 	swapped := w.Clone()
 	for _, egress := range []bool{false, true} { // either direction is enough
 		w := swapped.Clone()
 		acl := w.ACL("acl-default-1")
-		acl.Entries = append([]simvpc.Entry{{
-			Number: 1, Egress: egress, Protocol: simvpc.All, CIDR: netip.MustParsePrefix("198.51.100.7/32"),
+		acl.Entries = append([]world.Entry{{
+			Number: 1, Egress: egress, Protocol: world.All, CIDR: netip.MustParsePrefix("198.51.100.7/32"),
 		}}, acl.Entries...)
 		w.Normalize()
-		if v := w.Passes(f); v.Passes || !strings.Contains(v.Why, "denied by acl-default-1 entry 1") {
+		if v := oracle.Passes(w, f); v.Passes || !strings.Contains(v.Why, "denied by acl-default-1 entry 1") {
 			t.Errorf("with a denial: %+v", v)
 		}
 		early, late := w.Clone(), w.Clone()
-		early.Advance(time.Hour)
+		oracle.Advance(early, time.Hour)
 		early.ACL("acl-default-1").Entries = swapped.ACL("acl-default-1").Entries
-		if !early.Passes(f).Passes {
+		if !oracle.Passes(early, f).Passes {
 			t.Error("the flow doesn't revive though it is tracked")
 		}
-		late.Advance(5 * 24 * time.Hour)
+		oracle.Advance(late, 5*24*time.Hour)
 		late.ACL("acl-default-1").Entries = swapped.ACL("acl-default-1").Entries
-		if late.Passes(f).Passes {
+		if oracle.Passes(late, f).Passes {
 			t.Error("the flow revives though its entry has expired")
 		}
 	}
@@ -158,14 +159,14 @@ func TestBridge(t *testing.T) {
 		"dormant":            {"tcp 10.0.1.10:1 -> 198.51.100.7:443", false, false},
 		"active through NAT": {"tcp 10.0.1.10:1 -> 198.51.100.7:443 via nat", true, false},
 	} {
-		w, f := world(t, in("sg-out")), flow(t, test.flow)
-		w.Establish(f)
+		w, f := read(t, in("sg-out")), flow(t, test.flow)
+		oracle.Establish(w, f)
 		w.Interface("eni-1").Groups = []string{"sg-open"}
 		if test.packet {
-			w.Send(f)
+			oracle.Send(w, f)
 		}
 		w.Interface("eni-1").Groups = []string{"sg-q"}
-		if got := !w.Passes(f).Passes; got != test.cut {
+		if got := !oracle.Passes(w, f).Passes; got != test.cut {
 			t.Errorf("%s: cut %t, want %t", name, got, test.cut)
 		}
 	}
@@ -173,26 +174,17 @@ func TestBridge(t *testing.T) {
 
 func TestFlowsKeepTheirStateInText(t *testing.T) {
 	t.Parallel()
-	w, f := world(t, in("sg-out")), flow(t, "tcp 10.0.1.10:44321 -> 198.51.100.7:443")
-	w.Establish(f)
-	if !strings.Contains(w.String(), "\nflow tcp 10.0.1.10:44321 -> 198.51.100.7:443\n") {
+	w, f := read(t, in("sg-out")), flow(t, "tcp 10.0.1.10:44321 -> 198.51.100.7:443")
+	oracle.Establish(w, f)
+	if !strings.Contains(w.String(), "\nflow tcp 10.0.1.10:44321 -> 198.51.100.7:443 tracked eni-1\n") {
 		t.Errorf("before the swap:\n%s", w)
 	}
 	w.Interface("eni-1").Groups = []string{"sg-q"}
-	w.Advance(time.Minute)
+	oracle.Advance(w, time.Minute)
 	if !strings.Contains(w.String(), "443 tracked eni-1 idle 1m0s\n") {
 		t.Errorf("after the swap:\n%s", w)
 	}
-	if !world(t, w.String()).Passes(f).Passes {
+	if !oracle.Passes(read(t, w.String()), f).Passes {
 		t.Error("read again, the flow is cut")
-	}
-}
-
-func TestStopEndsFlows(t *testing.T) {
-	t.Parallel()
-	s, c := start(t, in("sg-out")+"flow tcp 10.0.1.10:44321 -> 198.51.100.7:443", simvpc.Options{})
-	permit(t, stop("i-1")(t.Context(), c))
-	if flows := s.World().Flows; len(flows) != 0 {
-		t.Errorf("flows left: %v", flows)
 	}
 }

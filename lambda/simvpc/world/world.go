@@ -1,4 +1,4 @@
-package simvpc
+package world
 
 import (
 	"net/netip"
@@ -9,15 +9,17 @@ import (
 // Region. It is plain data; copy it with Clone. Slices are sorted by ID once
 // the world has been parsed or given to a Server.
 type World struct {
-	Account    string // whose calls these are
-	Region     string
-	VPCs       []*VPC
-	Subnets    []*Subnet
-	Groups     []*SecurityGroup
-	ACLs       []*NetworkACL
-	Instances  []*Instance
-	Interfaces []*Interface
-	Flows      []*Flow
+	Account string // whose calls these are
+	Region  string
+	// GroupsPerInterface is the account's quota of security groups of one interface.
+	GroupsPerInterface int
+	VPCs               []*VPC
+	Subnets            []*Subnet
+	Groups             []*SecurityGroup
+	ACLs               []*NetworkACL
+	Instances          []*Instance
+	Interfaces         []*Interface
+	Flows              []*Flow
 }
 
 // Tags are the tags of one resource; nil when there are none.
@@ -138,35 +140,36 @@ type Flow struct {
 
 // VPC returns the VPC of that ID, or nil.
 func (w *World) VPC(id string) *VPC {
-	return find(w.VPCs, func(v *VPC) bool { return v.ID == id })
+	return Find(w.VPCs, func(v *VPC) bool { return v.ID == id })
 }
 
 // Subnet returns the subnet of that ID, or nil.
 func (w *World) Subnet(id string) *Subnet {
-	return find(w.Subnets, func(s *Subnet) bool { return s.ID == id })
+	return Find(w.Subnets, func(s *Subnet) bool { return s.ID == id })
 }
 
 // Group returns the security group of that ID, or nil.
 func (w *World) Group(id string) *SecurityGroup {
-	return find(w.Groups, func(g *SecurityGroup) bool { return g.ID == id })
+	return Find(w.Groups, func(g *SecurityGroup) bool { return g.ID == id })
 }
 
 // ACL returns the network ACL of that ID, or nil.
 func (w *World) ACL(id string) *NetworkACL {
-	return find(w.ACLs, func(a *NetworkACL) bool { return a.ID == id })
+	return Find(w.ACLs, func(a *NetworkACL) bool { return a.ID == id })
 }
 
 // Instance returns the instance of that ID, or nil.
 func (w *World) Instance(id string) *Instance {
-	return find(w.Instances, func(i *Instance) bool { return i.ID == id })
+	return Find(w.Instances, func(i *Instance) bool { return i.ID == id })
 }
 
 // Interface returns the network interface of that ID, or nil.
 func (w *World) Interface(id string) *Interface {
-	return find(w.Interfaces, func(n *Interface) bool { return n.ID == id })
+	return Find(w.Interfaces, func(n *Interface) bool { return n.ID == id })
 }
 
-func find[T any](all []*T, is func(*T) bool) *T {
+// Find returns the first that is as asked, or nil.
+func Find[T any](all []*T, is func(*T) bool) *T {
 	for _, x := range all {
 		if is(x) {
 			return x
@@ -205,26 +208,46 @@ func (v *VPC) HasIPv6() bool {
 	return false
 }
 
-// addresses are all private addresses of the interface.
-func (n *Interface) addresses() []netip.Addr {
-	return append(append([]netip.Addr(nil), n.Private...), n.IPv6...)
-}
-
-// branch reports whether it is the interface of a pod, behind a trunk interface
+// Branch reports whether it is the interface of a pod, behind a trunk interface
 // that its tag names. It has a requester, and is neither managed by it nor attached.
 // https://docs.aws.amazon.com/eks/latest/userguide/security-groups-for-pods.html
-func (n *Interface) branch() bool { return n.Type == "branch" }
+func (n *Interface) Branch() bool { return n.Type == "branch" }
 
-// managed reports whether the service that made it alone may change it.
-func (n *Interface) managed() bool { return n.RequesterID != "" && !n.branch() }
+// Managed reports whether the service that made it alone may change it.
+func (n *Interface) Managed() bool { return n.RequesterID != "" && !n.Branch() }
 
-// primary is the address the public one belongs to.
-func (n *Interface) primary() netip.Addr {
-	if len(n.Private) > 0 {
-		return n.Private[0]
+// Entry finds an entry by what names it: number and direction.
+func (a *NetworkACL) Entry(number int, egress bool) *Entry {
+	for i := range a.Entries {
+		if a.Entries[i].Number == number && a.Entries[i].Egress == egress {
+			return &a.Entries[i]
+		}
 	}
-	if len(n.IPv6) > 0 {
-		return n.IPv6[0]
+	return nil
+}
+
+// Count is how much of its quota an ACL uses in a direction and family: its
+// entries and the "*" one
+// (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html).
+func (a *NetworkACL) Count(egress bool, bits int) int {
+	n := 1
+	for _, e := range a.Entries {
+		if e.Egress == egress && e.CIDR.Addr().BitLen() == bits {
+			n++
+		}
 	}
-	return netip.Addr{}
+	return n
+}
+
+// Rules are the rules of a direction.
+func (g *SecurityGroup) Rules(egress bool) []Rule {
+	if egress {
+		return g.Out
+	}
+	return g.In
+}
+
+// GroupNamed finds a group by name in a VPC.
+func (w *World) GroupNamed(vpc, name string) *SecurityGroup {
+	return Find(w.Groups, func(g *SecurityGroup) bool { return g.VPC == vpc && g.Name == name })
 }

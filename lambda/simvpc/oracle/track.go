@@ -1,9 +1,11 @@
-package simvpc
+package oracle
 
 import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // Idle timeouts of connection tracking
@@ -19,16 +21,16 @@ const (
 
 // Establish opens a connection: if it comes about, the world lists its flow from
 // now on, with the tracking entries that EC2 would make.
-func (w *World) Establish(f Flow) Verdict {
-	v := w.Connects(f)
+func Establish(w *world.World, f world.Flow) Verdict {
+	v := Connects(w, f)
 	if !v.Passes {
 		return v
 	}
-	f = w.canonical(f)
-	f.Tracked, f.Idle = w.trackedBy(&f), 0
-	w.Flows = slices.DeleteFunc(w.Flows, func(old *Flow) bool { return old.text() == f.text() })
+	f = canonical(w, f)
+	f.Tracked, f.Idle = TrackedBy(w, &f), 0
+	w.Flows = slices.DeleteFunc(w.Flows, func(old *world.Flow) bool { return old.String() == f.String() })
 	w.Flows = append(w.Flows, &f)
-	w.sort()
+	w.Sort()
 	return v
 }
 
@@ -36,19 +38,19 @@ func (w *World) Establish(f Flow) Verdict {
 // brings tracking up to date: entries are refreshed and made, and an entry goes
 // when by now the rules let everything through both ways. A packet leaving its
 // interface refreshes the entry there even when an ACL then drops it.
-func (w *World) Send(f Flow) Verdict {
-	listed := w.flow(f)
+func Send(w *world.World, f world.Flow) Verdict {
+	listed := listedFlow(w, f)
 	if listed == nil {
-		return w.Passes(f)
+		return Passes(w, f)
 	}
-	before := w.judge(*listed)
-	p := w.path(*listed)
+	before := judge(w, *listed)
+	p := pathOf(w, *listed)
 	for _, e := range p.ends() {
-		if !e.outbound && !before.Forward || w.allowing(p, e) == "" {
+		if !e.outbound && !before.Forward || allowing(w, p, e) == "" {
 			continue // no packet gets to begin the flow here
 		}
 		listed.Tracked = slices.DeleteFunc(listed.Tracked, func(id string) bool { return id == e.ID })
-		if w.tracks(p, e) {
+		if tracks(w, p, e) {
 			listed.Tracked = append(listed.Tracked, e.ID)
 		}
 	}
@@ -62,12 +64,12 @@ func (w *World) Send(f Flow) Verdict {
 
 // Advance lets time pass without a packet on any flow. Tracking entries idle for
 // the timeout of their interface go.
-func (w *World) Advance(d time.Duration) {
+func Advance(w *world.World, d time.Duration) {
 	for _, f := range w.Flows {
 		f.Idle += d
 		f.Tracked = slices.DeleteFunc(f.Tracked, func(id string) bool {
 			n := w.Interface(id)
-			return n == nil || f.Idle >= w.TrackingTimeout(n, *f)
+			return n == nil || f.Idle >= TrackingTimeout(w, n, *f)
 		})
 		if len(f.Tracked) == 0 {
 			f.Tracked = nil
@@ -77,53 +79,53 @@ func (w *World) Advance(d time.Duration) {
 
 // TrackingTimeout is how long an interface tracks an established flow without a
 // packet.
-func (w *World) TrackingTimeout(n *Interface, f Flow) time.Duration {
+func TrackingTimeout(w *world.World, n *world.Interface, f world.Flow) time.Duration {
 	switch {
-	case f.Via == "nlb" && f.Protocol == TCP:
+	case f.Via == "nlb" && f.Protocol == world.TCP:
 		return throughNLBTCP
-	case f.Via == "nlb" && f.Protocol == UDP:
+	case f.Via == "nlb" && f.Protocol == world.UDP:
 		return throughNLBUDP
-	case f.Protocol == UDP && n.UDPStreamTimeout != 0:
+	case f.Protocol == world.UDP && n.UDPStreamTimeout != 0:
 		return n.UDPStreamTimeout
-	case f.Protocol == UDP:
+	case f.Protocol == world.UDP:
 		return udpStream
-	case f.Protocol != TCP:
+	case f.Protocol != world.TCP:
 		return otherProtocols
 	case n.TCPTimeout != 0:
 		return n.TCPTimeout
 	}
-	if i := w.Instance(n.Instance); i != nil && onNitroV6(i.Type) {
+	if i := w.Instance(n.Instance); i != nil && world.OnNitroV6(i.Type) {
 		return tcpEstablishedNitroV6
 	}
 	return tcpEstablished
 }
 
-// flow finds the world's flow between the same ends.
-func (w *World) flow(f Flow) *Flow {
-	same := w.canonical(f)
-	return find(w.Flows, func(listed *Flow) bool {
-		c := w.canonical(*listed)
+// listedFlow finds the world's flow between the same ends.
+func listedFlow(w *world.World, f world.Flow) *world.Flow {
+	same := canonical(w, f)
+	return world.Find(w.Flows, func(listed *world.Flow) bool {
+		c := canonical(w, *listed)
 		return c.Protocol == same.Protocol && c.From == same.From && c.To == same.To
 	})
 }
 
 // canonical names a flow by private addresses, except that an instance which
 // another one speaks to at its public address keeps that.
-func (w *World) canonical(f Flow) Flow {
-	inside := w.holder(f.From.Addr()) != nil
-	f.From = netip.AddrPortFrom(w.private(f.From.Addr()), f.From.Port())
+func canonical(w *world.World, f world.Flow) world.Flow {
+	inside := w.Holder(f.From.Addr()) != nil
+	f.From = netip.AddrPortFrom(w.PrivateOf(f.From.Addr()), f.From.Port())
 	if !inside {
-		f.To = netip.AddrPortFrom(w.private(f.To.Addr()), f.To.Port())
+		f.To = netip.AddrPortFrom(w.PrivateOf(f.To.Addr()), f.To.Port())
 	}
 	return f
 }
 
-// trackedBy lists the interfaces that would track a flow that begins now.
-func (w *World) trackedBy(f *Flow) []string {
+// TrackedBy lists the interfaces that would track a flow that begins now.
+func TrackedBy(w *world.World, f *world.Flow) []string {
 	var ids []string
-	p := w.path(*f)
+	p := pathOf(w, *f)
 	for _, e := range p.ends() {
-		if w.unfiltered(e) == "" && w.allowing(p, e) != "" && w.tracks(p, e) && !slices.Contains(ids, e.ID) {
+		if unfiltered(w, e) == "" && allowing(w, p, e) != "" && tracks(w, p, e) && !slices.Contains(ids, e.ID) {
 			ids = append(ids, e.ID)
 		}
 	}
@@ -134,29 +136,29 @@ func (w *World) trackedBy(f *Flow) []string {
 // tracks reports whether EC2 tracks a flow that the rules at one end let begin.
 // It doesn't track TCP and UDP flows let through for everybody where everything
 // is let through in the other direction too, unless the way they take always is.
-func (w *World) tracks(p path, e *end) bool {
-	if !p.Protocol.hasPorts() || p.Via != "" {
+func tracks(w *world.World, p path, e *end) bool {
+	if !p.Protocol.HasPorts() || p.Via != "" {
 		return true
 	}
-	open := anyIPv4
+	open := world.AnyIPv4
 	if !p.To.Addr().Is4() {
-		open = anyIPv6
+		open = world.AnyIPv6
 	}
-	begins := slices.ContainsFunc(w.rulesAt(e, e.outbound), func(r Rule) bool {
-		return r.CIDR == open && r.admits(p, e)
+	begins := slices.ContainsFunc(rulesAt(w, e, e.outbound), func(r world.Rule) bool {
+		return r.CIDR == open && admits(r, p, e)
 	})
-	responds := slices.ContainsFunc(w.rulesAt(e, !e.outbound), func(r Rule) bool {
-		return r.CIDR == open && (r.Protocol == All || r.Protocol == p.Protocol && r.Ports == anyPorts(p.Protocol))
+	responds := slices.ContainsFunc(rulesAt(w, e, !e.outbound), func(r world.Rule) bool {
+		return r.CIDR == open && (r.Protocol == world.All || r.Protocol == p.Protocol && r.Ports == world.AnyPorts(p.Protocol))
 	})
 	return !begins || !responds
 }
 
 // rulesAt are the rules of all groups at one end.
-func (w *World) rulesAt(e *end, egress bool) []Rule {
-	var all []Rule
+func rulesAt(w *world.World, e *end, egress bool) []world.Rule {
+	var all []world.Rule
 	for _, id := range e.Groups {
 		if g := w.Group(id); g != nil {
-			all = append(all, g.rules(egress)...)
+			all = append(all, g.Rules(egress)...)
 		}
 	}
 	return all
@@ -179,7 +181,7 @@ var services = map[netip.Addr]string{
 
 // unfiltered names the AWS service at the other end that nothing filters, if it
 // is one: the resolver at the VPC's base plus two and the subnet's router too.
-func (w *World) unfiltered(e *end) string {
+func unfiltered(w *world.World, e *end) string {
 	remote := e.remote.Addr()
 	if name := services[remote]; name != "" {
 		return name
@@ -193,7 +195,7 @@ func (w *World) unfiltered(e *end) string {
 		}
 	}
 	if v := w.VPC(e.subnet.VPC); v != nil {
-		if v4, _ := families(v.CIDRs); len(v4) > 0 && v4[0].Addr().Next().Next() == remote {
+		if v4, _ := world.Families(v.CIDRs); len(v4) > 0 && v4[0].Addr().Next().Next() == remote {
 			return "the Amazon resolver"
 		}
 	}

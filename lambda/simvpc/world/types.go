@@ -1,6 +1,9 @@
-package simvpc
+package world
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // xenFamilies are instance families on the Xen hypervisor; all others here are
 // on Nitro (https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-hypervisors.html).
@@ -20,30 +23,26 @@ var nitroFamilies = strings.Fields("a1 c5 c5a c5d c5n c6a c6g c6gn c6i c6in c7a 
 var sizes = strings.Fields("nano micro small medium large xlarge 2xlarge 3xlarge 4xlarge 6xlarge 8xlarge 9xlarge 10xlarge " +
 	"12xlarge 16xlarge 18xlarge 24xlarge 32xlarge 48xlarge 96xlarge metal")
 
+// InstanceFamilies are all families that are known here.
+func InstanceFamilies() []string { return slices.Concat(xenFamilies, nitroFamilies, nitroV6Families) }
+
 func family(instanceType string) string {
 	f, _, _ := strings.Cut(instanceType, ".")
 	return f
 }
 
-// onNitro reports whether an instance type is on the Nitro system, as the
+// OnNitro reports whether an instance type is on the Nitro system, as the
 // tracking timeouts of an interface can be set only there.
-func onNitro(instanceType string) bool { return !has(xenFamilies, family(instanceType)) }
+func OnNitro(instanceType string) bool { return !slices.Contains(xenFamilies, family(instanceType)) }
 
-// onNitroV6 reports whether an instance type is on Nitro v6.
-func onNitroV6(instanceType string) bool { return has(nitroV6Families, family(instanceType)) }
-
-// knownType reports whether DescribeInstanceTypes knows a type.
-func knownType(instanceType string) bool {
-	f, size, ok := strings.Cut(instanceType, ".")
-	known := has(xenFamilies, f) || has(nitroFamilies, f) || has(nitroV6Families, f)
-	return ok && known && (has(sizes, size) || strings.HasPrefix(size, "metal-"))
+// OnNitroV6 reports whether an instance type is on Nitro v6.
+func OnNitroV6(instanceType string) bool {
+	return slices.Contains(nitroV6Families, family(instanceType))
 }
 
-func has(words []string, word string) bool {
-	for _, w := range words {
-		if w == word {
-			return true
-		}
-	}
-	return false
+// KnownType reports whether DescribeInstanceTypes knows a type.
+func KnownType(instanceType string) bool {
+	f, size, ok := strings.Cut(instanceType, ".")
+	known := slices.Contains(xenFamilies, f) || slices.Contains(nitroFamilies, f) || slices.Contains(nitroV6Families, f)
+	return ok && known && (slices.Contains(sizes, size) || strings.HasPrefix(size, "metal-"))
 }

@@ -1,4 +1,4 @@
-package simvpc
+package world
 
 import (
 	"cmp"
@@ -15,12 +15,17 @@ const (
 	DefaultACLQuota = 20
 	// lastEntry is the highest number an entry may have; 32767 and above are
 	// reserved (https://docs.aws.amazon.com/vpc/latest/userguide/nacl-basics.html).
-	lastEntry = 32766
+	LastEntry = 32766
+	// DefaultGroupsPerInterface is the quota of security groups of one interface,
+	// and MostGroupsPerInterface what it can be raised to
+	// (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html).
+	DefaultGroupsPerInterface = 5
+	MostGroupsPerInterface    = 16
 )
 
 var (
-	anyIPv4 = netip.MustParsePrefix("0.0.0.0/0")
-	anyIPv6 = netip.MustParsePrefix("::/0")
+	AnyIPv4 = netip.MustParsePrefix("0.0.0.0/0")
+	AnyIPv6 = netip.MustParsePrefix("::/0")
 )
 
 // Normalize fills in what can be derived (default groups and ACLs, zones,
@@ -29,6 +34,7 @@ var (
 func (w *World) Normalize() {
 	w.Account = cmp.Or(w.Account, "111122223333")
 	w.Region = cmp.Or(w.Region, "eu-central-1")
+	w.GroupsPerInterface = cmp.Or(w.GroupsPerInterface, DefaultGroupsPerInterface)
 	for _, v := range w.VPCs {
 		v.Owner = cmp.Or(v.Owner, w.Account)
 		slices.SortStableFunc(v.CIDRs, func(a, b netip.Prefix) int {
@@ -47,12 +53,12 @@ func (w *World) Normalize() {
 	for _, f := range w.Flows {
 		slices.Sort(f.Tracked)
 	}
-	w.sort()
+	w.Sort()
 }
 
 func (w *World) normalizeGroups() {
 	for _, v := range w.VPCs {
-		if w.defaultGroup(v.ID) == nil {
+		if w.DefaultGroup(v.ID) == nil {
 			w.Groups = append(w.Groups, w.derivedGroup(v))
 		}
 	}
@@ -64,8 +70,8 @@ func (w *World) normalizeGroups() {
 		g.Name = cmp.Or(g.Name, strings.TrimPrefix(g.ID, "sg-"))
 		g.Description = cmp.Or(g.Description, g.Name)
 		g.Owner = cmp.Or(g.Owner, w.Account)
-		slices.SortFunc(g.In, compareRules)
-		slices.SortFunc(g.Out, compareRules)
+		slices.SortFunc(g.In, CompareRules)
+		slices.SortFunc(g.Out, CompareRules)
 	}
 }
 
@@ -80,7 +86,7 @@ func (w *World) normalizeACLs() {
 		if v := w.VPC(a.VPC); v != nil {
 			a.Owner = cmp.Or(a.Owner, v.Owner)
 		}
-		slices.SortFunc(a.Entries, compareEntries)
+		slices.SortFunc(a.Entries, CompareEntries)
 	}
 	for _, s := range w.Subnets {
 		s.Zone = cmp.Or(s.Zone, w.Region+"a")
@@ -101,20 +107,21 @@ func (w *World) normalizeInterface(n *Interface) {
 		return
 	}
 	if len(n.Private) == 0 && len(n.IPv6) == 0 {
-		if a := w.freeAddress(s); a.Is4() {
+		if a := w.FreeAddress(s); a.Is4() {
 			n.Private = []netip.Addr{a}
 		} else if a.IsValid() {
 			n.IPv6 = []netip.Addr{a}
 		}
 	}
-	if g := w.defaultGroup(s.VPC); len(n.Groups) == 0 && g != nil {
+	if g := w.DefaultGroup(s.VPC); len(n.Groups) == 0 && g != nil {
 		n.Groups = []string{g.ID}
 	}
 	slices.Sort(n.Groups)
 	n.Groups = slices.Compact(n.Groups)
 }
 
-func (w *World) sort() {
+// Sort puts everything into the order of IDs.
+func (w *World) Sort() {
 	sortBy(w.VPCs, func(v *VPC) string { return v.ID })
 	sortBy(w.Subnets, func(s *Subnet) string { return s.ID })
 	sortBy(w.Groups, func(g *SecurityGroup) string { return g.ID })
@@ -124,12 +131,13 @@ func (w *World) sort() {
 	sortBy(w.Flows, func(f *Flow) string { return f.text() })
 }
 
-func (w *World) defaultGroup(vpc string) *SecurityGroup {
-	return find(w.Groups, func(g *SecurityGroup) bool { return g.VPC == vpc && g.Default })
+// DefaultGroup is the default security group of a VPC, or nil.
+func (w *World) DefaultGroup(vpc string) *SecurityGroup {
+	return Find(w.Groups, func(g *SecurityGroup) bool { return g.VPC == vpc && g.Default })
 }
 
 func (w *World) defaultACL(vpc string) *NetworkACL {
-	return find(w.ACLs, func(a *NetworkACL) bool { return a.VPC == vpc && a.Default })
+	return Find(w.ACLs, func(a *NetworkACL) bool { return a.VPC == vpc && a.Default })
 }
 
 // derivedGroup is the default security group EC2 gives a VPC: everything in
@@ -140,16 +148,16 @@ func (w *World) derivedGroup(v *VPC) *SecurityGroup {
 	return &SecurityGroup{
 		ID: id, VPC: v.ID, Name: "default", Description: "default VPC security group",
 		Owner: v.Owner, Default: true,
-		In: []Rule{{Protocol: All, Group: id}}, Out: openEgress(v),
+		In: []Rule{{Protocol: All, Group: id}}, Out: OpenEgress(v),
 	}
 }
 
-// openEgress is what a new group lets out: everything
+// OpenEgress is what a new group lets out: everything
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html).
-func openEgress(v *VPC) []Rule {
-	rules := []Rule{{Protocol: All, CIDR: anyIPv4}}
+func OpenEgress(v *VPC) []Rule {
+	rules := []Rule{{Protocol: All, CIDR: AnyIPv4}}
 	if v.HasIPv6() {
-		rules = append(rules, Rule{Protocol: All, CIDR: anyIPv6})
+		rules = append(rules, Rule{Protocol: All, CIDR: AnyIPv6})
 	}
 	return rules
 }
@@ -163,38 +171,10 @@ func (w *World) derivedACL(v *VPC) *NetworkACL {
 		Owner: v.Owner, Default: true, Quota: DefaultACLQuota,
 	}
 	for _, egress := range []bool{false, true} {
-		a.Entries = append(a.Entries, Entry{Number: 100, Egress: egress, Allow: true, Protocol: All, CIDR: anyIPv4})
+		a.Entries = append(a.Entries, Entry{Number: 100, Egress: egress, Allow: true, Protocol: All, CIDR: AnyIPv4})
 		if v.HasIPv6() {
-			a.Entries = append(a.Entries, Entry{Number: 101, Egress: egress, Allow: true, Protocol: All, CIDR: anyIPv6})
+			a.Entries = append(a.Entries, Entry{Number: 101, Egress: egress, Allow: true, Protocol: All, CIDR: AnyIPv6})
 		}
 	}
 	return a
-}
-
-// freeAddress is the lowest address of a subnet that nobody holds; EC2 keeps
-// the first four and the last
-// (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html).
-func (w *World) freeAddress(s *Subnet) netip.Addr {
-	if len(s.CIDRs) == 0 {
-		return netip.Addr{}
-	}
-	taken := map[netip.Addr]bool{}
-	for _, n := range w.Interfaces {
-		if w.Subnet(n.Subnet) != nil && w.Subnet(n.Subnet).VPC == s.VPC {
-			for _, a := range n.addresses() {
-				taken[a] = true
-			}
-		}
-	}
-	cidr := s.CIDRs[0]
-	a := cidr.Addr()
-	for range 4 {
-		a = a.Next()
-	}
-	for ; cidr.Contains(a.Next()); a = a.Next() {
-		if !taken[a] {
-			return a
-		}
-	}
-	return netip.Addr{}
 }

@@ -1,4 +1,4 @@
-package simvpc_test
+package oracle_test
 
 import (
 	"net/netip"
@@ -7,14 +7,18 @@ import (
 
 	"pgregory.net/rapid"
 
-	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/internal/draw"
+	"tourniquet/lambda/simvpc/oracle"
+	"tourniquet/lambda/simvpc/world"
 )
 
 // flow reads a flow in the words of worlds.
-func flow(t testing.TB, text string) simvpc.Flow {
+func flow(t testing.TB, text string) world.Flow {
 	t.Helper()
-	f, err := simvpc.ParseFlow(text)
-	permit(t, err)
+	f, err := world.ParseFlow(text)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return f
 }
 
@@ -58,7 +62,7 @@ interface eni-5 i-2 subnet-1 10.0.1.13 groups sg-q
 
 func TestConnects(t *testing.T) {
 	t.Parallel()
-	w := world(t, two)
+	w := read(t, two)
 	for _, test := range []struct {
 		flow   string
 		passes bool
@@ -107,7 +111,7 @@ func TestConnects(t *testing.T) {
 		{"tcp 10.0.1.12:5000 -> 198.51.100.9:443", false, "i-3 is stopped"},
 		{"tcp 198.51.100.1:5000 -> 198.51.100.9:443", false, "neither end"},
 	} {
-		v := w.Connects(flow(t, test.flow))
+		v := oracle.Connects(w, flow(t, test.flow))
 		if v.Passes != test.passes || !strings.Contains(v.Why, test.why) {
 			t.Errorf("%s: %t, %s; want %t, %s", test.flow, v.Passes, v.Why, test.passes, test.why)
 		}
@@ -122,7 +126,7 @@ func TestParseFlow(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "all 10.0.0.1 -> 10.0.0.2", "tcp 10.0.1.13 -> 198.51.100.9:443", "tcp 10.0.0.1:1 -> 10.0.0.2:2 via tunnel", `"`} {
-		if f, err := simvpc.ParseFlow(text); err == nil {
+		if f, err := world.ParseFlow(text); err == nil {
 			t.Errorf("%q is read as %s", text, f)
 		}
 	}
@@ -130,22 +134,22 @@ func TestParseFlow(t *testing.T) {
 
 func TestOneWay(t *testing.T) {
 	t.Parallel()
-	w := world(t, two+"flow udp 10.0.1.10:5000 -> 198.51.100.9:9 tracked eni-1\nflow tcp 10.0.1.10:5000 -> 198.51.100.9:9 tracked eni-1")
+	w := read(t, two+"flow udp 10.0.1.10:5000 -> 198.51.100.9:9 tracked eni-1\nflow tcp 10.0.1.10:5000 -> 198.51.100.9:9 tracked eni-1")
 	acl := w.ACL("acl-1")
-	acl.Entries = append(acl.Entries, simvpc.Entry{Number: 1, Protocol: simvpc.All, CIDR: netip.MustParsePrefix("198.51.100.9/32")})
+	acl.Entries = append(acl.Entries, world.Entry{Number: 1, Protocol: world.All, CIDR: netip.MustParsePrefix("198.51.100.9/32")})
 	w.Normalize()
 	// A deny of one direction cuts TCP, but lets UDP leak in the other.
-	if v := w.Passes(flow(t, "tcp 10.0.1.10:5000 -> 198.51.100.9:9")); v.Passes || !v.Forward || v.Backward {
+	if v := oracle.Passes(w, flow(t, "tcp 10.0.1.10:5000 -> 198.51.100.9:9")); v.Passes || !v.Forward || v.Backward {
 		t.Errorf("TCP: %+v", v)
 	}
-	if v := w.Passes(flow(t, "udp 10.0.1.10:5000 -> 198.51.100.9:9")); !v.Passes || !v.Forward || v.Backward || !strings.Contains(v.Why, "one way only") {
+	if v := oracle.Passes(w, flow(t, "udp 10.0.1.10:5000 -> 198.51.100.9:9")); !v.Passes || !v.Forward || v.Backward || !strings.Contains(v.Why, "one way only") {
 		t.Errorf("UDP: %+v", v)
 	}
 }
 
 func TestReaches(t *testing.T) {
 	t.Parallel()
-	w := world(t, two+"flow tcp 10.0.1.13:5000 -> 198.51.100.66:4444 tracked eni-5")
+	w := read(t, two+"flow tcp 10.0.1.13:5000 -> 198.51.100.66:4444 tracked eni-5")
 	for _, test := range []struct {
 		from, to string
 		want     bool
@@ -163,7 +167,7 @@ func TestReaches(t *testing.T) {
 		{"10.0.2.10", "10.0.1.10", false},
 		{"10.0.1.13", "169.254.169.254", true},
 	} {
-		if v := w.Reaches(netip.MustParseAddr(test.from), netip.MustParseAddr(test.to)); v.Passes != test.want {
+		if v := oracle.Reaches(w, netip.MustParseAddr(test.from), netip.MustParseAddr(test.to)); v.Passes != test.want {
 			t.Errorf("%s -> %s: %t, %s", test.from, test.to, v.Passes, v.Why)
 		}
 	}
@@ -173,29 +177,29 @@ func TestReaches(t *testing.T) {
 func TestTighteningOnly(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		before := drawWorld(t)
+		before := draw.World(t)
 		before.Normalize()
 		if len(before.Interfaces) == 0 {
 			return
 		}
-		var flows []simvpc.Flow
+		var flows []world.Flow
 		for range 10 {
-			flows = append(flows, drawFlow(t, before))
-			before.Establish(flows[len(flows)-1])
+			flows = append(flows, draw.Flow(t, before))
+			oracle.Establish(before, flows[len(flows)-1])
 		}
 		after := before.Clone()
 		n := rapid.SampledFrom(after.Interfaces).Draw(t, "interface")
 		n.Groups = []string{"sg-empty"}
-		after.Groups = append(after.Groups, &simvpc.SecurityGroup{ID: "sg-empty", VPC: "vpc-0"})
+		after.Groups = append(after.Groups, &world.SecurityGroup{ID: "sg-empty", VPC: "vpc-0"})
 		peer := netip.MustParseAddr("198.51.100.7")
 		deny(after, after.Subnet(n.Subnet).ACL, peer)
 		for _, f := range flows {
-			if after.Passes(f).Passes && !before.Passes(f).Passes || after.Connects(f).Passes && !before.Connects(f).Passes {
+			if oracle.Passes(after, f).Passes && !oracle.Passes(before, f).Passes || oracle.Connects(after, f).Passes && !oracle.Connects(before, f).Passes {
 				t.Fatalf("%s passes only after", f)
 			}
 		}
 		for _, pair := range [][2]netip.Addr{{peer, n.Private[0]}, {n.Private[0], peer}} {
-			if v := after.Reaches(pair[0], pair[1]); v.Passes {
+			if v := oracle.Reaches(after, pair[0], pair[1]); v.Passes {
 				t.Fatalf("%s reaches %s: %s", pair[0], pair[1], v.Why)
 			}
 		}
@@ -203,11 +207,11 @@ func TestTighteningOnly(t *testing.T) {
 }
 
 // deny puts a deny for an address first in both directions.
-func deny(w *simvpc.World, acl string, peer netip.Addr) {
+func deny(w *world.World, acl string, peer netip.Addr) {
 	a := w.ACL(acl)
 	for _, egress := range []bool{false, true} {
-		a.Entries = append(a.Entries, simvpc.Entry{
-			Number: 1, Egress: egress, Protocol: simvpc.All, CIDR: netip.PrefixFrom(peer, peer.BitLen()),
+		a.Entries = append(a.Entries, world.Entry{
+			Number: 1, Egress: egress, Protocol: world.All, CIDR: netip.PrefixFrom(peer, peer.BitLen()),
 		})
 	}
 	w.Normalize()

@@ -1,10 +1,12 @@
-package simvpc
+package oracle
 
 import (
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // A Verdict says whether traffic passes, and why.
@@ -20,10 +22,10 @@ type Verdict struct {
 }
 
 // Connects says whether a new connection comes about, whatever flows there are.
-func (w *World) Connects(f Flow) Verdict {
+func Connects(w *world.World, f world.Flow) Verdict {
 	f.Tracked = nil
-	v := w.judge(f)
-	if f.Protocol != TCP {
+	v := judge(w, f)
+	if f.Protocol != world.TCP {
 		v.Passes = v.Forward
 	}
 	return v
@@ -32,55 +34,55 @@ func (w *World) Connects(f Flow) Verdict {
 // Passes says whether an established flow still passes. Tracking entries are
 // those of the world's flow between the same ends; a flow that the world
 // doesn't list has none, so that only the rules speak for it.
-func (w *World) Passes(f Flow) Verdict {
+func Passes(w *world.World, f world.Flow) Verdict {
 	f.Tracked = nil
-	if listed := w.flow(f); listed != nil {
+	if listed := listedFlow(w, f); listed != nil {
 		f = *listed
 	}
-	return w.judge(f)
+	return judge(w, f)
 }
 
 // A path is a flow with its ends as the network sees them.
 type path struct {
-	Flow
+	world.Flow
 	from, to *end // nil outside
 	local    bool // both in one subnet: no ACL between them
 }
 
 // An end is the inside end of a flow.
 type end struct {
-	*Interface
-	subnet   *Subnet
-	outbound bool           // it initiated the flow
-	remote   netip.AddrPort // the other end, as seen from here
-	direct   *Interface     // the other end's interface, when seen at its private address
+	*world.Interface
+	subnet   *world.Subnet
+	outbound bool             // it initiated the flow
+	remote   netip.AddrPort   // the other end, as seen from here
+	direct   *world.Interface // the other end's interface, when seen at its private address
 }
 
 // judge follows the packets of a flow both ways.
-func (w *World) judge(f Flow) Verdict {
-	p := w.path(f)
-	if why := w.nobody(p); why != "" {
+func judge(w *world.World, f world.Flow) Verdict {
+	p := pathOf(w, f)
+	if why := nobody(w, p); why != "" {
 		return Verdict{Why: why}
 	}
 	for _, e := range p.ends() {
-		if name := w.unfiltered(e); name != "" {
+		if name := unfiltered(w, e); name != "" {
 			return Verdict{true, true, true, name + " is not filtered by groups or ACLs"}
 		}
 	}
-	forward, why := w.follow(p, true)
-	backward, whyBack := w.follow(p, false)
+	forward, why := follow(w, p, true)
+	backward, whyBack := follow(w, p, false)
 	v := Verdict{Passes: forward && backward, Forward: forward, Backward: backward, Why: why}
 	if forward && !backward {
 		v.Why = whyBack
 	}
-	if forward != backward && p.Protocol != TCP {
+	if forward != backward && p.Protocol != world.TCP {
 		v.Passes, v.Why = true, "one way only: "+v.Why
 	}
 	return v
 }
 
 // nobody says why there can't be traffic at all, if there can't.
-func (w *World) nobody(p path) string {
+func nobody(w *world.World, p path) string {
 	if p.from == nil && p.to == nil {
 		return "neither end is an interface of this world"
 	}
@@ -97,11 +99,11 @@ func (p path) ends() []*end {
 	return slices.DeleteFunc([]*end{p.from, p.to}, func(e *end) bool { return e == nil })
 }
 
-// path finds the interfaces at the ends of a flow. An instance that is spoken to
+// pathOf finds the interfaces at the ends of a flow. An instance that is spoken to
 // at its public address sees and is seen through the internet gateway.
-func (w *World) path(f Flow) path {
+func pathOf(w *world.World, f world.Flow) path {
 	p := path{Flow: f}
-	from, to := w.holder(f.From.Addr()), w.holder(f.To.Addr())
+	from, to := w.Holder(f.From.Addr()), w.Holder(f.To.Addr())
 	public := to != nil && to.Public == f.To.Addr()
 	if from != nil {
 		p.from = &end{Interface: from, subnet: w.Subnet(from.Subnet), outbound: true, remote: f.To}
@@ -119,39 +121,24 @@ func (w *World) path(f Flow) path {
 		return p
 	}
 	p.from.direct, p.to.direct = to, from
-	p.to.remote = netip.AddrPortFrom(w.private(f.From.Addr()), f.From.Port())
+	p.to.remote = netip.AddrPortFrom(w.PrivateOf(f.From.Addr()), f.From.Port())
 	p.local = from.Subnet == to.Subnet
 	return p
 }
 
-// holder finds the interface that has an address, private or public.
-func (w *World) holder(a netip.Addr) *Interface {
-	return find(w.Interfaces, func(n *Interface) bool {
-		return n.Public == a && a.IsValid() || slices.Contains(n.Private, a) || slices.Contains(n.IPv6, a)
-	})
-}
-
-// private is the private address behind a public one; any other stays as it is.
-func (w *World) private(a netip.Addr) netip.Addr {
-	if n := w.holder(a); n != nil && n.Public == a {
-		return n.primary()
-	}
-	return a
-}
-
 // follow takes a packet of the flow along its way: the sender's groups, the ACL
 // out of its subnet, the ACL into the receiver's subnet, the receiver's groups.
-func (w *World) follow(p path, forward bool) (passes bool, why string) {
+func follow(w *world.World, p path, forward bool) (passes bool, why string) {
 	sender, receiver := p.from, p.to
 	if !forward {
 		sender, receiver = p.to, p.from
 	}
 	var reasons []string
 	for _, hop := range []func() (bool, string){
-		func() (bool, string) { return w.groupsPass(p, sender) },
-		func() (bool, string) { return w.aclPasses(p, sender, true, forward) },
-		func() (bool, string) { return w.aclPasses(p, receiver, false, forward) },
-		func() (bool, string) { return w.groupsPass(p, receiver) },
+		func() (bool, string) { return groupsPass(w, p, sender) },
+		func() (bool, string) { return aclPasses(w, p, sender, true, forward) },
+		func() (bool, string) { return aclPasses(w, p, receiver, false, forward) },
+		func() (bool, string) { return groupsPass(w, p, receiver) },
 	} {
 		ok, reason := hop()
 		if !ok {
@@ -165,34 +152,34 @@ func (w *World) follow(p path, forward bool) (passes bool, why string) {
 }
 
 // groupsPass judges a packet, of either direction, by the groups at one end.
-func (w *World) groupsPass(p path, e *end) (bool, string) {
+func groupsPass(w *world.World, p path, e *end) (bool, string) {
 	if e == nil {
 		return true, ""
 	}
-	rule := w.allowing(p, e)
+	rule := allowing(w, p, e)
 	switch tracked := slices.Contains(p.Tracked, e.ID); {
 	case tracked && rule == "":
 		return true, fmt.Sprintf("%s still tracks it, though no rule of %s lets it %s now",
-			e.ID, strings.Join(e.Groups, ", "), direction(e.outbound))
+			e.ID, strings.Join(e.Groups, ", "), world.Direction(e.outbound))
 	case tracked:
 		return true, fmt.Sprintf("%s tracks it", e.ID)
 	case rule == "":
-		return false, fmt.Sprintf("no rule of %s lets it %s at %s", strings.Join(e.Groups, ", "), direction(e.outbound), e.ID)
+		return false, fmt.Sprintf("no rule of %s lets it %s at %s", strings.Join(e.Groups, ", "), world.Direction(e.outbound), e.ID)
 	default:
 		return true, rule
 	}
 }
 
 // allowing names the rule that lets a flow begin at one end, if any does.
-func (w *World) allowing(p path, e *end) string {
+func allowing(w *world.World, p path, e *end) string {
 	for _, id := range e.Groups {
 		g := w.Group(id)
 		if g == nil {
 			continue
 		}
-		for _, r := range g.rules(e.outbound) {
-			if r.admits(p, e) {
-				return fmt.Sprintf("%s lets it %s: %s", g.ID, direction(e.outbound), r.text())
+		for _, r := range g.Rules(e.outbound) {
+			if admits(r, p, e) {
+				return fmt.Sprintf("%s lets it %s: %s", g.ID, world.Direction(e.outbound), r.String())
 			}
 		}
 	}
@@ -200,7 +187,7 @@ func (w *World) allowing(p path, e *end) string {
 }
 
 // admits reports whether a rule lets a flow begin at one end.
-func (r Rule) admits(p path, e *end) bool {
+func admits(r world.Rule, p path, e *end) bool {
 	if !matchesPorts(r.Protocol, r.Ports, p.Protocol, int(p.To.Port()), echoRequest(p.Protocol)) {
 		return false
 	}
@@ -211,15 +198,15 @@ func (r Rule) admits(p path, e *end) bool {
 }
 
 // matchesPorts reports whether a rule's protocol and ports match a packet's.
-func matchesPorts(p Protocol, r Ports, packet Protocol, port, icmpType int) bool {
+func matchesPorts(p world.Protocol, r world.Ports, packet world.Protocol, port, icmpType int) bool {
 	switch {
-	case p == All:
+	case p == world.All:
 		return true
 	case p != packet:
 		return false
-	case p.hasPorts():
+	case p.HasPorts():
 		return r.From <= port && port <= r.To
-	case p.isICMP():
+	case p.IsICMP():
 		return r.From == -1 || r.From == icmpType && r.To <= 0 // echo has code 0
 	default:
 		return true
@@ -227,22 +214,22 @@ func matchesPorts(p Protocol, r Ports, packet Protocol, port, icmpType int) bool
 }
 
 // An ICMP flow is an echo: requests forward, replies backward.
-func echoRequest(p Protocol) int {
-	if p == ICMPv6 {
+func echoRequest(p world.Protocol) int {
+	if p == world.ICMPv6 {
 		return 128
 	}
 	return 8
 }
 
-func echoReply(p Protocol) int {
-	if p == ICMPv6 {
+func echoReply(p world.Protocol) int {
+	if p == world.ICMPv6 {
 		return 129
 	}
 	return 0
 }
 
 // aclPasses judges a packet that leaves or enters the subnet of one end.
-func (w *World) aclPasses(p path, e *end, egress, forward bool) (bool, string) {
+func aclPasses(w *world.World, p path, e *end, egress, forward bool) (bool, string) {
 	if e == nil || e.subnet == nil || p.local {
 		return true, ""
 	}
@@ -254,23 +241,23 @@ func (w *World) aclPasses(p path, e *end, egress, forward bool) (bool, string) {
 	if !forward {
 		port, icmpType = int(p.From.Port()), echoReply(p.Protocol)
 	}
-	first := a.first(func(entry Entry) bool {
+	first := deciding(a, func(entry world.Entry) bool {
 		return entry.Egress == egress && entry.CIDR.Contains(e.remote.Addr()) &&
 			matchesPorts(entry.Protocol, entry.Ports, p.Protocol, port, icmpType)
 	})
 	switch {
 	case first == nil:
-		return false, fmt.Sprintf("denied by %s entry * %s: no other matches", a.ID, direction(egress))
+		return false, fmt.Sprintf("denied by %s entry * %s: no other matches", a.ID, world.Direction(egress))
 	case !first.Allow:
-		return false, fmt.Sprintf("denied by %s entry %d %s", a.ID, first.Number, direction(egress))
+		return false, fmt.Sprintf("denied by %s entry %d %s", a.ID, first.Number, world.Direction(egress))
 	default:
 		return true, ""
 	}
 }
 
-// first is the entry that decides: of those that match, the one with the lowest number.
-func (a *NetworkACL) first(matches func(Entry) bool) *Entry {
-	var first *Entry
+// deciding is the entry that decides: of those that match, the one with the lowest number.
+func deciding(a *world.NetworkACL, matches func(world.Entry) bool) *world.Entry {
+	var first *world.Entry
 	for i, e := range a.Entries {
 		if matches(e) && (first == nil || e.Number < first.Number) {
 			first = &a.Entries[i]

@@ -1,4 +1,4 @@
-package simvpc
+package world
 
 import (
 	"fmt"
@@ -9,18 +9,20 @@ import (
 	"strings"
 )
 
-// String is the world's canonical text: what ParseWorld reads back as the same
+// String is the world's canonical text: what Parse reads back as the same
 // world. A default group or default ACL that is still as EC2 made it is left
-// out, and so is everything else that would be derived.
+// out, and so is everything else that would be derived; a flow always says where
+// it is tracked.
 func (w *World) String() string { return w.text(false) }
 
 // text is the canonical text; a full one leaves nothing out, so that a default
 // ACL's first change shows as that change and not as a new ACL.
 func (w *World) text(full bool) string {
 	w = w.Clone()
-	w.sort()
+	w.Sort()
 	var b strings.Builder
 	fmt.Fprintf(&b, "account %s\nregion %s\n", w.Account, w.Region)
+	printLine(&b, option("groups-per-interface", fmt.Sprint(w.GroupsPerInterface), fmt.Sprint(DefaultGroupsPerInterface)))
 	for _, v := range w.VPCs {
 		w.printVPC(&b, v)
 	}
@@ -46,14 +48,17 @@ func (w *World) text(full bool) string {
 		devices.Interfaces = append(devices.Interfaces, n)
 	}
 	for _, f := range w.Flows {
-		w.printFlow(&b, f)
+		printFlow(&b, f)
 	}
 	return b.String()
 }
 
-// printLine writes the words that are not empty.
+// printLine writes the words that are not empty, and no line when all are.
 func printLine(b *strings.Builder, words ...string) {
 	words = slices.DeleteFunc(words, func(s string) bool { return s == "" })
+	if len(words) == 0 {
+		return
+	}
 	b.WriteString(strings.Join(words, " "))
 	b.WriteByte('\n')
 }
@@ -112,20 +117,21 @@ func (w *World) printGroup(b *strings.Builder, g *SecurityGroup) {
 	printLine(b, "group", g.ID, g.VPC, option("name", g.Name, name), option("description", g.Description, description),
 		option("owner", g.Owner, w.Account), flag("default", g.Default), g.Tags.text())
 	for _, r := range g.In {
-		printLine(b, "  in ", r.text())
+		printLine(b, "  in ", r.String())
 	}
 	for _, r := range g.Out {
-		printLine(b, "  out", r.text())
+		printLine(b, "  out", r.String())
 	}
 }
 
-func (r Rule) text() string {
-	words := []string{r.Protocol.String(), r.Ports.text(r.Protocol), r.source(), option("desc", r.Description, "")}
+// String is the rule as worlds write it, without its direction.
+func (r Rule) String() string {
+	words := []string{r.Protocol.String(), r.Ports.text(r.Protocol), r.Source(), option("desc", r.Description, "")}
 	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), " ")
 }
 
-// source is the CIDR or group the rule is about.
-func (r Rule) source() string {
+// Source is the CIDR or group the rule is about.
+func (r Rule) Source() string {
 	if r.Group != "" {
 		return r.Group
 	}
@@ -152,7 +158,7 @@ func (w *World) printACL(b *strings.Builder, a *NetworkACL) {
 		if e.Allow {
 			action = "allow"
 		}
-		printLine(b, fmt.Sprintf("  %5d %-3s %s", e.Number, direction(e.Egress), action),
+		printLine(b, fmt.Sprintf("  %5d %-3s %s", e.Number, Direction(e.Egress), action),
 			e.Protocol.String(), e.Ports.text(e.Protocol), e.CIDR.String())
 	}
 }
@@ -181,13 +187,10 @@ func (w *World) printInterface(b *strings.Builder, n *Interface, device int) {
 		flag("keep", n.Keep), strings.TrimPrefix(timeouts, " "), option("description", n.Description, ""), n.Tags.text())
 }
 
-func (w *World) printFlow(b *strings.Builder, f *Flow) {
-	var tracked, idle string
-	if !slices.Equal(f.Tracked, w.trackedBy(f)) {
+func printFlow(b *strings.Builder, f *Flow) {
+	tracked, idle := "untracked", ""
+	if len(f.Tracked) > 0 {
 		tracked = "tracked " + strings.Join(f.Tracked, " ")
-		if len(f.Tracked) == 0 {
-			tracked = "untracked"
-		}
 	}
 	if f.Idle != 0 {
 		idle = "idle " + f.Idle.String()
@@ -208,7 +211,7 @@ func (f *Flow) text() string {
 func (f Flow) String() string { return strings.TrimPrefix(f.text(), "flow ") }
 
 func endText(p Protocol, end netip.AddrPort) string {
-	if p.hasPorts() {
+	if p.HasPorts() {
 		return end.String()
 	}
 	return end.Addr().String()

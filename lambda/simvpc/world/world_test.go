@@ -1,7 +1,6 @@
-package simvpc_test
+package world_test
 
 import (
-	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -11,8 +10,38 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
-	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/internal/draw"
+	"tourniquet/lambda/simvpc/oracle"
+	"tourniquet/lambda/simvpc/world"
 )
+
+const web = `
+vpc vpc-1 10.0.0.0/16 2001:db8:1::/56
+vpc vpc-2 10.1.0.0/16
+subnet subnet-1 vpc-1 10.0.1.0/24 2001:db8:1:1::/64 tags tier=web
+subnet subnet-2 vpc-1 10.0.2.0/24
+subnet subnet-9 vpc-2 10.1.1.0/24
+group sg-web vpc-1 tags team=blue
+  in  tcp 443 0.0.0.0/0
+  in  tcp 22 10.0.0.0/8 desc "staff only"
+  out all 0.0.0.0/0
+group sg-db vpc-1
+  in tcp 5432 sg-web
+group sg-quarantine vpc-1 name tourniquet-quarantine
+group sg-other vpc-2
+acl acl-1 vpc-1 subnets subnet-1
+  100 in  allow all 0.0.0.0/0
+  100 out allow all 0.0.0.0/0
+instance i-0aaaaaaaaaaaaaaa1 tags Name=web
+instance i-0aaaaaaaaaaaaaaa2 type t2.micro state stopped
+instance i-0aaaaaaaaaaaaaaa3 state terminated
+interface eni-1 i-0aaaaaaaaaaaaaaa1 subnet-1 10.0.1.10 2001:db8:1:1::10 public 203.0.113.10 groups sg-web
+interface eni-2 i-0aaaaaaaaaaaaaaa1 subnet-2 10.0.2.10 10.0.2.11 groups sg-web sg-db
+interface eni-3 i-0aaaaaaaaaaaaaaa2 subnet-1 10.0.1.30 groups sg-db
+interface eni-free - subnet-2 groups sg-web
+interface eni-lb - subnet-1 10.0.1.200 groups sg-web managed amazon-elb type network_load_balancer
+interface eni-ecs i-0aaaaaaaaaaaaaaa2 subnet-1 10.0.1.31 groups sg-web unchangeable
+`
 
 var comparable = cmp.Options{
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
@@ -60,10 +89,10 @@ acl acl-1 vpc-1 subnets subnet-1 quota 40
 instance i-1 type m5.large state running tags Name=web "a key"="#1"
 interface eni-1 i-1 subnet-1 10.0.1.10 2001:db8:1:1::10 public 203.0.113.10 groups sg-default-1 device 1
 interface eni-2 i-1 subnet-1 10.0.1.4 groups sg-a sg-b timeout 120s description "second one"
-flow icmp 10.0.1.10 -> 10.9.0.1
-flow tcp [2001:db8:1:1::10]:4444 -> [2001:db8:9::1]:443 via egress-only-igw
+flow icmp 10.0.1.10 -> 10.9.0.1 tracked eni-1
+flow tcp [2001:db8:1:1::10]:4444 -> [2001:db8:9::1]:443 via egress-only-igw tracked eni-1
 `
-	w := world(t, in)
+	w := read(t, in)
 	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(w.String(), "\n")); diff != "" {
 		t.Error(diff)
 	}
@@ -89,6 +118,7 @@ func TestParseErrors(t *testing.T) {
 		"stray rule":      {"in tcp 22 0.0.0.0/0", "line 1: in: direction"},
 		"stray entry":     {"100 in allow all 0.0.0.0/0", "line 1: entry: number"},
 		"bad ports":       {vpc + "group sg-1 vpc-1\nin tcp 99999 0.0.0.0/0", "line 5: in: ports"},
+		"group quota":     {"groups-per-interface 17", "line 1: groups-per-interface: number: 17"},
 		"bad protocol":    {vpc + "group sg-1 vpc-1\nin tpc 22 0.0.0.0/0", "line 5: in: protocol"},
 		"rule to nobody":  {vpc + "group sg-1 vpc-1\nin tcp 22 sg-2", "line 4: group: rule: sg-2 is not declared"},
 		"same rule":       {vpc + "group sg-1 vpc-1\nin tcp 22 10.0.0.0/8\nin tcp 22 10.1.0.0/8", "line 6: in: rule"},
@@ -116,12 +146,12 @@ func TestParseErrors(t *testing.T) {
 		"tag":             {"instance i-1 tags Name", "line 1: instance: tags"},
 		"tag twice":       {"instance i-1 tags a=1 a=2", `line 1: instance: tags: "a" is given twice`},
 	} {
-		_, err := simvpc.ParseWorld(test.text)
+		_, err := world.Parse(test.text, oracle.TrackedBy)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
-	_, err := simvpc.ParseWorld("router r-1\naccount 12")
+	_, err := world.Parse("router r-1\naccount 12", oracle.TrackedBy)
 	if err == nil || !strings.Contains(err.Error(), "line 1") || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("%v, want both lines named", err)
 	}
@@ -129,22 +159,32 @@ func TestParseErrors(t *testing.T) {
 
 func TestDiff(t *testing.T) {
 	t.Parallel()
-	a := world(t, web)
+	a := read(t, web)
 	b := a.Clone()
-	if diff := simvpc.Diff(a, b); diff != "" {
+	if diff := world.Diff(a, b); diff != "" {
 		t.Errorf("clone differs: %s", diff)
 	}
 	b.Interface("eni-3").Groups = []string{"sg-quarantine"}
 	acl := b.ACL("acl-default-1")
-	acl.Entries = append(acl.Entries, simvpc.Entry{Number: 90, Protocol: simvpc.All, CIDR: netip.MustParsePrefix("198.51.100.7/32")})
+	acl.Entries = append(acl.Entries, world.Entry{Number: 90, Protocol: world.All, CIDR: netip.MustParsePrefix("198.51.100.7/32")})
 	b.Normalize()
 	want := `- interface eni-3 i-0aaaaaaaaaaaaaaa2 subnet-1 10.0.1.30 groups sg-db
 + acl-default-1: 90 in  deny  all 198.51.100.7/32
 + interface eni-3 i-0aaaaaaaaaaaaaaa2 subnet-1 10.0.1.30 groups sg-quarantine
 `
-	if diff := cmp.Diff(sorted(want), sorted(simvpc.Diff(a, b))); diff != "" {
+	if diff := cmp.Diff(sorted(want), sorted(world.Diff(a, b))); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// read parses a world's text.
+func read(t testing.TB, text string) *world.World {
+	t.Helper()
+	w, err := world.Parse(text, oracle.TrackedBy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 func sorted(text string) map[string]bool {
@@ -155,131 +195,22 @@ func sorted(text string) map[string]bool {
 	return lines
 }
 
-// drawWorld draws a small world, any field of which may be set.
-func drawWorld(t *rapid.T) *simvpc.World {
-	text := rapid.StringOfN(rapid.RuneFrom([]rune("ab =\"#\\,'é\t\n☃")), 0, 5, -1)
-	some := rapid.StringOfN(rapid.RuneFrom([]rune("ab =\"#\\,'é\t☃")), 1, 5, -1)
-	tags := rapid.MapOfN(some, text, 0, 2)
-	w := &simvpc.World{Account: "444455556666", Region: "us-east-1"}
-	for v := range rapid.IntRange(1, 2).Draw(t, "vpcs") {
-		vpc := &simvpc.VPC{
-			ID: fmt.Sprintf("vpc-%d", v), Tags: tags.Draw(t, "tags"),
-			CIDRs: []netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("10.%d.0.0/16", v))},
-		}
-		if rapid.Bool().Draw(t, "v6") {
-			vpc.CIDRs = append(vpc.CIDRs, netip.MustParsePrefix(fmt.Sprintf("2001:db8:%d::/56", v)))
-		}
-		w.VPCs = append(w.VPCs, vpc)
-		for s := range 2 {
-			w.Subnets = append(w.Subnets, &simvpc.Subnet{
-				ID: fmt.Sprintf("subnet-%d%d", v, s), VPC: vpc.ID, Zone: rapid.SampledFrom([]string{"", "us-east-1b"}).Draw(t, "zone"),
-				CIDRs: []netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("10.%d.%d.0/24", v, s))},
-			})
-		}
-		drawRules(t, w, v, some)
-	}
-	for i := range rapid.IntRange(0, 3).Draw(t, "instances") {
-		w.Instances = append(w.Instances, &simvpc.Instance{
-			ID: fmt.Sprintf("i-%d", i), Tags: tags.Draw(t, "tags"),
-			Type: rapid.SampledFrom([]string{"", "m8i.large", "t2.micro"}).Draw(t, "type"),
-		})
-		for n := range rapid.IntRange(0, 2).Draw(t, "interfaces") {
-			w.Interfaces = append(w.Interfaces, drawInterface(t, i, n, some, tags))
-		}
-	}
-	return w
-}
-
-func drawInterface(t *rapid.T, i, n int, some *rapid.Generator[string], tags *rapid.Generator[map[string]string]) *simvpc.Interface {
-	return &simvpc.Interface{
-		ID: fmt.Sprintf("eni-%d%d", 9-i, 9-n), Instance: fmt.Sprintf("i-%d", i), Device: n,
-		Subnet: "subnet-0" + fmt.Sprint(n%2), Private: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(n % 2), byte(10 + i)})},
-		Groups: rapid.SampledFrom([][]string{nil, {"sg-0a"}, {"sg-0b", "sg-0a"}}).Draw(t, "groups"),
-		Tags:   tags.Draw(t, "tags"), Description: rapid.OneOf(rapid.Just(""), some).Draw(t, "description"),
-		Unchangeable: rapid.Bool().Draw(t, "unchangeable"), Keep: rapid.Bool().Draw(t, "keep"),
-		RequesterID: rapid.OneOf(rapid.Just(""), some).Draw(t, "requester"),
-		TCPTimeout:  time.Duration(rapid.SampledFrom([]int{0, 60, 432000}).Draw(t, "timeout")) * time.Second,
-	}
-}
-
-func drawRules(t *rapid.T, w *simvpc.World, v int, some *rapid.Generator[string]) {
-	cidrs := rapid.SampledFrom([]string{"0.0.0.0/0", "::/0", "198.51.100.7/32", "10.0.0.0/8", "2001:db8::/32"})
-	protocol := rapid.SampledFrom([]simvpc.Protocol{simvpc.All, simvpc.TCP, simvpc.UDP, simvpc.ICMP, 47})
-	ports := func(p simvpc.Protocol) simvpc.Ports {
-		switch p {
-		case simvpc.TCP, simvpc.UDP:
-			from := rapid.IntRange(0, 65535).Draw(t, "from")
-			return simvpc.Ports{From: from, To: rapid.IntRange(from, 65535).Draw(t, "to")}
-		case simvpc.ICMP:
-			return rapid.SampledFrom([]simvpc.Ports{{From: -1, To: -1}, {From: 8, To: -1}, {From: 3, To: 4}}).Draw(t, "type")
-		default:
-			return simvpc.Ports{}
-		}
-	}
-	for _, name := range []string{"a", "b"} {
-		g := &simvpc.SecurityGroup{ID: fmt.Sprintf("sg-%d%s", v, name), VPC: w.VPCs[v].ID, Name: name + some.Draw(t, "name")}
-		for port := range rapid.IntRange(0, 3).Draw(t, "rules") {
-			r := simvpc.Rule{Protocol: simvpc.TCP, Ports: simvpc.Ports{From: port, To: port}, CIDR: netip.MustParsePrefix(cidrs.Draw(t, "cidr"))}
-			if rapid.Bool().Draw(t, "of group") {
-				r.CIDR, r.Group = netip.Prefix{}, g.ID
-			}
-			g.In = append(g.In, r)
-		}
-		if p := protocol.Draw(t, "protocol"); rapid.Bool().Draw(t, "egress") {
-			g.Out = []simvpc.Rule{{Protocol: p, Ports: ports(p), CIDR: netip.MustParsePrefix(cidrs.Draw(t, "cidr"))}}
-		}
-		w.Groups = append(w.Groups, g)
-	}
-	a := &simvpc.NetworkACL{ID: fmt.Sprintf("acl-%d", v), VPC: w.VPCs[v].ID, Default: rapid.Bool().Draw(t, "default")}
-	for number := range rapid.IntRange(0, 4).Draw(t, "entries") {
-		p := protocol.Draw(t, "protocol")
-		a.Entries = append(a.Entries, simvpc.Entry{
-			Number: 100 - number, Egress: rapid.Bool().Draw(t, "egress"), Allow: rapid.Bool().Draw(t, "allow"),
-			Protocol: p, Ports: ports(p), CIDR: netip.MustParsePrefix(cidrs.Draw(t, "cidr")),
-		})
-	}
-	w.ACLs = append(w.ACLs, a)
-	if rapid.Bool().Draw(t, "serves") {
-		w.Subnets[len(w.Subnets)-1].ACL = a.ID
-	}
-}
-
-// drawFlow draws a flow between interfaces, or one of them and the outside.
-func drawFlow(t *rapid.T, w *simvpc.World) simvpc.Flow {
-	ends := []string{"198.51.100.7", "198.51.100.8", "10.7.0.1"}
-	for _, n := range w.Interfaces {
-		ends = append(ends, n.Private[0].String())
-	}
-	f := simvpc.Flow{Protocol: rapid.SampledFrom([]simvpc.Protocol{simvpc.TCP, simvpc.UDP, simvpc.ICMP, 47}).Draw(t, "protocol")}
-	port := rapid.SampledFrom([]uint16{0, 1, 2, 443, 50000})
-	end := func() netip.AddrPort {
-		a := netip.MustParseAddr(rapid.SampledFrom(ends).Draw(t, "end"))
-		if f.Protocol != simvpc.TCP && f.Protocol != simvpc.UDP {
-			return netip.AddrPortFrom(a, 0)
-		}
-		return netip.AddrPortFrom(a, port.Draw(t, "port"))
-	}
-	f.From, f.To = end(), end()
-	f.Via = rapid.SampledFrom([]string{"", "", "nat"}).Draw(t, "via")
-	return f
-}
-
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		w := drawWorld(t)
+		w := draw.World(t)
 		w.Normalize()
 		for range rapid.IntRange(0, 3).Draw(t, "flows") {
-			w.Establish(drawFlow(t, w))
+			oracle.Establish(w, draw.Flow(t, w))
 		}
 		if rapid.Bool().Draw(t, "later") {
 			for _, n := range w.Interfaces {
 				n.Groups = []string{"sg-default-0"}
 			}
-			w.Advance(time.Duration(rapid.IntRange(0, 1000).Draw(t, "idle")) * time.Second)
+			oracle.Advance(w, time.Duration(rapid.IntRange(0, 1000).Draw(t, "idle"))*time.Second)
 		}
 		text := w.String()
-		again, err := simvpc.ParseWorld(text)
+		again, err := world.Parse(text, oracle.TrackedBy)
 		if err != nil {
 			t.Fatalf("%s\n%s", err, text)
 		}
@@ -289,7 +220,7 @@ func TestRoundTrip(t *testing.T) {
 		if diff := cmp.Diff(text, again.String()); diff != "" {
 			t.Fatal(diff)
 		}
-		if diff := simvpc.Diff(w, again); diff != "" {
+		if diff := world.Diff(w, again); diff != "" {
 			t.Fatal(diff)
 		}
 	})
@@ -300,12 +231,12 @@ func FuzzParseWorld(f *testing.F) {
 	f.Add("account 111122223333\nregion x\nvpc vpc-1 10.0.0.0/16\nflow tcp 10.0.1.10:1 -> 1.2.3.4:5 via nat idle 5m untracked")
 	f.Add("instance i-1 tags \x85Name=\xc5\x85")
 	f.Fuzz(func(t *testing.T, text string) {
-		w, err := simvpc.ParseWorld(text)
+		w, err := world.Parse(text, oracle.TrackedBy)
 		if err != nil {
 			return
 		}
 		canonical := w.String()
-		again, err := simvpc.ParseWorld(canonical)
+		again, err := world.Parse(canonical, oracle.TrackedBy)
 		if err != nil {
 			t.Fatalf("canonical text is refused: %s\n%s", err, canonical)
 		}

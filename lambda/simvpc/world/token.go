@@ -1,4 +1,4 @@
-package simvpc
+package world
 
 import (
 	"fmt"
@@ -71,7 +71,7 @@ func (l *line) id(field, prefix string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !validID(s, prefix) {
+	if !ValidID(s, prefix) {
 		return "", l.errorf(field, "%q: want %s followed by small letters, digits and hyphens", s, prefix)
 	}
 	return s, nil
@@ -84,7 +84,7 @@ func (l *line) ids(field, prefix string) ([]string, error) {
 		word := l.words[0]
 		l.words = l.words[1:]
 		for s := range strings.SplitSeq(word, ",") {
-			if !validID(s, prefix) {
+			if !ValidID(s, prefix) {
 				return nil, l.errorf(field, "%q: want %s followed by small letters, digits and hyphens", s, prefix)
 			}
 			all = append(all, s)
@@ -100,7 +100,7 @@ func (l *line) ids(field, prefix string) ([]string, error) {
 func (l *line) prefixes(field string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for len(l.words) > 0 && strings.Contains(l.words[0], "/") && !strings.Contains(l.words[0], "=") {
-		p, err := parseCIDR(l.words[0])
+		p, err := ParseCIDR(l.words[0])
 		if err != nil {
 			return nil, l.errorf(field, "%w", err)
 		}
@@ -268,8 +268,8 @@ func splitTag(word string) (key, value string, ok bool, err error) {
 	return key, value, err == nil, err
 }
 
-// parseCIDR reads a CIDR, and clears its host bits as EC2 does.
-func parseCIDR(s string) (netip.Prefix, error) {
+// ParseCIDR reads a CIDR, and clears its host bits as EC2 does.
+func ParseCIDR(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil || p.Addr().Is4In6() {
 		return netip.Prefix{}, fmt.Errorf("%q is no CIDR", s)
@@ -277,9 +277,9 @@ func parseCIDR(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// validID reports whether an ID is well formed. Worlds may use short ones such
+// ValidID reports whether an ID is well formed. Worlds may use short ones such
 // as eni-1, so that only prefix and characters count.
-func validID(id, prefix string) bool {
+func ValidID(id, prefix string) bool {
 	rest, ok := strings.CutPrefix(id, prefix)
 	if !ok || rest == "" || len(id) > 64 {
 		return false

@@ -1,4 +1,4 @@
-package simvpc
+package world
 
 import (
 	"cmp"
@@ -61,22 +61,22 @@ func ParseProtocol(s string) (Protocol, error) {
 	return Protocol(n), nil
 }
 
-// hasPorts reports whether the protocol's packets carry ports.
-func (p Protocol) hasPorts() bool { return p == TCP || p == UDP }
+// HasPorts reports whether the protocol's packets carry ports.
+func (p Protocol) HasPorts() bool { return p == TCP || p == UDP }
 
-// isICMP reports whether the protocol's packets carry a type and a code.
-func (p Protocol) isICMP() bool { return p == ICMP || p == ICMPv6 }
+// IsICMP reports whether the protocol's packets carry a type and a code.
+func (p Protocol) IsICMP() bool { return p == ICMP || p == ICMPv6 }
 
 // Ports is a range of ports, both ends included. For ICMP, From is the type and
 // To the code, -1 meaning any. It is zero for every other protocol.
 type Ports struct{ From, To int }
 
-// anyPorts are all ports, or all ICMP types, of a protocol.
-func anyPorts(p Protocol) Ports {
+// AnyPorts are all ports, or all ICMP types, of a protocol.
+func AnyPorts(p Protocol) Ports {
 	switch {
-	case p.hasPorts():
+	case p.HasPorts():
 		return Ports{0, 65535}
-	case p.isICMP():
+	case p.IsICMP():
 		return Ports{-1, -1}
 	default:
 		return Ports{}
@@ -86,11 +86,11 @@ func anyPorts(p Protocol) Ports {
 // text is the range as worlds write it, empty when it is all of the protocol's.
 func (r Ports) text(p Protocol) string {
 	switch {
-	case r == anyPorts(p):
+	case r == AnyPorts(p):
 		return ""
-	case p.isICMP() && r.To == -1:
+	case p.IsICMP() && r.To == -1:
 		return strconv.Itoa(r.From)
-	case p.isICMP():
+	case p.IsICMP():
 		return fmt.Sprintf("%d/%d", r.From, r.To)
 	case r.From == r.To:
 		return strconv.Itoa(r.From)
@@ -99,12 +99,12 @@ func (r Ports) text(p Protocol) string {
 	}
 }
 
-// check reports what is wrong with a range of that protocol.
-func (r Ports) check(p Protocol) error {
+// Check reports what is wrong with a range of that protocol.
+func (r Ports) Check(p Protocol) error {
 	switch {
-	case p.hasPorts() && (r.From < 0 || r.To > 65535 || r.From > r.To):
+	case p.HasPorts() && (r.From < 0 || r.To > 65535 || r.From > r.To):
 		return fmt.Errorf("ports %d-%d: want 0 to 65535, the lower first", r.From, r.To)
-	case p.isICMP() && (r.From < -1 || r.From > 255 || r.To < -1 || r.To > 255 || r.From == -1 && r.To != -1):
+	case p.IsICMP() && (r.From < -1 || r.From > 255 || r.To < -1 || r.To > 255 || r.From == -1 && r.To != -1):
 		return fmt.Errorf("ICMP type %d code %d: want -1 to 255, and a type where there is a code", r.From, r.To)
 	}
 	return nil
@@ -113,9 +113,9 @@ func (r Ports) check(p Protocol) error {
 // parsePorts reads the ports of a protocol in a world's text.
 func parsePorts(p Protocol, s string) (Ports, error) {
 	sep := "-"
-	if p.isICMP() {
+	if p.IsICMP() {
 		sep = "/"
-	} else if !p.hasPorts() {
+	} else if !p.HasPorts() {
 		return Ports{}, fmt.Errorf("protocol %s has no ports", p)
 	}
 	first, second, two := strings.Cut(s, sep)
@@ -124,7 +124,7 @@ func parsePorts(p Protocol, s string) (Ports, error) {
 		return Ports{}, fmt.Errorf("%q are no ports", s)
 	}
 	r := Ports{from, from}
-	if p.isICMP() {
+	if p.IsICMP() {
 		r.To = -1
 	}
 	if two {
@@ -132,16 +132,17 @@ func parsePorts(p Protocol, s string) (Ports, error) {
 			return Ports{}, fmt.Errorf("%q are no ports", s)
 		}
 	}
-	return r, r.check(p)
+	return r, r.Check(p)
 }
 
-// same reports whether two rules are the same to EC2, which ignores descriptions.
-func (r Rule) same(other Rule) bool {
+// Same reports whether two rules are the same to EC2, which ignores descriptions.
+func (r Rule) Same(other Rule) bool {
 	r.Description, other.Description = "", ""
 	return r == other
 }
 
-func compareRules(a, b Rule) int {
+// CompareRules orders rules as worlds print them.
+func CompareRules(a, b Rule) int {
 	return cmp.Or(
 		cmp.Compare(a.Protocol, b.Protocol),
 		cmp.Compare(a.Ports.From, b.Ports.From),
@@ -151,7 +152,8 @@ func compareRules(a, b Rule) int {
 		cmp.Compare(a.Description, b.Description))
 }
 
-func compareEntries(a, b Entry) int {
+// CompareEntries orders entries: in first, then by number.
+func CompareEntries(a, b Entry) int {
 	if a.Egress != b.Egress {
 		if b.Egress {
 			return -1
@@ -170,8 +172,8 @@ func sortBy[T any, K cmp.Ordered](all []T, key func(T) K) {
 	slices.SortStableFunc(all, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
 }
 
-// direction is the word for a direction, seen from the group or subnet.
-func direction(egress bool) string {
+// Direction is the word for a direction, seen from the group or subnet.
+func Direction(egress bool) string {
 	if egress {
 		return "out"
 	}

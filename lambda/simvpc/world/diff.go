@@ -1,4 +1,4 @@
-package simvpc
+package world
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package simvpc
+package world
 
 import (
 	"errors"
@@ -45,7 +45,7 @@ func (p *parser) at(x any) *line {
 
 // unique complains about x unless it is the first of its ID.
 func unique[T any](p *parser, all []*T, x *T, id func(*T) string) error {
-	if first := find(all, func(y *T) bool { return id(y) == id(x) }); first != x {
+	if first := Find(all, func(y *T) bool { return id(y) == id(x) }); first != x {
 		return p.at(x).errorf("id", "%s is declared twice", id(x))
 	}
 	return nil
@@ -57,20 +57,11 @@ func (p *parser) checkSubnet(s *Subnet) error {
 		return l.errorf("VPC", "%s is not declared", s.VPC)
 	}
 	for _, cidr := range s.CIDRs {
-		if !within(cidr, v.CIDRs) {
+		if !Within(cidr, v.CIDRs) {
 			return l.errorf("CIDR", "%s is not in a CIDR of %s", cidr, v.ID)
 		}
 	}
 	return nil
-}
-
-func within(cidr netip.Prefix, outer []netip.Prefix) bool {
-	for _, o := range outer {
-		if o.Bits() <= cidr.Bits() && o.Contains(cidr.Addr()) {
-			return true
-		}
-	}
-	return false
 }
 
 func (p *parser) checkGroup(g *SecurityGroup) error {
@@ -78,10 +69,10 @@ func (p *parser) checkGroup(g *SecurityGroup) error {
 	if p.w.VPC(g.VPC) == nil {
 		return l.errorf("VPC", "%s is not declared", g.VPC)
 	}
-	if g.Default && p.w.defaultGroup(g.VPC) != g {
+	if g.Default && p.w.DefaultGroup(g.VPC) != g {
 		return l.errorf("default", "%s has a default group already", g.VPC)
 	}
-	if same := p.w.groupNamed(g.VPC, g.Name); same != g && same.ID != g.ID {
+	if same := p.w.GroupNamed(g.VPC, g.Name); same != g && same.ID != g.ID {
 		return l.errorf("name", "%q is the name of %s too", g.Name, same.ID)
 	}
 	for _, rules := range [][]Rule{g.In, g.Out} {
@@ -103,10 +94,10 @@ func (p *parser) checkACL(a *NetworkACL) error {
 		return l.errorf("default", "%s has a default ACL already", a.VPC)
 	}
 	for _, egress := range []bool{false, true} {
-		for _, family := range []netip.Prefix{anyIPv4, anyIPv6} {
-			if a.count(egress, family.Addr().BitLen()) > a.Quota {
+		for _, family := range []netip.Prefix{AnyIPv4, AnyIPv6} {
+			if a.Count(egress, family.Addr().BitLen()) > a.Quota {
 				return l.errorf("quota", "more than %d entries %s of one address family, the * entry counted",
-					a.Quota, direction(egress))
+					a.Quota, Direction(egress))
 			}
 		}
 	}
@@ -142,9 +133,9 @@ func (p *parser) checkInterface(n *Interface) error {
 	if i != nil && i.State == "terminated" {
 		return l.errorf("instance", "%s is terminated and has no interfaces", i.ID)
 	}
-	for _, t := range timeoutsOf(n) {
-		if t.value != 0 && (t.value < t.min || t.value > t.max) {
-			return l.errorf(t.name, "want %s to %s", t.min, t.max)
+	for _, t := range TimeoutsOf(n) {
+		if t.Value != 0 && (t.Value < t.Min || t.Value > t.Max) {
+			return l.errorf(t.name, "want %s to %s", t.Min, t.Max)
 		}
 	}
 	return errors.Join(p.checkDevice(n), p.checkGroups(n, s.VPC))
@@ -165,8 +156,8 @@ func (p *parser) checkGroups(n *Interface, vpc string) error {
 			return p.at(n).errorf("groups", "%s has no group %s", vpc, id)
 		}
 	}
-	if len(n.Groups) > groupsPerInterface {
-		return p.at(n).errorf("groups", "at most %d", groupsPerInterface)
+	if len(n.Groups) > p.w.GroupsPerInterface {
+		return p.at(n).errorf("groups", "at most %d", p.w.GroupsPerInterface)
 	}
 	return nil
 }
@@ -181,7 +172,7 @@ func (p *parser) checkAddresses(n *Interface, taken map[netip.Addr]string) error
 		return l.errorf("address", "missing, and %s has none left", s.ID)
 	}
 	for _, a := range all {
-		if !within(netip.PrefixFrom(a, a.BitLen()), s.CIDRs) {
+		if !Within(netip.PrefixFrom(a, a.BitLen()), s.CIDRs) {
 			return l.errorf("address", "%s is not in %s", a, s.ID)
 		}
 	}
@@ -202,23 +193,24 @@ func (p *parser) checkAddresses(n *Interface, taken map[netip.Addr]string) error
 
 func (p *parser) checkFlow(f *Flow) error {
 	for _, id := range f.Tracked {
-		if n := p.w.Interface(id); n == nil || n != p.w.holder(f.From.Addr()) && n != p.w.holder(f.To.Addr()) {
+		if n := p.w.Interface(id); n == nil || n != p.w.Holder(f.From.Addr()) && n != p.w.Holder(f.To.Addr()) {
 			return p.at(f).errorf("tracked", "%s is not at an end of the flow", id)
 		}
 	}
 	return nil
 }
 
-// A timeout is one of the idle timeouts of connection tracking, with EC2's bounds
+// A Timeout is one of the idle timeouts of connection tracking, with EC2's bounds
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ConnectionTrackingSpecificationRequest.html).
-type timeout struct {
+type Timeout struct {
 	name            string // in worlds
-	param           string // in requests
-	value, min, max time.Duration
+	Param           string // in requests
+	Value, Min, Max time.Duration
 }
 
-func timeoutsOf(n *Interface) []timeout {
-	return []timeout{
+// TimeoutsOf are the idle timeouts that an interface has.
+func TimeoutsOf(n *Interface) []Timeout {
+	return []Timeout{
 		{"timeout", "TcpEstablishedTimeout", n.TCPTimeout, 60 * time.Second, 432000 * time.Second},
 		{"udp-stream-timeout", "UdpStreamTimeout", n.UDPStreamTimeout, 60 * time.Second, 180 * time.Second},
 		{"udp-timeout", "UdpTimeout", n.UDPTimeout, 30 * time.Second, 60 * time.Second},

@@ -1,4 +1,4 @@
-package simvpc
+package world
 
 import (
 	"maps"
@@ -7,7 +7,7 @@ import (
 
 // Clone returns a deep copy, on which a change can be tried apart.
 func (w *World) Clone() *World {
-	c := &World{Account: w.Account, Region: w.Region}
+	c := &World{Account: w.Account, Region: w.Region, GroupsPerInterface: w.GroupsPerInterface}
 	c.VPCs = cloneAll(w.VPCs, func(v *VPC) {
 		v.CIDRs, v.Tags = slices.Clone(v.CIDRs), maps.Clone(v.Tags)
 	})

@@ -1,4 +1,4 @@
-package simvpc
+package world
 
 import (
 	"errors"
@@ -8,9 +8,13 @@ import (
 	"strings"
 )
 
-// ParseWorld reads a world from its text; the package comment describes the
-// format. The error names line and field, of every line that is wrong.
-func ParseWorld(text string) (*World, error) {
+// A Tracker says which interfaces track a flow that begins now.
+type Tracker func(*World, *Flow) []string
+
+// Parse reads a world from its text; the package comment describes the
+// format. The tracker decides where the text doesn't say which interfaces track
+// a flow. The error names line and field, of every line that is wrong.
+func Parse(text string, tracked Tracker) (*World, error) {
 	p := &parser{w: &World{}, lineOf: map[any]*line{}}
 	var errs []error
 	number := 0
@@ -31,7 +35,7 @@ func ParseWorld(text string) (*World, error) {
 		return nil, err
 	}
 	for _, f := range p.derived {
-		f.Tracked = p.w.trackedBy(f)
+		f.Tracked = tracked(p.w, f)
 	}
 	return p.w, nil
 }
@@ -65,10 +69,10 @@ func (p *parser) parse(l *line) error {
 	p.group, p.acl = nil, nil
 	declare := map[string]func(*line) error{
 		"account": p.account, "region": p.region, "vpc": p.vpc, "subnet": p.subnet, "group": p.securityGroup,
-		"acl": p.networkACL, "instance": p.instance, "interface": p.networkInterface, "flow": p.flow,
+		"acl": p.networkACL, "groups-per-interface": p.groupsPerInterface, "instance": p.instance, "interface": p.networkInterface, "flow": p.flow,
 	}[word]
 	if declare == nil {
-		return l.errorf("keyword", "unknown; want account, region, vpc, subnet, group, acl, instance, interface or flow")
+		return l.errorf("keyword", "unknown; want account, region, groups-per-interface, vpc, subnet, group, acl, instance, interface or flow")
 	}
 	return declare(l)
 }
@@ -96,6 +100,21 @@ func (p *parser) region(l *line) (err error) {
 	if p.w.Region == "" {
 		return l.errorf("region", "empty")
 	}
+	return l.options(nil)
+}
+
+func (p *parser) groupsPerInterface(l *line) (err error) {
+	if p.w.GroupsPerInterface != 0 {
+		return l.errorf("number", "given twice")
+	}
+	n, err := l.integer("number")
+	if err == nil && (n < 1 || n > MostGroupsPerInterface) {
+		err = l.errorf("number", "%d: EC2 allows 1 to %d", n, MostGroupsPerInterface)
+	}
+	if err != nil {
+		return err
+	}
+	p.w.GroupsPerInterface = n
 	return l.options(nil)
 }
 
@@ -163,11 +182,11 @@ func (p *parser) rule(l *line) error {
 		return err
 	}
 	if strings.HasPrefix(source, "sg-") {
-		if !validID(source, "sg-") {
+		if !ValidID(source, "sg-") {
 			return l.errorf("group", "%q is no group", source)
 		}
 		r.Group = source
-	} else if r.CIDR, err = parseCIDR(source); err != nil {
+	} else if r.CIDR, err = ParseCIDR(source); err != nil {
 		return l.errorf("CIDR or group", "%w", err)
 	}
 	if err := l.options(map[string]func() error{"desc": l.set("desc", &r.Description)}); err != nil {
@@ -177,7 +196,7 @@ func (p *parser) rule(l *line) error {
 	if way == "out" {
 		rules = &p.group.Out
 	}
-	if slices.ContainsFunc(*rules, r.same) {
+	if slices.ContainsFunc(*rules, r.Same) {
 		return l.errorf("rule", "the group has it already")
 	}
 	*rules = append(*rules, r)
@@ -224,8 +243,8 @@ func (p *parser) entry(l *line) error {
 	if err != nil {
 		return err
 	}
-	if e.Number, err = strconv.Atoi(number); err != nil || e.Number < 1 || e.Number > lastEntry {
-		return l.errorf("number", "%q: want 1 to %d", number, lastEntry)
+	if e.Number, err = strconv.Atoi(number); err != nil || e.Number < 1 || e.Number > LastEntry {
+		return l.errorf("number", "%q: want 1 to %d", number, LastEntry)
 	}
 	if e.Egress, err = l.either("direction", "in", "out"); err != nil {
 		return err
@@ -240,11 +259,11 @@ func (p *parser) entry(l *line) error {
 	if err != nil {
 		return err
 	}
-	if e.CIDR, err = parseCIDR(cidr); err != nil {
+	if e.CIDR, err = ParseCIDR(cidr); err != nil {
 		return l.errorf("CIDR", "%w", err)
 	}
-	if p.acl.entry(e.Number, e.Egress) != nil {
-		return l.errorf("number", "%d %s is taken", e.Number, direction(e.Egress))
+	if p.acl.Entry(e.Number, e.Egress) != nil {
+		return l.errorf("number", "%d %s is taken", e.Number, Direction(e.Egress))
 	}
 	p.acl.Entries = append(p.acl.Entries, e)
 	return l.options(nil)
@@ -269,11 +288,11 @@ func (l *line) match() (Protocol, Ports, error) {
 	if err != nil {
 		return 0, Ports{}, l.errorf("protocol", "%w", err)
 	}
-	if !proto.hasPorts() && !proto.isICMP() || len(l.words) < 2 {
-		return proto, anyPorts(proto), nil
+	if !proto.HasPorts() && !proto.IsICMP() || len(l.words) < 2 {
+		return proto, AnyPorts(proto), nil
 	}
 	if _, err := netip.ParsePrefix(l.words[0]); err == nil || strings.HasPrefix(l.words[0], "sg-") {
-		return proto, anyPorts(proto), nil
+		return proto, AnyPorts(proto), nil
 	}
 	word, err := l.next("ports")
 	if err != nil {

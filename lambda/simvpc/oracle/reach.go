@@ -1,30 +1,32 @@
-package simvpc
+package oracle
 
 import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"tourniquet/lambda/simvpc/world"
 )
 
 // Reaches says whether any packet sent from one address can arrive at another:
 // of a new connection to any port by any protocol, or of an established flow
 // between the two, in either role.
-func (w *World) Reaches(from, to netip.Addr) Verdict {
+func Reaches(w *world.World, from, to netip.Addr) Verdict {
 	for _, f := range w.Flows {
-		a, b := w.private(f.From.Addr()), w.private(f.To.Addr())
-		v := w.judge(*f)
-		if a == w.private(from) && b == w.private(to) && v.Forward || a == w.private(to) && b == w.private(from) && v.Backward {
+		a, b := w.PrivateOf(f.From.Addr()), w.PrivateOf(f.To.Addr())
+		v := judge(w, *f)
+		if a == w.PrivateOf(from) && b == w.PrivateOf(to) && v.Forward || a == w.PrivateOf(to) && b == w.PrivateOf(from) && v.Backward {
 			return Verdict{Passes: true, Forward: true, Why: fmt.Sprintf("flow %s: %s", f, v.Why)}
 		}
 	}
 	var v Verdict
-	for _, proto := range w.protocols(from) {
-		for _, port := range w.ports(proto) {
-			f := Flow{Protocol: proto, From: netip.AddrPortFrom(from, 0), To: netip.AddrPortFrom(to, port)}
-			if proto.hasPorts() {
+	for _, proto := range protocols(w, from) {
+		for _, port := range ports(w, proto) {
+			f := world.Flow{Protocol: proto, From: netip.AddrPortFrom(from, 0), To: netip.AddrPortFrom(to, port)}
+			if proto.HasPorts() {
 				f.From = netip.AddrPortFrom(from, 49152)
 			}
-			if v = w.judge(f); v.Forward {
+			if v = judge(w, f); v.Forward {
 				return Verdict{Passes: true, Forward: true, Why: fmt.Sprintf("new flow %s: %s", f, v.Why)}
 			}
 		}
@@ -33,30 +35,30 @@ func (w *World) Reaches(from, to netip.Addr) Verdict {
 }
 
 // protocols are those between which some rule may tell, in one address family.
-func (w *World) protocols(family netip.Addr) []Protocol {
-	all := []Protocol{TCP, UDP, echo(family), 253} // 253 stands for those nobody names
-	w.matches(func(p Protocol, _ Ports) {
-		if p != All && !p.isICMP() && !slices.Contains(all, p) {
+func protocols(w *world.World, family netip.Addr) []world.Protocol {
+	all := []world.Protocol{world.TCP, world.UDP, echo(family), 253} // 253 stands for those nobody names
+	visitMatches(w, func(p world.Protocol, _ world.Ports) {
+		if p != world.All && !p.IsICMP() && !slices.Contains(all, p) {
 			all = append(all, p)
 		}
 	})
 	return all
 }
 
-func echo(family netip.Addr) Protocol {
+func echo(family netip.Addr) world.Protocol {
 	if family.Is4() {
-		return ICMP
+		return world.ICMP
 	}
-	return ICMPv6
+	return world.ICMPv6
 }
 
 // ports are the ports at which some rule's answer may change.
-func (w *World) ports(proto Protocol) []uint16 {
-	if !proto.hasPorts() {
+func ports(w *world.World, proto world.Protocol) []uint16 {
+	if !proto.HasPorts() {
 		return []uint16{0}
 	}
 	all := []int{0, 65535}
-	w.matches(func(p Protocol, r Ports) {
+	visitMatches(w, func(p world.Protocol, r world.Ports) {
 		if p == proto {
 			all = append(all, r.From-1, r.From, r.To, r.To+1)
 		}
@@ -71,8 +73,8 @@ func (w *World) ports(proto Protocol) []uint16 {
 	return ports
 }
 
-// matches visits what every rule and entry matches.
-func (w *World) matches(visit func(Protocol, Ports)) {
+// visitMatches visits what every rule and entry matches.
+func visitMatches(w *world.World, visit func(world.Protocol, world.Ports)) {
 	for _, g := range w.Groups {
 		for _, r := range slices.Concat(g.In, g.Out) {
 			visit(r.Protocol, r.Ports)

@@ -1,4 +1,4 @@
-package simvpc
+package world
 
 import (
 	"net/netip"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// states are the states an instance can be in, with EC2's codes
+// States are the states an instance can be in, with EC2's codes
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceState.html).
-var states = map[string]int{
+var States = map[string]int{
 	"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80,
 }
 
@@ -28,7 +28,7 @@ func (p *parser) instance(l *line) (err error) {
 	err = l.options(map[string]func() error{
 		"type": l.set("type", &i.Type), "state": l.set("state", &i.State), "tags": l.setTags(&i.Tags),
 	})
-	if _, ok := states[i.State]; err == nil && i.State != "" && !ok {
+	if _, ok := States[i.State]; err == nil && i.State != "" && !ok {
 		err = l.errorf("state", "%q: want pending, running, stopping, stopped, shutting-down or terminated", i.State)
 	}
 	return err
@@ -179,7 +179,7 @@ func (l *line) endpoint(field string, proto Protocol) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	if proto.hasPorts() {
+	if proto.HasPorts() {
 		end, err := netip.ParseAddrPort(s)
 		if err != nil || end.Addr().Zone() != "" || end.Addr().Is4In6() {
 			return netip.AddrPort{}, l.errorf(field, "%q: want ADDRESS:PORT, or [ADDRESS]:PORT for IPv6", s)
