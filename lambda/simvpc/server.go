@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tourniquet/lambda/simvpc/world"
@@ -54,7 +55,13 @@ type Server struct {
 	buckets map[string]*bucket
 	lastID  map[string]int      // by prefix
 	tokens  map[string]replayed // by client token
+
+	changes atomic.Uint64
 }
+
+// Changes counts the changes that the world may have had so far, for those who keep
+// what follows from it.
+func (s *Server) Changes() uint64 { return s.changes.Load() }
 
 // New returns a server of a copy of the world, which it normalizes.
 func New(w *world.World, opts Options) *Server {
@@ -93,6 +100,7 @@ func (s *Server) change(f func()) {
 	f()
 	s.world.Normalize()
 	s.views.changed(s)
+	s.changes.Add(1)
 }
 
 // An apiError is an error as EC2 answers it.

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A Balancer is a Network Load Balancer's address in one subnet.
+// A Balancer is a listener of a Network Load Balancer, at its address in one subnet.
 type Balancer struct {
 	ID      string
 	Address netip.Addr // what clients speak to
@@ -53,13 +53,11 @@ func (t *trip) enterBalancer(b *Balancer) bool {
 	if !t.acl(b.Subnet, false, t.p.from.Addr()) {
 		return false
 	}
-	if !hasPorts(t.p.protocol) || t.p.to.Port() != b.Port || len(b.Targets) == 0 {
-		return t.stop(Reason{Hop: Gateway, At: b.ID})
-	}
-	known := t.f.balancers[b.Address]
+	at := netip.AddrPortFrom(b.Address, b.Port)
+	known := t.f.balancers[at]
 	if known == nil {
 		known = &balancing{seed: maphash.MakeSeed(), clients: map[natKey]*balanced{}, targets: map[natKey]*balanced{}}
-		t.f.balancers[b.Address] = known
+		t.f.balancers[at] = known
 	}
 	known.Balancer = *b
 	c := known.connection(t.p, t.now)

@@ -18,7 +18,7 @@ type Fabric struct {
 	mu        sync.Mutex // for what the fabric remembers
 	tables    map[string]table
 	nats      map[netip.Addr]*nat
-	balancers map[netip.Addr]*balancing
+	balancers map[netip.AddrPort]*balancing
 
 	carried  atomic.Uint64
 	watchers atomic.Pointer[[]func(Event)]
@@ -29,7 +29,7 @@ type Fabric struct {
 func New(rules func() *Rules, now func() time.Time) *Fabric {
 	return &Fabric{
 		rules: rules, now: now,
-		tables: map[string]table{}, nats: map[netip.Addr]*nat{}, balancers: map[netip.Addr]*balancing{},
+		tables: map[string]table{}, nats: map[netip.Addr]*nat{}, balancers: map[netip.AddrPort]*balancing{},
 	}
 }
 

@@ -19,7 +19,7 @@ type Rules struct {
 	inside   map[netip.Addr]*Interface // by private and IPv6 address
 	public   map[netip.Addr]*Interface
 	byID     map[string]*Interface
-	balancer map[netip.Addr]*Balancer
+	balancer map[netip.AddrPort]*Balancer // by what clients speak to
 }
 
 // An Interface is an elastic network interface.
@@ -50,6 +50,17 @@ type Subnet struct {
 	// NAT is the gateway to which the subnet's route for IPv4 points; without one,
 	// interfaces without a public address speak directly, as over a VPN.
 	NAT *NAT
+	// Devices are what else stands in the way and makes connections always tracked.
+	Devices []Device
+}
+
+// A Device is something on the way to some addresses outside that makes an interface
+// track connections whatever the rules: an egress-only internet gateway, Global
+// Accelerator, a Network Firewall endpoint, a transit gateway, an interface endpoint
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html#automatic-tracking).
+type Device struct {
+	Name   string
+	Remote netip.Prefix
 }
 
 // A NAT is a NAT gateway.
@@ -83,7 +94,7 @@ type Entry struct {
 // Index prepares rules for use.
 func (r *Rules) Index() *Rules {
 	r.inside, r.public = map[netip.Addr]*Interface{}, map[netip.Addr]*Interface{}
-	r.byID, r.balancer = map[string]*Interface{}, map[netip.Addr]*Balancer{}
+	r.byID, r.balancer = map[string]*Interface{}, map[netip.AddrPort]*Balancer{}
 	for i := range r.Interfaces {
 		n := &r.Interfaces[i]
 		r.byID[n.ID] = n
@@ -96,7 +107,7 @@ func (r *Rules) Index() *Rules {
 	}
 	for i := range r.Balancers {
 		b := &r.Balancers[i]
-		r.balancer[b.Address] = b
+		r.balancer[netip.AddrPortFrom(b.Address, b.Port)] = b
 	}
 	for id, entries := range r.ACLs {
 		sorted := slices.Clone(entries)

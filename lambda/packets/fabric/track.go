@@ -8,7 +8,8 @@ import (
 // Idle timeouts where an interface sets none, and those that can't be set
 // (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html).
 const (
-	DefaultTCP       = 432000 * time.Second // 350 s on Nitro v6: the source of rules says so
+	DefaultTCP       = 432000 * time.Second // on everything before Nitro v6
+	NitroV6TCP       = 350 * time.Second
 	DefaultUDP       = 30 * time.Second
 	DefaultUDPStream = 180 * time.Second
 

@@ -85,6 +85,23 @@ func TestAlwaysTracked(t *testing.T) {
 	l.stops(ping, groupsStop("eni-web", true))
 }
 
+// So is what takes a device's way, in both directions.
+func TestDevicesTrack(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	front := l.rules.Subnets["front"]
+	front.Devices = []fabric.Device{{Name: "network-firewall", Remote: prefix(shell + "/32")}}
+	l.rules.Subnets["front"] = front
+	l.swap("open")
+	l.connect(web+":44321", shell+":443")
+	l.connect(shell+":60000", webPub+":22")
+	l.connect(client+":60000", webPub+":22")
+	l.swap("empty")
+	l.passes(tcp(web+":44321", shell+":443", fabric.ACK))
+	l.passes(tcp(shell+":60000", webPub+":22", fabric.ACK))
+	l.stops(tcp(client+":60000", webPub+":22", fabric.ACK), groupsStop("eni-web", false))
+}
+
 // IPv4 and IPv6 are judged apart: open for IPv4, a connection over IPv6 is tracked.
 func TestFamiliesAreJudgedApart(t *testing.T) {
 	t.Parallel()

@@ -36,10 +36,10 @@ func (t *trip) leave(n *Interface) bool {
 		return t.groups(n, true, other, "") && t.across(n, other)
 	case t.r.public[to] != nil:
 		return t.groups(n, true, nil, "") && t.acl(n.Subnet, true, to) && t.outside(n) && t.enter()
-	case t.r.balancer[to] != nil:
+	case t.r.balancer[t.p.to] != nil:
 		return t.groups(n, true, nil, viaBalancer) && t.acl(n.Subnet, true, to) && t.outside(n) && t.enter()
 	}
-	via := ""
+	via := t.device(n, to)
 	if t.natOf(n) != nil {
 		via = viaNAT
 	}
@@ -98,12 +98,12 @@ func (t *trip) natOf(n *Interface) *NAT {
 // enter takes a packet that comes from outside into the VPC.
 func (t *trip) enter() bool {
 	to := t.p.to.Addr()
-	if b := t.r.balancer[to]; b != nil {
+	if b := t.r.balancer[t.p.to]; b != nil {
 		return t.enterBalancer(b)
 	}
 	if n := t.r.public[to]; n != nil {
 		t.p.rewriteTo(netip.AddrPortFrom(n.Addresses[0], t.p.to.Port()))
-		return t.acl(n.Subnet, false, t.p.from.Addr()) && t.reach(n, nil, "")
+		return t.acl(n.Subnet, false, t.p.from.Addr()) && t.reach(n, nil, t.device(n, t.p.from.Addr()))
 	}
 	if n := t.r.inside[to]; n != nil {
 		if n.Public.IsValid() && to == n.Addresses[0] && !isService(t.p.from.Addr()) {
@@ -112,12 +112,22 @@ func (t *trip) enter() bool {
 		if unfiltered(t.r, n, t.p.from.Addr()) {
 			return t.hostPasses(n, false) && t.running(n) && t.arrive()
 		}
-		return t.acl(n.Subnet, false, t.p.from.Addr()) && t.reach(n, nil, "")
+		return t.acl(n.Subnet, false, t.p.from.Addr()) && t.reach(n, nil, t.device(n, t.p.from.Addr()))
 	}
 	if known, ok := t.f.nats[to]; ok {
 		return t.untranslate(known)
 	}
 	return t.arrive() // between two hosts outside
+}
+
+// device names what is in the way between an interface and an address outside.
+func (t *trip) device(n *Interface, remote netip.Addr) string {
+	for _, d := range t.r.Subnets[n.Subnet].Devices {
+		if d.Remote.Contains(remote) {
+			return d.Name
+		}
+	}
+	return ""
 }
 
 // acl judges the packet at the edge of a subnet.
