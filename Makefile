@@ -21,7 +21,7 @@ test:
 # Not ./infra: the CDK's bindings take minutes to compile this way, and it has
 # nothing that runs side by side.
 race:
-	go test -race -short -shuffle=on ./internal/... ./lambda/...
+	go test -race -short -shuffle=on ./lambda/...
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 	go vet ./... && go vet -tags integration ./...
@@ -52,7 +52,7 @@ infra/_tools/node_modules/.package-lock.json: infra/_tools/package-lock.json
 	touch $@
 
 integration: emulators deploy-tools
-	go test -tags integration -count=1 -p 1 ./infra/... ./internal/... ./lambda ./lambda/ledger ./lambda/tourniquet
+	go test -tags integration -count=1 -p 1 ./infra/... ./lambda/emulator ./lambda ./lambda/ledger ./lambda/tourniquet
 	go test -tags integration -count=1 ./lambda/containment -run 'OnMiniStack|BurstOfAThousand'
 
 ci:

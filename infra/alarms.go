@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 )
 
 // namespace holds the metrics that are read from the log.
@@ -65,8 +65,8 @@ func newLogged(logs awslogs.LogGroup) logged {
 		return fmt.Sprintf(`{ $.message = %q && $.%s = %q }`, line, key, value)
 	}
 	return logged{
-		partial: counted(logs, "PartialContainments", is(lineIncident, "status", string(containment.PartiallyContained))),
-		held:    counted(logs, "Held", is(lineIncident, "verdict", string(containment.Held))),
+		partial: counted(logs, "PartialContainments", is(lineIncident, "status", string(record.PartiallyContained))),
+		held:    counted(logs, "Held", is(lineIncident, "verdict", string(record.Held))),
 		unrecorded: counted(logs, "Unrecorded",
 			fmt.Sprintf(`{ $.message = %q && $.unrecorded IS TRUE }`, lineIncident)),
 		unknown: counted(logs, "UnknownFindingTypes", fmt.Sprintf(`{ $.message = %q }`, lineUnknownType)),

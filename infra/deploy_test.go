@@ -26,7 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"tourniquet/internal/emulator"
+	"tourniquet/lambda/emulator"
 )
 
 // The account and Region that the emulators play. MiniStack takes the access key

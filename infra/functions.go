@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/plan"
 )
 
 // A function is what the two functions differ in.
@@ -41,7 +41,7 @@ func newFunction(stack awscdk.Stack, s Settings, f function) awslambda.Function 
 		MemorySize: jsii.Number(1024),
 		// EC2's throttled calls come through after seconds; a plan with many peers
 		// waits for many of them.
-		Timeout:     seconds(containment.MaxInvocation),
+		Timeout:     seconds(plan.MaxInvocation),
 		Environment: environment(s, f.variables),
 		// The construct would add permissions that the role's terms already state.
 		Role:          f.role.WithoutPolicyUpdates(nil),

@@ -11,7 +11,7 @@ import (
 	"net/url"
 	"testing"
 
-	"tourniquet/internal/emulator"
+	"tourniquet/lambda/emulator"
 )
 
 // moto is moto's EC2, with an answer to the filters that moto doesn't have. No

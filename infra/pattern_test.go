@@ -10,8 +10,9 @@ import (
 	"testing"
 
 	"tourniquet/lambda/config"
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 )
 
 const ourAction = "arn:aws:securityhub:" + testRegion + ":" + testAccount + ":action/custom/Tourniquet"
@@ -224,8 +225,8 @@ func TestPatternLosesNothing(t *testing.T) {
 		}
 		findings, _ := guardduty.ParseEvent(raw)
 		for _, f := range findings {
-			policy := containment.Policy{Account: testAccount, Region: testRegion, MinSeverity: containment.DefaultMinSeverity}
-			if d := policy.Decide(f); f.Origin == guardduty.GuardDuty && d.Verdict == containment.Contain && !c.want {
+			policy := policy.Policy{Account: testAccount, Region: testRegion, MinSeverity: policy.DefaultMinSeverity}
+			if d := policy.Decide(f); f.Origin == guardduty.GuardDuty && d.Verdict == record.Contain && !c.want {
 				t.Errorf("%s: the function would contain, and never hears of it: %s", c.name, d.Reason)
 			}
 		}

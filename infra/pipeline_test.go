@@ -22,9 +22,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // peerAddress is the remote peer of the findings here.
@@ -133,7 +134,7 @@ func (d *deployment) quarantined(t *testing.T, instance string) bool {
 		must(t, err)
 		g := out.SecurityGroups[0]
 		tagged := slices.ContainsFunc(g.Tags, func(tag ec2types.Tag) bool {
-			return *tag.Key == containment.RoleTag && *tag.Value == containment.RoleValue
+			return *tag.Key == network.RoleTag && *tag.Value == network.RoleValue
 		})
 		if !tagged || len(g.IpPermissions)+len(g.IpPermissionsEgress) > 0 {
 			return false
@@ -149,7 +150,7 @@ func (d *deployment) denials(t *testing.T, w *world) []string {
 	must(t, err)
 	var all []string
 	for _, e := range out.NetworkAcls[0].Entries {
-		if e.RuleAction == ec2types.RuleActionDeny && *e.RuleNumber <= containment.MaxRuleNumber {
+		if e.RuleAction == ec2types.RuleActionDeny && *e.RuleNumber <= network.MaxRuleNumber {
 			all = append(all, fmt.Sprintf("%d egress=%v %s", *e.RuleNumber, *e.Egress, *e.CidrBlock))
 		}
 	}
@@ -210,13 +211,13 @@ func testFinding(t *testing.T, d *deployment, w *world) {
 	eventually(t, "the quarantine of "+w.compromised, func() bool { return d.quarantined(t, w.compromised) })
 	want := []string{"1 egress=false " + peerAddress + "/32", "1 egress=true " + peerAddress + "/32"}
 	eventually(t, "the denials", func() bool { return slices.Equal(d.denials(t, w), want) })
-	var record map[string]ddbtypes.AttributeValue
+	var item map[string]ddbtypes.AttributeValue
 	eventually(t, "the record", func() bool {
-		record = d.items(t, "INSTANCE#"+w.compromised)["CONTAINMENT#1"]
-		status, _ := record["status"].(*ddbtypes.AttributeValueMemberS)
-		return status != nil && status.Value == string(containment.Contained)
+		item = d.items(t, "INSTANCE#"+w.compromised)["CONTAINMENT#1"]
+		status, _ := item["status"].(*ddbtypes.AttributeValueMemberS)
+		return status != nil && status.Value == string(record.Contained)
 	})
-	if said := fmt.Sprint(attributes(record)); !strings.Contains(said, w.groups[0]) || !strings.Contains(said, w.groups[1]) {
+	if said := fmt.Sprint(attributes(item)); !strings.Contains(said, w.groups[0]) || !strings.Contains(said, w.groups[1]) {
 		t.Errorf("the record doesn't hold the original groups %v: %s", w.groups, said)
 	}
 	if after := d.groupsOf(t, w.other); fmt.Sprint(after) != fmt.Sprint(w.otherBefore) {
@@ -326,9 +327,9 @@ func (d *deployment) receive(t *testing.T, queue string) []string {
 func testDeclined(t *testing.T, d *deployment, w *world) {
 	denials := d.denials(t, w)
 	for verdict, detail := range map[string]object{
-		string(containment.NotActionable): w.finding(w.other, 2.0),
-		string(containment.Sample):        w.finding(w.other, 8.0, object{"service.additionalInfo": object{"sample": true}}),
-		string(containment.OtherAccount):  w.finding(w.other, 8.0, object{"accountId": otherAccount}),
+		string(record.NotActionable): w.finding(w.other, 2.0),
+		string(record.Sample):        w.finding(w.other, 8.0, object{"service.additionalInfo": object{"sample": true}}),
+		string(record.OtherAccount):  w.finding(w.other, 8.0, object{"accountId": otherAccount}),
 	} {
 		got, err := d.invoke(t, d.outputs.ContainFunctionName, detail)
 		if err != nil || got.Verdict != verdict {
@@ -338,7 +339,7 @@ func testDeclined(t *testing.T, d *deployment, w *world) {
 	got, err := d.invoke(t, d.outputs.ContainFunctionName, object{
 		"command": "contain", "instanceId": w.other, "peers": []string{"203.0.113.9"}, "reason": "drill", "dryRun": true,
 	})
-	if err != nil || got.Verdict != string(containment.ObservedOnly) || len(got.Incidents) != 1 || len(got.Incidents[0].Steps) != 3 {
+	if err != nil || got.Verdict != string(record.ObservedOnly) || len(got.Incidents) != 1 || len(got.Incidents[0].Steps) != 3 {
 		t.Errorf("dry run: got %+v (%v)", got, err)
 	}
 	if after := d.groupsOf(t, w.other); fmt.Sprint(after) != fmt.Sprint(w.otherBefore) || !slices.Equal(denials, d.denials(t, w)) {
@@ -404,7 +405,7 @@ func testCustomAction(t *testing.T, d *deployment, w *world) {
 	eventually(t, "the quarantine of "+w.other, func() bool { return d.quarantined(t, w.other) })
 	eventually(t, "the record", func() bool { // the first generation was the dry run's
 		status, _ := d.items(t, "INSTANCE#"+w.other)["CONTAINMENT#2"]["status"].(*ddbtypes.AttributeValueMemberS)
-		return status != nil && status.Value == string(containment.Contained)
+		return status != nil && status.Value == string(record.Contained)
 	})
 	if got := d.denials(t, w); !slices.Equal(got, denials) {
 		t.Errorf("a second incident with the same peer: denials %v, want %v", got, denials)

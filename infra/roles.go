@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
 )
 
 // Where it is written which resources and condition keys an action has.
@@ -66,7 +66,7 @@ func (g granter) of(resourceType, account string) string {
 // Each condition key below is listed for its action and resource type in the
 // Service Authorization Reference, authorizationEC2.
 func (g granter) containTerms() []term {
-	quarantine := when{"StringEquals": {"aws:ResourceTag/" + containment.RoleTag: containment.RoleValue}}
+	quarantine := when{"StringEquals": {"aws:ResourceTag/" + network.RoleTag: network.RoleValue}}
 	return append(g.commonTerms(),
 		// Quarantining an interface. EC2 asks for the interface, and may ask for
 		// its instance and its subnet; the group has a statement of its own. The key
@@ -102,8 +102,8 @@ func (g granter) containTerms() []term {
 			sid: "MakeGroup", actions: []string{"ec2:CreateSecurityGroup"},
 			resources: []string{g.any("security-group")},
 			when: when{
-				"StringEquals":              {"aws:RequestTag/" + containment.RoleTag: containment.RoleValue},
-				"ForAllValues:StringEquals": {"aws:TagKeys": []string{containment.RoleTag, "Name"}},
+				"StringEquals":              {"aws:RequestTag/" + network.RoleTag: network.RoleValue},
+				"ForAllValues:StringEquals": {"aws:TagKeys": []string{network.RoleTag, "Name"}},
 			},
 			wildcard: "a group has no id before it is made; the tag says what it is",
 		},
@@ -225,8 +225,8 @@ func (g granter) commonTerms() []term {
 
 // Our tags. What is too long for one goes on in others, numbered.
 var (
-	interfaceTags = []string{containment.OriginalsTag, containment.OriginalsTag + "-*"}
-	instanceTags  = []string{containment.StatusTag, containment.PeersTag, containment.PeersTag + "-*"}
+	interfaceTags = []string{network.OriginalsTag, network.OriginalsTag + "-*"}
+	instanceTags  = []string{network.StatusTag, network.PeersTag, network.PeersTag + "-*"}
 )
 
 // onlyTags allows requests whose tag keys are all among some, which may have

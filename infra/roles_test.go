@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
 	"tourniquet/lambda/vpc"
 )
 
@@ -51,14 +51,14 @@ func unlawful(s statement) []string {
 			problems = append(problems, "allows "+a)
 		}
 		onGroups := slices.ContainsFunc(s.resources, mayBeGroup)
-		tagged := equals(s.condition, "aws:ResourceTag/"+containment.RoleTag, containment.RoleValue)
+		tagged := equals(s.condition, "aws:ResourceTag/"+network.RoleTag, network.RoleValue)
 		if onGroups && (a == "ec2:ModifyNetworkInterfaceAttribute" || strings.HasPrefix(a, "ec2:Revoke")) && !tagged {
 			problems = append(problems, a+" of a group without the tag")
 		}
 		if onGroups && a == "ec2:CreateTags" && !equals(s.condition, "ec2:CreateAction", "CreateSecurityGroup") {
 			problems = append(problems, "tags an existing group")
 		}
-		if onGroups && a == "ec2:CreateSecurityGroup" && !equals(s.condition, "aws:RequestTag/"+containment.RoleTag, containment.RoleValue) {
+		if onGroups && a == "ec2:CreateSecurityGroup" && !equals(s.condition, "aws:RequestTag/"+network.RoleTag, network.RoleValue) {
 			problems = append(problems, "makes a group without the tag")
 		}
 	}

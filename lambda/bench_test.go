@@ -17,10 +17,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"tourniquet/internal/emulator"
-	"tourniquet/internal/runtimeapi"
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/emulator"
+	"tourniquet/lambda/internal/runtimeapi"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -191,7 +191,7 @@ func (s *stage) reset(b *testing.B) {
 func (s *stage) contain(b *testing.B, f *runtimeapi.Function) time.Time {
 	b.Helper()
 	answer := invoke(b, f, s.event)
-	if i := answer.Incidents[0]; i.Status != containment.Contained || i.Unrecorded {
+	if i := answer.Incidents[0]; i.Status != record.Contained || i.Unrecorded {
 		b.Fatalf("not contained and recorded: %+v", i)
 	}
 	var last time.Time

@@ -17,10 +17,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"tourniquet/internal/emulator"
-	"tourniquet/internal/runtimeapi"
+	"tourniquet/lambda/answer"
 	"tourniquet/lambda/config"
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/emulator"
+	"tourniquet/lambda/internal/runtimeapi"
 	"tourniquet/lambda/ledger"
 )
 
@@ -96,7 +96,7 @@ func (e environment) start(tb testing.TB, more ...string) *runtimeapi.Function {
 }
 
 // invoke hands the function an event and expects an answer that is no error.
-func invoke(tb testing.TB, f *runtimeapi.Function, event []byte) containment.Answer {
+func invoke(tb testing.TB, f *runtimeapi.Function, event []byte) answer.Answer {
 	tb.Helper()
 	got, err := f.Invoke(tb.Context(), "request-1", event, time.Minute)
 	if err != nil {
@@ -105,7 +105,7 @@ func invoke(tb testing.TB, f *runtimeapi.Function, event []byte) containment.Ans
 	if got.ErrorType != "" {
 		tb.Fatalf("the function answers %s: %s", got.ErrorType, got.Message)
 	}
-	var a containment.Answer
+	var a answer.Answer
 	if err := json.Unmarshal(got.Body, &a); err != nil {
 		tb.Fatalf("reading the answer: %v\n%s", err, got.Body)
 	}

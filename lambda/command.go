@@ -9,8 +9,8 @@ import (
 	"regexp"
 	"time"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/plan"
 )
 
 // A command is what a person, or a schedule, asks of the function that contains.
@@ -105,16 +105,16 @@ func (c command) peers() ([]guardduty.Peer, error) {
 }
 
 // incident is what the command asks to contain.
-func (c command) incident(request string, now time.Time) (containment.Incident, error) {
+func (c command) incident(request string, now time.Time) (plan.Incident, error) {
 	peers, err := c.peers()
 	if err != nil {
-		return containment.Incident{}, err
+		return plan.Incident{}, err
 	}
 	reason := "contained by command"
 	if c.Reason != "" {
 		reason += ": " + guardduty.Clean(c.Reason, maxReason)
 	}
-	return containment.Incident{
+	return plan.Incident{
 		Instance: c.InstanceID, Peers: peers, ByPerson: true, Asked: now, Reason: reason, Request: request,
 	}, nil
 }

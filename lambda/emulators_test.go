@@ -25,8 +25,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
 
-	"tourniquet/internal/emulator"
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/emulator"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // The real binary, on two emulators that others have written: an instance with two
@@ -42,7 +43,7 @@ func TestBinaryOnEmulators(t *testing.T) {
 	f := e.start(t)
 
 	answer := invoke(t, f, event)
-	if len(answer.Incidents) != 1 || answer.Incidents[0].Status != containment.Contained || answer.Incidents[0].Unrecorded {
+	if len(answer.Incidents) != 1 || answer.Incidents[0].Status != record.Contained || answer.Incidents[0].Unrecorded {
 		t.Fatalf("not contained and recorded: %+v", answer)
 	}
 	v.checkGroups(t)
@@ -50,7 +51,7 @@ func TestBinaryOnEmulators(t *testing.T) {
 	checkItems(t, v.named(t, e.dump(t, db)))
 
 	before := e.dump(t, db)
-	if again := invoke(t, f, event); again.ContainedMillis != 0 || again.Incidents[0].Status != containment.Contained {
+	if again := invoke(t, f, event); again.ContainedMillis != 0 || again.Incidents[0].Status != record.Contained {
 		t.Errorf("the same finding again: %+v", again)
 	}
 	if d := cmp.Diff(before, e.dump(t, db)); d != "" {
@@ -224,7 +225,7 @@ func (v *victim) quarantineGroup(t *testing.T) types.SecurityGroup {
 	t.Helper()
 	groups := must(v.ec2.DescribeSecurityGroups(t.Context(), &ec2.DescribeSecurityGroupsInput{
 		Filters: []types.Filter{
-			{Name: aws.String("tag:" + containment.RoleTag), Values: []string{containment.RoleValue}},
+			{Name: aws.String("tag:" + network.RoleTag), Values: []string{network.RoleValue}},
 			{Name: aws.String("vpc-id"), Values: []string{v.vpc}},
 		},
 	}))(t).SecurityGroups
@@ -249,7 +250,7 @@ func (v *victim) checkGroups(t *testing.T) {
 		for _, tag := range i.TagSet {
 			tags[*tag.Key] = *tag.Value
 		}
-		if got := containment.Originals(tags); !slices.Equal(got, []string{v.group}) {
+		if got := network.Originals(tags); !slices.Equal(got, []string{v.group}) {
 			t.Errorf("%s: its tag says that it had %v, want %s", *i.NetworkInterfaceId, got, v.group)
 		}
 	}

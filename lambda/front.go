@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"time"
 
+	"tourniquet/lambda/answer"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/policy"
 )
 
 // Front is what both functions do around their work: keep an eye on the deadline,
@@ -25,11 +27,11 @@ const reportTime = time.Second
 // work is what an invocation has done.
 type work struct {
 	outcomes []containment.Outcome
-	overall  containment.Decision // zero: that of the outcome that matters most
+	overall  policy.Decision // zero: that of the outcome that matters most
 }
 
 // answer does the work of one invocation, and makes its answer.
-func (f Front) answer(ctx context.Context, do func(context.Context) (work, error)) (*containment.Answer, error) {
+func (f Front) answer(ctx context.Context, do func(context.Context) (work, error)) (*answer.Answer, error) {
 	start, calls := time.Now(), f.Calls()
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
@@ -37,7 +39,7 @@ func (f Front) answer(ctx context.Context, do func(context.Context) (work, error
 		defer cancel()
 	}
 	w, err := do(ctx)
-	answer := containment.NewAnswer(w.outcomes)
+	answer := answer.NewAnswer(w.outcomes)
 	if w.overall.Verdict != "" {
 		answer.Verdict, answer.Reason = w.overall.Verdict, w.overall.Reason
 	}
@@ -100,7 +102,7 @@ func containedMillis(outcomes []containment.Outcome, start time.Time) int64 {
 	return last.Sub(start).Milliseconds()
 }
 
-func (f Front) notify(ctx context.Context, outcomes []containment.Outcome, answer *containment.Answer) {
+func (f Front) notify(ctx context.Context, outcomes []containment.Outcome, answer *answer.Answer) {
 	if f.Notifier == nil {
 		return
 	}
@@ -118,7 +120,7 @@ func (f Front) notify(ctx context.Context, outcomes []containment.Outcome, answe
 }
 
 // report is the one line of an invocation that an operator searches for.
-func (f Front) report(ctx context.Context, a containment.Answer, err error) {
+func (f Front) report(ctx context.Context, a answer.Answer, err error) {
 	for _, i := range a.Incidents {
 		attrs := []any{
 			"instance", i.Instance, "verdict", i.Verdict, "reason", i.Reason, "status", i.Status, "generation", i.Generation,

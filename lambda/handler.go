@@ -9,9 +9,13 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"golang.org/x/sync/errgroup"
 
+	"tourniquet/lambda/answer"
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 )
 
 // Handler answers the events of the contain function.
@@ -28,7 +32,7 @@ const maxIncidents = 8
 // Contain handles one event: findings in any accepted form, or a command. Its
 // error is a *guardduty.EventError when the event is malformed, and a
 // *containment.PartialError when steps are missing that a retry may apply.
-func (h *Handler) Contain(ctx context.Context, raw json.RawMessage) (*containment.Answer, error) {
+func (h *Handler) Contain(ctx context.Context, raw json.RawMessage) (*answer.Answer, error) {
 	return h.answer(ctx, func(ctx context.Context) (work, error) {
 		if isCommand(raw) {
 			return h.command(ctx, raw)
@@ -51,7 +55,7 @@ func (h *Handler) command(ctx context.Context, raw json.RawMessage) (work, error
 	if err != nil {
 		return work{}, err
 	}
-	outcomes, err := h.containAll(ctx, []containment.Incident{in}, cmd.DryRun)
+	outcomes, err := h.containAll(ctx, []plan.Incident{in}, cmd.DryRun)
 	return work{outcomes: outcomes}, err
 }
 
@@ -59,18 +63,18 @@ func (h *Handler) command(ctx context.Context, raw json.RawMessage) (work, error
 // is changed, so there is nothing to keep up.
 func (h *Handler) reconcile(ctx context.Context) (work, error) {
 	if h.Mode == config.Observe {
-		return work{overall: containment.Decision{Verdict: containment.ObservedOnly, Reason: "in observe mode nothing is reconciled"}}, nil
+		return work{overall: policy.Decision{Verdict: record.ObservedOnly, Reason: "in observe mode nothing is reconciled"}}, nil
 	}
 	r := &containment.Reconciler{Responder: h.Responder, Book: h.Book}
 	outcomes, err := r.Reconcile(ctx, requestID(ctx))
 	changed := 0
 	for _, o := range outcomes {
-		if len(o.Applied) > 0 || o.Record.Status == containment.Closed {
+		if len(o.Applied) > 0 || o.Record.Status == record.Closed {
 			changed++
 		}
 	}
-	w := work{outcomes: outcomes, overall: containment.Decision{
-		Verdict: containment.Reconcile, Reason: fmt.Sprintf("containments compared with the world: %d, brought up to date: %d", len(outcomes), changed),
+	w := work{outcomes: outcomes, overall: policy.Decision{
+		Verdict: record.Reconcile, Reason: fmt.Sprintf("containments compared with the world: %d, brought up to date: %d", len(outcomes), changed),
 	}}
 	h.Log.InfoContext(ctx, "account reconciled", "open", len(outcomes), "changed", changed)
 	return w, unfinished("reconciling", err)
@@ -88,7 +92,7 @@ func (h *Handler) findings(ctx context.Context, findings []guardduty.Finding) ([
 			h.Log.WarnContext(ctx, "unknown finding type", "type", f.Type, "finding", f.ID)
 		}
 		d := policy.Decide(f)
-		if d.Verdict != containment.Contain {
+		if d.Verdict != record.Contain {
 			outcomes = append(outcomes, h.decline(ctx, f, d)...)
 			continue
 		}
@@ -99,7 +103,7 @@ func (h *Handler) findings(ctx context.Context, findings []guardduty.Finding) ([
 			}
 		}
 	}
-	incidents := containment.NewIncidents(act)
+	incidents := plan.NewIncidents(act)
 	for i := range incidents {
 		incidents[i].Reason, incidents[i].Request = why[incidents[i].Instance], requestID(ctx)
 	}
@@ -109,7 +113,7 @@ func (h *Handler) findings(ctx context.Context, findings []guardduty.Finding) ([
 
 // policy is the configured one, bound to the account and Region that the function
 // runs in.
-func (h *Handler) policy(ctx context.Context) containment.Policy {
+func (h *Handler) policy(ctx context.Context) policy.Policy {
 	p := h.Responder.Policy
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		// arn:aws:lambda:REGION:ACCOUNT:function:NAME
@@ -129,12 +133,12 @@ func requestID(ctx context.Context) string {
 
 // decline gives each instance of a finding that is not acted on its entry, and
 // notes it in the instance's history.
-func (h *Handler) decline(ctx context.Context, f guardduty.Finding, d containment.Decision) []containment.Outcome {
+func (h *Handler) decline(ctx context.Context, f guardduty.Finding, d policy.Decision) []containment.Outcome {
 	if len(f.Instances) == 0 {
 		return []containment.Outcome{{Verdict: d.Verdict, Reason: d.Reason}}
 	}
 	var outcomes []containment.Outcome
-	for _, in := range containment.NewIncidents([]guardduty.Finding{f}) {
+	for _, in := range plan.NewIncidents([]guardduty.Finding{f}) {
 		in.Request = requestID(ctx)
 		o := containment.Outcome{Instance: in.Instance, Verdict: d.Verdict, Reason: d.Reason}
 		if err := h.Responder.Decline(ctx, in, d); err != nil {
@@ -148,7 +152,7 @@ func (h *Handler) decline(ctx context.Context, f guardduty.Finding, d containmen
 
 // containAll contains the instances of an event side by side; each is an incident
 // of its own, and one's failure stops no other.
-func (h *Handler) containAll(ctx context.Context, incidents []containment.Incident, dryRun bool) ([]containment.Outcome, error) {
+func (h *Handler) containAll(ctx context.Context, incidents []plan.Incident, dryRun bool) ([]containment.Outcome, error) {
 	act := h.Responder.Contain
 	if dryRun || h.Mode == config.Observe {
 		act = h.Responder.Preview

@@ -16,6 +16,7 @@ import (
 
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -123,7 +124,7 @@ func TestFailedNotificationKeepsTheContainment(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := answer.Incidents[0]
-	if i.Status != containment.Contained || len(i.Warnings) != 1 || !strings.Contains(i.Warnings[0], "notifying") {
+	if i.Status != record.Contained || len(i.Warnings) != 1 || !strings.Contains(i.Warnings[0], "notifying") {
 		t.Errorf("status %s, warnings %q; want contained and one about the notification", i.Status, i.Warnings)
 	}
 	if g := server.World().Interface("eni-1").Groups; len(g) != 1 || g[0] != "sg-q" {
@@ -134,7 +135,7 @@ func TestFailedNotificationKeepsTheContainment(t *testing.T) {
 // The event is attacker-influenced: a subject must stay one line of ASCII.
 func TestSubjectIsOneLineOfASCII(t *testing.T) {
 	t.Parallel()
-	s := subject(containment.Outcome{Instance: "i-1\r\nBcc: x\u202e" + strings.Repeat("é", 200), Verdict: containment.Held})
+	s := subject(containment.Outcome{Instance: "i-1\r\nBcc: x\u202e" + strings.Repeat("é", 200), Verdict: record.Held})
 	if strings.ContainsAny(s, "\r\n") || len(s) > 99 || strings.ContainsFunc(s, func(r rune) bool { return r > 126 }) {
 		t.Errorf("subject %q", s)
 	}

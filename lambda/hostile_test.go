@@ -16,9 +16,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"tourniquet/lambda/answer"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/oracle"
 	"tourniquet/lambda/simvpc/world"
@@ -102,7 +107,7 @@ func TestNothingIsForged(t *testing.T) {
 					t.Fatal(err)
 				}
 				i := answer.Incidents[0]
-				if answer.Verdict != containment.Contain || i.Status != containment.Contained {
+				if answer.Verdict != record.Contain || i.Status != record.Contained {
 					t.Errorf("%s, %s", answer.Verdict, i.Status)
 				}
 				for _, text := range append([]string{answer.Reason, i.Reason}, i.Warnings...) {
@@ -131,7 +136,7 @@ func TestNothingIsForged(t *testing.T) {
 					if key == "Name" && value == "web" { // as before
 						continue
 					}
-					if key != containment.StatusTag && key != containment.OriginalsTag || strings.Trim(value, "abcdefghijklmnopqrstuvwxyz0123456789- ") != "" {
+					if key != network.StatusTag && key != network.OriginalsTag || strings.Trim(value, "abcdefghijklmnopqrstuvwxyz0123456789- ") != "" {
 						t.Errorf("tag %q = %q", key, value)
 					}
 				}
@@ -183,7 +188,7 @@ func TestUnknownTypesAreLogged(t *testing.T) {
 		h.Log = slog.New(slog.NewJSONHandler(&log, nil))
 		raw := bytes.ReplaceAll(event, []byte("Backdoor:EC2/C&CActivity.B"), []byte(typ))
 		answer, err := h.Contain(lambdaContext(t.Context(), w), raw)
-		if err != nil || answer.Verdict != containment.NotActionable {
+		if err != nil || answer.Verdict != record.NotActionable {
 			t.Fatalf("%s: %+v, %v", typ, answer, err)
 		}
 		if got := strings.Count(log.String(), fmt.Sprintf(`"msg":"unknown finding type","type":%q,"finding":"f0000000000000000000000000000001"`, typ)); got != want {
@@ -264,9 +269,9 @@ func TestSeveralHundredPeers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		status := containment.Contained
+		status := record.Contained
 		if open > 0 {
-			status = containment.PartiallyContained
+			status = record.PartiallyContained
 		}
 		i, after := answer.Incidents[0], server.World()
 		if i.Status != status {
@@ -374,13 +379,13 @@ func TestMorePeersThanARecordKeeps(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		answer, err := h.Contain(lambdaContext(t.Context(), w), raw)
+		got, err := h.Contain(lambdaContext(t.Context(), w), raw)
 		if err != nil {
 			t.Fatal(err)
 		}
-		i := answer.Incidents[0]
-		omitted := slices.ContainsFunc(i.Exposure, func(e containment.ExposureAnswer) bool { return e.Kind == containment.OmittedPeers })
-		if !omitted || i.Status != containment.PartiallyContained {
+		i := got.Incidents[0]
+		omitted := slices.ContainsFunc(i.Exposure, func(e answer.ExposureAnswer) bool { return e.Kind == record.OmittedPeers })
+		if !omitted || i.Status != record.PartiallyContained {
 			t.Errorf("%s, exposure %v", i.Status, i.Exposure)
 		}
 	}
@@ -388,7 +393,7 @@ func TestMorePeersThanARecordKeeps(t *testing.T) {
 
 // Decoding and deciding, without AWS.
 func BenchmarkDecodeAndDecide(b *testing.B) {
-	policy := containment.Policy{Account: "111122223333", Region: "eu-central-1", MinSeverity: containment.DefaultMinSeverity}
+	policy := policy.Policy{Account: "111122223333", Region: "eu-central-1", MinSeverity: policy.DefaultMinSeverity}
 	for _, size := range []struct {
 		name  string
 		event []byte
@@ -409,11 +414,11 @@ func BenchmarkDecodeAndDecide(b *testing.B) {
 					b.Fatal(err)
 				}
 				for _, f := range findings {
-					if policy.Decide(f).Verdict != containment.Contain {
+					if policy.Decide(f).Verdict != record.Contain {
 						b.Fatal(policy.Decide(f))
 					}
 				}
-				if incidents := containment.NewIncidents(findings); len(incidents) == 0 {
+				if incidents := plan.NewIncidents(findings); len(incidents) == 0 {
 					b.Fatal("no incident")
 				}
 			}

@@ -18,10 +18,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
 
-	"tourniquet/internal/emulator"
-	"tourniquet/internal/runtimeapi"
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/emulator"
+	"tourniquet/lambda/internal/runtimeapi"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 )
 
@@ -162,7 +162,7 @@ func (r *rehearsal) meaning(t *testing.T) string {
 	fmt.Fprintf(&b, "%s\n", rec.Status)
 	for _, s := range rec.Steps {
 		fmt.Fprintf(&b, "%s %s\n", s.State, s.Step.ID())
-		if q, ok := s.Step.(containment.Quarantine); ok {
+		if q, ok := record.AsQuarantine(s.Step); ok {
 			fmt.Fprintf(&b, "  %v\n", q.Before)
 		}
 	}

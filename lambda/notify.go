@@ -10,7 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
+	"tourniquet/lambda/answer"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 )
 
 // Notifier tells people through an SNS topic.
@@ -23,9 +25,9 @@ type Notifier struct {
 // changed, or they have to do something, or they asked whether this works.
 func worthTelling(o containment.Outcome) bool {
 	switch o.Verdict {
-	case containment.Contain, containment.Reconcile:
-		return len(o.Applied) > 0 || o.Unrecorded || o.Record.Status == containment.Closed
-	case containment.Release, containment.Held, containment.Exempt, containment.Sample:
+	case record.Contain, record.Reconcile:
+		return len(o.Applied) > 0 || o.Unrecorded || o.Record.Status == record.Closed
+	case record.Release, record.Held, record.Exempt, record.Sample:
 		return true
 	default:
 		return false
@@ -61,7 +63,7 @@ func subject(o containment.Outcome) string {
 }
 
 func message(o containment.Outcome) (string, error) {
-	one := containment.NewAnswer([]containment.Outcome{o})
+	one := answer.NewAnswer([]containment.Outcome{o})
 	doc, err := json.MarshalIndent(one, "", "  ")
 	if err != nil {
 		return "", fmt.Errorf("encoding the notification: %w", err)

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 
+	"tourniquet/lambda/answer"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 )
 
 // ReleaseHandler answers the events of the release function: a person's command to
@@ -36,7 +39,7 @@ const (
 // Release handles one command. Its error is a *guardduty.EventError when the
 // command is malformed or there is nothing to release, and a
 // *containment.PartialError when something is left that a retry may do.
-func (h *ReleaseHandler) Release(ctx context.Context, raw json.RawMessage) (*containment.Answer, error) {
+func (h *ReleaseHandler) Release(ctx context.Context, raw json.RawMessage) (*answer.Answer, error) {
 	return h.answer(ctx, func(ctx context.Context) (work, error) {
 		cmd, err := parseRelease(raw)
 		switch {
@@ -55,8 +58,8 @@ func (h *ReleaseHandler) Release(ctx context.Context, raw json.RawMessage) (*con
 
 func (h *ReleaseHandler) expire(ctx context.Context) (work, error) {
 	outcomes, err := h.Releaser.Expire(ctx, requestID(ctx))
-	return work{outcomes: outcomes, overall: containment.Decision{
-		Verdict: containment.Expire, Reason: fmt.Sprintf("containments with something to finish or to expire: %d", len(outcomes)),
+	return work{outcomes: outcomes, overall: policy.Decision{
+		Verdict: record.Expire, Reason: fmt.Sprintf("containments with something to finish or to expire: %d", len(outcomes)),
 	}}, unfinished("expiring denials of", err)
 }
 

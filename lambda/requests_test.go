@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -153,7 +153,7 @@ func vpcOwner(v *world.VPC) string {
 func ours(tags world.Tags) map[string]string {
 	mine := map[string]string{}
 	for k, v := range tags {
-		if k == containment.RoleTag {
+		if k == network.RoleTag {
 			mine[k] = v
 		}
 	}
@@ -175,7 +175,7 @@ func pairs(c simvpc.Call, list string) map[string]string {
 	tags := map[string]string{}
 	for n := 1; c.Params.Has(fmt.Sprintf("%s.%d.Key", list, n)); n++ {
 		key, value := c.Params.Get(fmt.Sprintf("%s.%d.Key", list, n)), c.Params.Get(fmt.Sprintf("%s.%d.Value", list, n))
-		if key != containment.RoleTag {
+		if key != network.RoleTag {
 			value = "…"
 		}
 		tags[key] = value

@@ -25,9 +25,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"tourniquet/lambda/answer"
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
@@ -238,7 +240,7 @@ func parseFaults(t *testing.T, text string) []simvpc.Fault {
 }
 
 // describe is an answer as a reviewer reads it.
-func describe(a *containment.Answer, err error) string {
+func describe(a *answer.Answer, err error) string {
 	if err != nil {
 		return fmt.Sprintf("%s: %s\n", reflect.TypeOf(err).Elem().Name(), requestIDs.ReplaceAllString(err.Error(), "RequestID: …"))
 	}
@@ -255,7 +257,7 @@ func describe(a *containment.Answer, err error) string {
 		b.WriteByte('\n')
 		for _, s := range i.Steps {
 			fmt.Fprintf(&b, "  %s %s", s.State, s.ID)
-			if s.Kind != containment.KindDenial {
+			if s.Kind != record.KindDenial {
 				fmt.Fprintf(&b, ": %s -> %s", strings.Join(s.Before, " "), strings.Join(s.After, " "))
 			} else {
 				fmt.Fprintf(&b, " at %d", s.Number)

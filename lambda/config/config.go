@@ -15,8 +15,10 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/policy"
 )
 
 // The names of the variables.
@@ -127,16 +129,16 @@ func variable(field string) string {
 }
 
 // Policy is the configured policy, for any account and Region.
-func (c Config) Policy() containment.Policy {
-	return containment.Policy{
-		MinSeverity: float64(c.MinSeverity), Types: containment.TypeSet(c.FindingTypes),
-		ContainHosts: bool(c.ContainHosts), ExemptTag: containment.Tag(c.ExemptTag), MaxContained: int(c.MaxContained),
+func (c Config) Policy() policy.Policy {
+	return policy.Policy{
+		MinSeverity: float64(c.MinSeverity), Types: policy.TypeSet(c.FindingTypes),
+		ContainHosts: bool(c.ContainHosts), ExemptTag: policy.Tag(c.ExemptTag), MaxContained: int(c.MaxContained),
 	}
 }
 
 // Rules are the configured bounds of plans.
-func (c Config) Rules() containment.Rules {
-	return containment.Rules{
+func (c Config) Rules() plan.Rules {
+	return plan.Rules{
 		NeverDeny: c.NeverDeny, ACLQuota: int(c.ACLQuota), CoverIPv4: int(c.CoverIPv4), CoverIPv6: int(c.CoverIPv6),
 	}
 }
@@ -173,7 +175,7 @@ func (s *Severity) UnmarshalText(b []byte) error {
 }
 
 // Types are finding types to add to those contained, and to take out.
-type Types containment.TypeSet
+type Types policy.TypeSet
 
 // UnmarshalText accepts exact types and families of known ones, separated by
 // commas; what begins with "-" is taken out.
@@ -237,7 +239,7 @@ func (s *Switch) UnmarshalText(b []byte) error {
 }
 
 // Tag is key or key=value.
-type Tag containment.Tag
+type Tag policy.Tag
 
 // UnmarshalText accepts key, or key=value.
 func (t *Tag) UnmarshalText(b []byte) error {
@@ -287,8 +289,8 @@ type Quota int
 // UnmarshalText accepts what AWS grants: 20 to 40.
 func (q *Quota) UnmarshalText(b []byte) error {
 	n, err := strconv.Atoi(string(b))
-	if err != nil || n < containment.DefaultACLQuota || n > 40 {
-		return fmt.Errorf("%q is no quota of ACL rules; want a whole number from %d to 40", b, containment.DefaultACLQuota)
+	if err != nil || n < network.DefaultACLQuota || n > 40 {
+		return fmt.Errorf("%q is no quota of ACL rules; want a whole number from %d to 40", b, network.DefaultACLQuota)
 	}
 	*q = Quota(n)
 	return nil

@@ -11,9 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -97,14 +98,14 @@ func (s *stage) must(t *testing.T, do deed) {
 		if err = do(t.Context(), s.process(always)); err == nil {
 			return
 		}
-		time.Sleep(containment.MaxInvocation)
+		time.Sleep(plan.MaxInvocation)
 	}
 	t.Fatal(err)
 }
 
 var threePeers = []string{"198.51.100.7", "198.51.100.8", "2001:db8:ffff::7"}
 
-func incidentWith(w *world.World, finding string, peers ...string) containment.Incident {
+func incidentWith(w *world.World, finding string, peers ...string) plan.Incident {
 	in := incidentOf(w, 0)
 	in.Findings[0].ID = finding
 	for _, a := range peers {
@@ -164,8 +165,8 @@ func jobs(w *world.World) map[string]job {
 	return map[string]job{
 		"contain":                            {func(*testing.T, *stage) {}, containing(w, threePeers...)},
 		"release while flows are tracked":    {after(0, nil), releasing},
-		"release when none is tracked":       {after(containment.DefaultTracking, nil), releasing},
-		"expire what lingers":                {after(containment.DefaultTracking, releasing), expiring},
+		"release when none is tracked":       {after(network.DefaultTracking, nil), releasing},
+		"expire what lingers":                {after(network.DefaultTracking, releasing), expiring},
 		"reconcile what has drifted":         {drifted(contained), reconciling},
 		"reconcile an instance that is gone": {gone(contained), reconciling},
 		"contain without a peer":             {func(*testing.T, *stage) {}, containing(w)},
@@ -173,7 +174,7 @@ func jobs(w *world.World) map[string]job {
 		"expire the denials of one that is gone": {func(t *testing.T, s *stage) {
 			gone(contained)(t, s)
 			s.must(t, reconciling)
-			time.Sleep(containment.DefaultTracking)
+			time.Sleep(network.DefaultTracking)
 		}, expiring},
 	}
 }
@@ -259,10 +260,10 @@ func end(ctx context.Context, t *testing.T, w *world.World, j job, g gate) *stag
 	s := newStage(w)
 	j.before(t, s)
 	_ = j.do(ctx, s.process(g)) // what it says before it dies, nobody hears
-	time.Sleep(containment.MaxInvocation + time.Second)
+	time.Sleep(plan.MaxInvocation + time.Second)
 	s.must(t, j.do)
 	// Who did not hear from the ledger has written the peers into a tag too, which a
 	// release takes away.
-	s.server.Edit(func(w *world.World) { delete(w.Instance(victim).Tags, containment.PeersTag) })
+	s.server.Edit(func(w *world.World) { delete(w.Instance(victim).Tags, network.PeersTag) })
 	return s
 }

@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/policy"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/decisions.txt")
@@ -68,11 +68,11 @@ func TestDecisions(t *testing.T) {
 }
 
 // byDefault and allConfigured are the two ends of what an operator can configure.
-func byDefault() containment.Policy {
-	return containment.Policy{Account: "111122223333", Region: "eu-central-1", MinSeverity: containment.DefaultMinSeverity}
+func byDefault() policy.Policy {
+	return policy.Policy{Account: "111122223333", Region: "eu-central-1", MinSeverity: policy.DefaultMinSeverity}
 }
 
-func allConfigured() containment.Policy {
+func allConfigured() policy.Policy {
 	p := byDefault()
 	p.ContainHosts, p.MinSeverity = true, 1
 	for _, typ := range guardduty.Types() {

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
+
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
 )
 
 // Expire finishes what releases have left: releases that were cut off, denials
@@ -28,7 +30,7 @@ func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error
 }
 
 // allSlots are the slots of every VPC that EC2 shows an ACL of.
-func (r *Releaser) allSlots(ctx context.Context) ([]Slot, error) {
+func (r *Releaser) allSlots(ctx context.Context) ([]record.Slot, error) {
 	acls, err := r.EC2.ACLs(ctx)
 	if err != nil {
 		return nil, err
@@ -56,7 +58,7 @@ func parseHolder(s string) (holder, bool) {
 }
 
 // candidates are the containments that hold slots, and the open ones, sorted.
-func (r *Releaser) candidates(ctx context.Context, slots []Slot) ([]holder, error) {
+func (r *Releaser) candidates(ctx context.Context, slots []record.Slot) ([]holder, error) {
 	all := map[holder]bool{}
 	for _, s := range slots {
 		for _, name := range s.Holders {
@@ -89,7 +91,7 @@ func (r *Releaser) candidates(ctx context.Context, slots []Slot) ([]holder, erro
 }
 
 // expire works on one containment, if there is something to do.
-func (r *Releaser) expire(ctx context.Context, h holder, slots []Slot, request string) (Outcome, bool, error) {
+func (r *Releaser) expire(ctx context.Context, h holder, slots []record.Slot, request string) (Outcome, bool, error) {
 	lctx, cancel := context.WithTimeout(ctx, r.LedgerWait)
 	rec, err := r.Book.Containment(lctx, h.instance, h.generation)
 	cancel()
@@ -100,82 +102,31 @@ func (r *Releaser) expire(ctx context.Context, h holder, slots []Slot, request s
 		return Outcome{}, false, nil
 	}
 	ask := Ask{Instance: h.instance, Reason: "expired", Request: request}
-	if rec.Status == Releasing {
+	if rec.Status == record.Releasing {
 		ask.Reason = "the release went on"
 	}
-	c := r.start(ask, h.generation, Expire)
+	c := r.start(ask, h.generation, record.Expire)
 	out, err := c.run(ctx)
 	return out, c.moved || err != nil, err
 }
 
 // due reports whether a containment has something that may be removed by now.
-func (r *Releaser) due(rec Record, slots []Slot) bool {
-	if rec.Status == Releasing {
+func (r *Releaser) due(rec record.Record, slots []record.Slot) bool {
+	if rec.Status == record.Releasing {
 		return true
 	}
 	now := r.Now()
-	return slices.ContainsFunc(slots, func(slot Slot) bool {
-		if !slot.heldBy(rec.Holder()) {
+	return slices.ContainsFunc(slots, func(slot record.Slot) bool {
+		if !slot.HeldBy(rec.Holder()) {
 			return false
 		}
-		if slot.State == SlotRemoving {
+		if slot.State == record.SlotRemoving {
 			return true
 		}
 		if rec.Status.Open() {
-			return rec.Status == Contained && old(slot, now, r.DenialTTL)
+			return rec.Status == record.Contained && plan.Old(slot, now, r.DenialTTL)
 		}
-		i := rec.denialIn(slot.SlotKey)
+		i := rec.DenialIn(slot.SlotKey)
 		return i < 0 || !rec.Steps[i].Until.After(now)
 	})
-}
-
-// old reports whether a denial has been in effect for longer than ttl.
-func old(slot Slot, now time.Time, ttl time.Duration) bool {
-	return ttl > 0 && slot.State == SlotApplied && now.Sub(slot.Since) >= ttl
-}
-
-// NewExpiry works out which denials of a contained instance have done their work:
-// older than ttl and than any flow that may have been tracked when they came, with
-// every interface in quarantine, so that no flow can begin. They free places that
-// other incidents need. Nothing expires of a containment that is not complete.
-func NewExpiry(rec Record, seen Network, slots []Slot, terms Terms, ttl time.Duration) ReleasePlan {
-	p := &releaser{was: rec, seen: seen, terms: terms}
-	quiet := rec.Status == Contained && len(seen.Interfaces) > 0 &&
-		!slices.ContainsFunc(seen.Interfaces, func(i Interface) bool { return !seen.quarantined(i) })
-	rec.Steps = slices.Clone(rec.Steps)
-	for _, slot := range slots {
-		if !slot.heldBy(rec.Holder()) {
-			continue
-		}
-		i := rec.denialIn(slot.SlotKey)
-		aged := i >= 0 && rec.Steps[i].State == Applied && quiet && old(slot, terms.Now, max(ttl, p.tracking()))
-		if p.expire(slot, aged && ttl > 0) {
-			rec.Steps[i].State, rec.Steps[i].Note = Removed, fmt.Sprintf("expired: in effect since %s, and no interface lets anything through", clock(slot.Since))
-		}
-	}
-	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts}
-	plan.Changed = !rec.says(p.was) || len(p.slots) > 0
-	return plan
-}
-
-// expire plans the end of one slot, and reports whether it is a new one.
-func (p *releaser) expire(slot Slot, aged bool) bool {
-	acl, _ := p.seen.acl(slot.ACL)
-	entry, there := acl.at(slot.Direction, slot.Number)
-	ours := there && entry == slot.entry()
-	switch {
-	case slot.State == SlotRemoving && ours:
-		p.reverts = append(p.reverts, slot.denial())
-	case slot.State == SlotRemoving:
-		p.slots = append(p.slots, SlotChange{slot, GiveUp})
-	case !aged || !ours:
-	case len(slot.Holders) > 1:
-		p.slots = append(p.slots, SlotChange{slot, GiveUp})
-		return true
-	default:
-		p.mark(slot)
-		p.reverts = append(p.reverts, slot.denial())
-		return true
-	}
-	return false
 }

@@ -13,12 +13,15 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 )
 
 // undisturbed is the world after a containment that nothing got in the way of.
-func undisturbed(t *testing.T, w *world.World, in containment.Incident) *world.World {
+func undisturbed(t *testing.T, w *world.World, in plan.Incident) *world.World {
 	t.Helper()
 	server := simvpc.Start(t, w, simvpc.Options{})
 	if _, err := responder(server, &ledger.Memory{}).Contain(t.Context(), in); err != nil {
@@ -64,12 +67,12 @@ func TestCutOffAfterAnyCall(t *testing.T) {
 
 func checkBefore(t *testing.T, out containment.Outcome, groups ...string) {
 	t.Helper()
-	if out.Record.Status != containment.Contained {
+	if out.Record.Status != record.Contained {
 		t.Errorf("status %s", out.Record.Status)
 	}
 	for _, s := range out.Record.Steps {
-		if q, ok := s.Step.(containment.Quarantine); ok && !slices.Equal(q.Before, groups) {
-			t.Errorf("%s: recorded %v, had %v", q.Interface, q.Before, groups)
+		if q, ok := record.AsQuarantine(s.Step); ok && !slices.Equal(q.Before, groups) {
+			t.Errorf("%s: recorded %v, had %v", q.Resource, q.Before, groups)
 		}
 	}
 }
@@ -147,7 +150,7 @@ func TestNumberTakenMeanwhile(t *testing.T) {
 		t.Error("their entry is gone")
 	}
 	for _, s := range out.Record.Steps {
-		if d, ok := s.Step.(containment.Denial); ok && d.Direction == containment.In && d.Number != 2 {
+		if d, ok := s.Step.(record.Denial); ok && d.Direction == network.In && d.Number != 2 {
 			t.Errorf("the incoming denial is at %d, want 2", d.Number)
 		}
 	}
@@ -172,7 +175,7 @@ func TestAtTheSameTime(t *testing.T) {
 		two.Peers = []guardduty.Peer{{Addr: netip.MustParseAddr("203.0.113.9")}}
 		other.Instance, other.Findings[0].ID = second, "f3"
 		var wg sync.WaitGroup
-		for _, in := range []containment.Incident{one, two, other} {
+		for _, in := range []plan.Incident{one, two, other} {
 			wg.Go(func() {
 				if _, err := responder(server, book).Contain(t.Context(), in); err != nil {
 					t.Error(err)
@@ -188,7 +191,7 @@ func checkTogether(t *testing.T, after *world.World, book *ledger.Memory) {
 	t.Helper()
 	groups := 0
 	for _, g := range after.Groups {
-		if g.Tags[containment.RoleTag] == containment.RoleValue {
+		if g.Tags[network.RoleTag] == network.RoleValue {
 			groups++
 		}
 	}
@@ -222,14 +225,14 @@ type down struct {
 
 var errDown = errors.New("the ledger is down")
 
-func (d down) Load(ctx context.Context, instance string, vpcs []string) (containment.Known, error) {
+func (d down) Load(ctx context.Context, instance string, vpcs []string) (record.Known, error) {
 	if d.load {
-		return containment.Known{}, errDown
+		return record.Known{}, errDown
 	}
 	return d.Ledger.Load(ctx, instance, vpcs)
 }
 
-func (d down) Commit(ctx context.Context, c containment.Change) error {
+func (d down) Commit(ctx context.Context, c record.Change) error {
 	if d.commit {
 		return errDown
 	}
@@ -257,15 +260,15 @@ func TestLedgerDown(t *testing.T) {
 				t.Error("the answer doesn't say unrecorded")
 			}
 			got := server.World()
-			if tag := got.Instance(victim).Tags[containment.PeersTag]; tag != "198.51.100.1 198.51.100.2" {
+			if tag := got.Instance(victim).Tags[network.PeersTag]; tag != "198.51.100.1 198.51.100.2" {
 				t.Errorf("the instance's tag holds the peers %q", tag)
 			}
-			delete(got.Instance(victim).Tags, containment.PeersTag)
+			delete(got.Instance(victim).Tags, network.PeersTag)
 			if d := world.Diff(want, got); d != "" {
 				t.Errorf("the world differs from the undisturbed one:\n%s", d)
 			}
 			checkBefore(t, out, "sg-web")
-			if tag := server.World().Interface("eni-0").Tags[containment.OriginalsTag]; tag != "sg-web" {
+			if tag := server.World().Interface("eni-0").Tags[network.OriginalsTag]; tag != "sg-web" {
 				t.Errorf("the tag holds %q", tag)
 			}
 		})

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"tourniquet/internal/emulator"
+	"tourniquet/lambda/emulator"
 	"tourniquet/lambda/ledger"
 )
 

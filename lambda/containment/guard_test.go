@@ -12,23 +12,26 @@ import (
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 )
 
 // crowd is so many instances behind one ACL, each with a finding of its own.
-func crowd(t testing.TB, n int) (*world.World, []containment.Incident) {
+func crowd(t testing.TB, n int) (*world.World, []plan.Incident) {
 	t.Helper()
 	b := burst{findings: n, instances: n, subnets: 1, acls: 1, peers: 1, atOnce: n}
 	return b.world(t), b.incidents()
 }
 
 // allAtOnce has each incident handled by an invocation of its own.
-func allAtOnce(t testing.TB, next func() *containment.Responder, incidents []containment.Incident) map[containment.Verdict]int {
+func allAtOnce(t testing.TB, next func() *containment.Responder, incidents []plan.Incident) map[record.Verdict]int {
 	t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	verdicts := map[containment.Verdict]int{}
+	verdicts := map[record.Verdict]int{}
 	for _, in := range incidents {
 		r := next()
 		wg.Go(func() {
@@ -65,7 +68,7 @@ func testGuard(t *testing.T, book containment.Ledger) {
 		r.Policy.MaxContained = 25
 		return r
 	}, incidents)
-	if verdicts[containment.Contain] != 25 || verdicts[containment.Held] != 5 {
+	if verdicts[record.Contain] != 25 || verdicts[record.Held] != 5 {
 		t.Errorf("verdicts %v, want 25 to contain and 5 held", verdicts)
 	}
 	if got := quarantined(server.World()); len(got) != 25 {
@@ -105,14 +108,14 @@ func TestGuardWithoutTheLedger(t *testing.T) {
 			byPerson := incidents[3]
 			byPerson.ByPerson = true
 			for n, tc := range []struct {
-				in   containment.Incident
-				want containment.Verdict
+				in   plan.Incident
+				want record.Verdict
 			}{
-				{incidents[0], containment.Contain},
-				{incidents[1], containment.Contain},
-				{incidents[2], containment.Held},
-				{incidents[1], containment.Contain}, // once more: it has its place
-				{byPerson, containment.Contain},
+				{incidents[0], record.Contain},
+				{incidents[1], record.Contain},
+				{incidents[2], record.Held},
+				{incidents[1], record.Contain}, // once more: it has its place
+				{byPerson, record.Contain},
 			} {
 				out, err := r.Contain(t.Context(), tc.in)
 				if err != nil {
@@ -126,7 +129,7 @@ func TestGuardWithoutTheLedger(t *testing.T) {
 				t.Errorf("in quarantine: %v, want three", got)
 			}
 			held := server.World().Instance(incidents[2].Instance)
-			if held.Tags[containment.PeersTag] != "" || held.Tags[containment.StatusTag] != "" {
+			if held.Tags[network.PeersTag] != "" || held.Tags[network.StatusTag] != "" {
 				t.Errorf("the held instance carries the tags %v", held.Tags)
 			}
 		})
@@ -171,7 +174,7 @@ func TestTimeIsLeftToMark(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range known.Record.Steps {
-			if _, ok := s.Step.(containment.Quarantine); ok && s.State != containment.Applied {
+			if _, ok := record.AsQuarantine(s.Step); ok && s.State != record.Applied {
 				t.Errorf("%s is marked %s, want applied", s.Step.ID(), s.State)
 			}
 		}
@@ -194,7 +197,7 @@ func TestTagsDontHoldUpTheCut(t *testing.T) {
 		if took := out.Contained.Sub(start); took > 4*time.Second {
 			t.Errorf("contained after %v", took)
 		}
-		if out.Record.Status != containment.Contained || len(out.Warnings) == 0 {
+		if out.Record.Status != record.Contained || len(out.Warnings) == 0 {
 			t.Errorf("status %s, warnings %q", out.Record.Status, out.Warnings)
 		}
 	})

@@ -14,7 +14,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc/world"
 )
 
@@ -145,7 +147,7 @@ func pairs(w *world.World) map[string]pair {
 			time.Sleep(d)
 		}
 	}
-	const never, long, future = 0, containment.DefaultTracking + time.Hour, 1000 * time.Hour
+	const never, long, future = 0, network.DefaultTracking + time.Hour, 1000 * time.Hour
 	return map[string]pair{
 		"two findings for one instance": {
 			after(0),
@@ -188,7 +190,7 @@ func pairs(w *world.World) map[string]pair {
 			released(victim),
 		},
 		"expire beside a finding": {
-			after(containment.DefaultTracking+time.Hour, at(never, victim, "f1", "198.51.100.7"), releasing),
+			after(network.DefaultTracking+time.Hour, at(never, victim, "f1", "198.51.100.7"), releasing),
 			[]deed{expiring, at(future, second, "f2", "198.51.100.7")},
 			contained(second),
 		},
@@ -244,7 +246,7 @@ func interleave(t *testing.T, w *world.World, p pair, seed uint64) {
 	failed := make([]bool, len(p.runs))
 	for i, run := range p.runs {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), containment.MaxInvocation)
+			ctx, cancel := context.WithTimeout(t.Context(), plan.MaxInvocation)
 			defer cancel()
 			failed[i] = run(ctx, s.process(sched.gate(fmt.Sprint(i)))) != nil
 		})
@@ -254,11 +256,11 @@ func interleave(t *testing.T, w *world.World, p pair, seed uint64) {
 	sched.run(ended)
 	for i, run := range p.runs { // Lambda tries again what has failed
 		if failed[i] {
-			time.Sleep(containment.MaxInvocation)
+			time.Sleep(plan.MaxInvocation)
 			s.must(t, run)
 		}
 	}
-	time.Sleep(containment.MaxInvocation) // what was cut off lets go
+	time.Sleep(plan.MaxInvocation) // what was cut off lets go
 	// The schedule goes on with releases. A reconcile would hide what went wrong.
 	s.must(t, expiring)
 	checkLaws(t, s, before)
@@ -288,16 +290,16 @@ func checkLaws(t *testing.T, s *stage, before *world.World) {
 		}
 	}
 	for _, slot := range slots {
-		e := world.Entry{Number: slot.Number, Egress: slot.Direction == containment.Out, Protocol: world.All, CIDR: slot.Prefix}
+		e := world.Entry{Number: slot.Number, Egress: slot.Direction == network.Out, Protocol: world.All, CIDR: slot.Prefix}
 		if !slices.Contains(after.ACL(slot.ACL).Entries, e) {
 			t.Errorf("the ledger has %s %s %d for %s, the ACL has not", slot.ACL, slot.Direction, slot.Number, slot.Prefix)
 		}
 	}
 	for _, r := range s.book.Records() {
 		for _, st := range r.Steps {
-			if q, ok := st.Step.(containment.Quarantine); ok {
-				if want := before.Interface(q.Interface).Groups; !slices.Equal(q.Before, want) {
-					t.Errorf("%s: the originals of %s are recorded as %v, they were %v", r.Holder(), q.Interface, q.Before, want)
+			if q, ok := record.AsQuarantine(st.Step); ok {
+				if want := before.Interface(q.Resource).Groups; !slices.Equal(q.Before, want) {
+					t.Errorf("%s: the originals of %s are recorded as %v, they were %v", r.Holder(), q.Resource, q.Before, want)
 				}
 			}
 		}
@@ -308,9 +310,9 @@ func checkLaws(t *testing.T, s *stage, before *world.World) {
 	}
 }
 
-func onRecord(slots []containment.Slot, acl string, e world.Entry) bool {
-	return slices.ContainsFunc(slots, func(s containment.Slot) bool {
-		return s.ACL == acl && (s.Direction == containment.Out) == e.Egress && s.Number == e.Number && s.Prefix == e.CIDR && len(s.Holders) > 0
+func onRecord(slots []record.Slot, acl string, e world.Entry) bool {
+	return slices.ContainsFunc(slots, func(s record.Slot) bool {
+		return s.ACL == acl && (s.Direction == network.Out) == e.Egress && s.Number == e.Number && s.Prefix == e.CIDR && len(s.Holders) > 0
 	})
 }
 
@@ -322,12 +324,12 @@ func contained(instances ...string) func(*testing.T, *stage) {
 		w := s.server.World()
 		for _, instance := range instances {
 			k, err := s.book.Load(t.Context(), instance, nil)
-			if err != nil || k.Record == nil || k.Record.Status != containment.Contained {
+			if err != nil || k.Record == nil || k.Record.Status != record.Contained {
 				t.Errorf("%s: not contained: %+v, %v", instance, k.Record, err)
 				continue
 			}
 			for _, i := range w.InterfacesOf(instance) {
-				if len(i.Groups) != 1 || w.Group(i.Groups[0]).Tags[containment.RoleTag] == "" {
+				if len(i.Groups) != 1 || w.Group(i.Groups[0]).Tags[network.RoleTag] == "" {
 					t.Errorf("%s has the groups %v", i.ID, i.Groups)
 				}
 				for _, peer := range k.Record.Peers {
@@ -364,15 +366,15 @@ func released(instance string) func(*testing.T, *stage) {
 	return func(t *testing.T, s *stage) {
 		t.Helper()
 		k, err := s.book.Load(t.Context(), instance, nil)
-		if err != nil || k.Record == nil || k.Record.Status != containment.Released {
+		if err != nil || k.Record == nil || k.Record.Status != record.Released {
 			t.Fatalf("not released: %+v, %v", k.Record, err)
 		}
 		for _, st := range k.Record.Steps {
-			q, ok := st.Step.(containment.Quarantine)
-			if ok && !slices.Equal(s.server.World().Interface(q.Interface).Groups, q.Before) {
-				t.Errorf("%s has %v, had %v", q.Interface, s.server.World().Interface(q.Interface).Groups, q.Before)
+			q, ok := record.AsQuarantine(st.Step)
+			if ok && !slices.Equal(s.server.World().Interface(q.Resource).Groups, q.Before) {
+				t.Errorf("%s has %v, had %v", q.Resource, s.server.World().Interface(q.Resource).Groups, q.Before)
 			}
-			if st.State == containment.Pending || st.State == containment.Applied {
+			if st.State == record.Pending || st.State == record.Applied {
 				t.Errorf("%s is %s", st.Step.ID(), st.State)
 			}
 		}

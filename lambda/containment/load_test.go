@@ -22,6 +22,10 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
@@ -68,7 +72,7 @@ const (
 func (b burst) instance(n int) string { return fmt.Sprintf("i-%017x", n+1) }
 
 // index is the number of an incident's instance.
-func (b burst) index(in containment.Incident) (n int) {
+func (b burst) index(in plan.Incident) (n int) {
 	_, _ = fmt.Sscanf(in.Instance, "i-%x", &n)
 	return n - 1
 }
@@ -104,14 +108,14 @@ func (b burst) world(t testing.TB) *world.World {
 
 // incidents are one for each finding, in no order: each names an instance and one
 // of the peers.
-func (b burst) incidents() []containment.Incident {
+func (b burst) incidents() []plan.Incident {
 	random := rand.New(rand.NewPCG(1, 2))
-	all := make([]containment.Incident, b.findings)
+	all := make([]plan.Incident, b.findings)
 	for n := range all {
 		i := n % b.instances
-		all[n] = containment.Incident{
+		all[n] = plan.Incident{
 			Instance: b.instance(i), VPCs: []string{"vpc-1"}, Subnets: []string{fmt.Sprintf("subnet-%d", b.subnet(i))}, Reason: "test",
-			Findings: []containment.FindingRef{{ID: fmt.Sprintf("f%d", n), Type: "Backdoor:EC2/C&CActivity.B", Severity: 8}},
+			Findings: []record.FindingRef{{ID: fmt.Sprintf("f%d", n), Type: "Backdoor:EC2/C&CActivity.B", Severity: 8}},
 			Peers:    []guardduty.Peer{{Addr: netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + random.IntN(b.peers))})}},
 		}
 	}
@@ -120,7 +124,7 @@ func (b burst) incidents() []containment.Incident {
 }
 
 // needed is how often each changing call has to be made for the incidents.
-func (b burst) needed(incidents []containment.Incident) map[string]int {
+func (b burst) needed(incidents []plan.Incident) map[string]int {
 	swaps, entries := map[string]bool{}, map[string]bool{}
 	for _, in := range incidents {
 		swaps[in.Instance] = true
@@ -139,9 +143,9 @@ func (b burst) needed(incidents []containment.Incident) map[string]int {
 // handle has the incidents handled by so many invocations at once, each with clients
 // of its own, as in an execution environment of its own. One that fails is repeated,
 // as Lambda does.
-func (b burst) handle(t testing.TB, server *simvpc.Server, book containment.Ledger, incidents []containment.Incident) {
+func (b burst) handle(t testing.TB, server *simvpc.Server, book containment.Ledger, incidents []plan.Incident) {
 	t.Helper()
-	todo := make(chan containment.Incident)
+	todo := make(chan plan.Incident)
 	var wg sync.WaitGroup
 	for range b.atOnce {
 		wg.Go(func() {
@@ -158,7 +162,7 @@ func (b burst) handle(t testing.TB, server *simvpc.Server, book containment.Ledg
 	wg.Wait()
 }
 
-func invoke(t testing.TB, r *containment.Responder, in containment.Incident) {
+func invoke(t testing.TB, r *containment.Responder, in plan.Incident) {
 	t.Helper()
 	var err error
 	for try := range 3 {
@@ -183,7 +187,7 @@ func loaded(server *simvpc.Server, book containment.Ledger) *containment.Respond
 	})
 	return &containment.Responder{
 		EC2: ec2, Fleet: ec2,
-		Ledger: book, Policy: containment.Policy{MaxContained: 1000}, Rules: containment.Rules{ACLQuota: containment.DefaultACLQuota},
+		Ledger: book, Policy: policy.Policy{MaxContained: 1000}, Rules: plan.Rules{ACLQuota: network.DefaultACLQuota},
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, LedgerWait: 3 * time.Second,
 	}
 }
@@ -276,7 +280,7 @@ func testBurst(t *testing.T, b burst) {
 func (b burst) checkWorld(t *testing.T, w *world.World) {
 	t.Helper()
 	for _, i := range w.Interfaces {
-		if !slices.Equal(i.Groups, []string{"sg-q"}) || i.Tags[containment.OriginalsTag] != "sg-web" {
+		if !slices.Equal(i.Groups, []string{"sg-q"}) || i.Tags[network.OriginalsTag] != "sg-web" {
 			t.Errorf("%s has the groups %v and the tags %v", i.ID, i.Groups, i.Tags)
 		}
 	}

@@ -4,18 +4,20 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"tourniquet/lambda/record"
 )
 
 // An Outcome is what became of one incident.
 type Outcome struct {
 	Instance   string
-	Verdict    Verdict
+	Verdict    record.Verdict
 	Reason     string
-	Record     Record    // zero when the verdict is not to act
-	Unrecorded bool      // the ledger did not take it: tags hold the originals
-	Applied    []string  // the steps that this invocation applied, in their order
-	Contained  time.Time // when the last change was made; zero when there was none
-	Warnings   []string  // what failed beside the containment and doesn't lessen it
+	Record     record.Record // zero when the verdict is not to act
+	Unrecorded bool          // the ledger did not take it: tags hold the originals
+	Applied    []string      // the steps that this invocation applied, in their order
+	Contained  time.Time     // when the last change was made; zero when there was none
+	Warnings   []string      // what failed beside the containment and doesn't lessen it
 
 	// ACLRoom is how many more entries, in the direction and address family that
 	// has fewest left, the fullest ACL of the instance takes after the plan; nil
@@ -34,7 +36,7 @@ type PartialError struct {
 
 // missing is the error of steps that are not carried out, each with its cause where
 // there is one, and of what stopped all of them, if something did.
-func missing(doing, instance string, steps []Step, causes map[string]error, stopped error) *PartialError {
+func missing(doing, instance string, steps []record.Step, causes map[string]error, stopped error) *PartialError {
 	e := &PartialError{Doing: doing, Instance: instance}
 	for _, s := range steps {
 		e.Missing = append(e.Missing, s.ID())

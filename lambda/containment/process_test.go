@@ -18,6 +18,10 @@ import (
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/vpc"
 )
@@ -97,20 +101,20 @@ func through[T any](ctx context.Context, p *process, c call, do func() (T, error
 	return v, err
 }
 
-func (p *process) Load(ctx context.Context, instance string, vpcs []string) (containment.Known, error) {
-	return through(ctx, p, call{op: "Load", mutating: false, ledger: true}, func() (containment.Known, error) {
+func (p *process) Load(ctx context.Context, instance string, vpcs []string) (record.Known, error) {
+	return through(ctx, p, call{op: "Load", mutating: false, ledger: true}, func() (record.Known, error) {
 		return p.book.Load(context.WithoutCancel(ctx), instance, vpcs)
 	})
 }
 
-func (p *process) Commit(ctx context.Context, c containment.Change) error {
+func (p *process) Commit(ctx context.Context, c record.Change) error {
 	_, err := through(ctx, p, call{op: "Commit", mutating: true, ledger: true}, func() (struct{}, error) {
 		return struct{}{}, p.book.Commit(context.WithoutCancel(ctx), c)
 	})
 	return err
 }
 
-func (p *process) Note(ctx context.Context, e containment.Event) error {
+func (p *process) Note(ctx context.Context, e record.Event) error {
 	_, err := through(ctx, p, call{op: "Note", mutating: true, ledger: true}, func() (struct{}, error) {
 		return struct{}{}, p.book.Note(context.WithoutCancel(ctx), e)
 	})
@@ -121,14 +125,14 @@ func (p *process) Open(ctx context.Context) ([]string, error) {
 	return through(ctx, p, call{op: "Open", mutating: false, ledger: true}, func() ([]string, error) { return p.book.Open(context.WithoutCancel(ctx)) })
 }
 
-func (p *process) Slots(ctx context.Context, vpcs []string) ([]containment.Slot, error) {
-	return through(ctx, p, call{op: "Slots", mutating: false, ledger: true}, func() ([]containment.Slot, error) {
+func (p *process) Slots(ctx context.Context, vpcs []string) ([]record.Slot, error) {
+	return through(ctx, p, call{op: "Slots", mutating: false, ledger: true}, func() ([]record.Slot, error) {
 		return p.book.Slots(context.WithoutCancel(ctx), vpcs)
 	})
 }
 
-func (p *process) Containment(ctx context.Context, instance string, generation int) (*containment.Record, error) {
-	return through(ctx, p, call{op: "Containment", mutating: false, ledger: true}, func() (*containment.Record, error) {
+func (p *process) Containment(ctx context.Context, instance string, generation int) (*record.Record, error) {
+	return through(ctx, p, call{op: "Containment", mutating: false, ledger: true}, func() (*record.Record, error) {
 		return p.book.Containment(context.WithoutCancel(ctx), instance, generation)
 	})
 }
@@ -143,13 +147,13 @@ func (p *process) client() *vpc.Client {
 func (p *process) responder() *containment.Responder {
 	ec2 := p.client()
 	return &containment.Responder{
-		EC2: ec2, Fleet: ec2, Ledger: p, Policy: containment.Policy{MaxContained: 25},
-		Rules: containment.Rules{ACLQuota: containment.DefaultACLQuota},
+		EC2: ec2, Fleet: ec2, Ledger: p, Policy: policy.Policy{MaxContained: 25},
+		Rules: plan.Rules{ACLQuota: network.DefaultACLQuota},
 		Log:   slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
 }
 
-func (p *process) contain(ctx context.Context, in containment.Incident) error {
+func (p *process) contain(ctx context.Context, in plan.Incident) error {
 	_, err := p.responder().Contain(ctx, in)
 	return err
 }
@@ -187,7 +191,7 @@ func meaning(book *ledger.Memory) string {
 		fmt.Fprintf(&b, "%s %s peers %v\n", r.Holder(), r.Status, r.Peers)
 		for _, s := range r.Steps {
 			fmt.Fprintf(&b, "  %s %s", s.State, s.Step.ID())
-			if q, ok := s.Step.(containment.Quarantine); ok {
+			if q, ok := record.AsQuarantine(s.Step); ok {
 				fmt.Fprintf(&b, " %v", q.Before)
 			}
 			b.WriteByte('\n')

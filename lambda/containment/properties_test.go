@@ -14,6 +14,9 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/oracle"
 	"tourniquet/lambda/simvpc/world"
@@ -119,7 +122,7 @@ func flows(w *world.World) []world.Flow {
 	return all
 }
 
-func drawIncident(t *rapid.T, w *world.World) containment.Incident {
+func drawIncident(t *rapid.T, w *world.World) plan.Incident {
 	in := incidentOf(w, 0)
 	for _, s := range rapid.SliceOfNDistinct(rapid.SampledFrom(append(outside, "10.0.0.77")), 0, 4, rapid.ID[string]).Draw(t, "peers") {
 		in.Peers = append(in.Peers, guardduty.Peer{Addr: netip.MustParseAddr(s)})
@@ -127,9 +130,9 @@ func drawIncident(t *rapid.T, w *world.World) containment.Incident {
 	return in
 }
 
-func drawRules(t *rapid.T) containment.Rules {
-	return containment.Rules{
-		ACLQuota:  rapid.SampledFrom([]int{4, 8, containment.DefaultACLQuota}).Draw(t, "quota"),
+func drawRules(t *rapid.T) plan.Rules {
+	return plan.Rules{
+		ACLQuota:  rapid.SampledFrom([]int{4, 8, network.DefaultACLQuota}).Draw(t, "quota"),
 		CoverIPv4: rapid.SampledFrom([]int{0, 28}).Draw(t, "cover"),
 	}
 }
@@ -186,7 +189,7 @@ func TestReleaseProperties(t *testing.T) {
 		if _, err := r.Contain(context.Background(), in); err != nil {
 			t.Fatal(err)
 		}
-		now = now.Add(containment.DefaultTracking + time.Minute)
+		now = now.Add(network.DefaultTracking + time.Minute)
 		releaser := &containment.Releaser{
 			EC2: &vpc.Reverter{Client: r.EC2.(*vpc.Client)}, Ledger: book, Book: book, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
 		}
@@ -196,12 +199,12 @@ func TestReleaseProperties(t *testing.T) {
 		}
 		after := server.World()
 		for _, w := range []*world.World{before, after} {
-			w.Groups = slices.DeleteFunc(w.Groups, func(g *world.SecurityGroup) bool { return g.Tags[containment.RoleTag] != "" })
+			w.Groups = slices.DeleteFunc(w.Groups, func(g *world.SecurityGroup) bool { return g.Tags[network.RoleTag] != "" })
 			for _, i := range w.Interfaces { // where none were set, the defaults are set now
 				i.TCPTimeout, i.UDPStreamTimeout, i.UDPTimeout = 0, 0, 0
 			}
 		}
-		if d := world.Diff(before, after); d != "" || out.Record.Status != containment.Released || len(book.AllSlots()) > 0 {
+		if d := world.Diff(before, after); d != "" || out.Record.Status != record.Released || len(book.AllSlots()) > 0 {
 			t.Fatalf("%s, slots %v, and the world differs from before:\n%s", out.Record.Status, book.AllSlots(), d)
 		}
 	})
@@ -240,8 +243,8 @@ func peerOf(w *world.World, f world.Flow, peers []guardduty.Peer) (netip.Addr, b
 }
 
 func said(out containment.Outcome, peer netip.Addr) bool {
-	return slices.ContainsFunc(out.Record.Exposure, func(e containment.Exposure) bool {
-		full := e.Kind == containment.ACLFull || e.Kind == containment.NoSlotBelowAllow
+	return slices.ContainsFunc(out.Record.Exposure, func(e record.Exposure) bool {
+		full := e.Kind == record.ACLFull || e.Kind == record.NoSlotBelowAllow
 		return full && strings.Contains(e.Detail, peer.String())
 	})
 }
@@ -249,7 +252,7 @@ func said(out containment.Outcome, peer netip.Addr) bool {
 // checkPrecise: every ACL keeps its entries, and gains only denials of peers, or of
 // covering prefixes of several peers within the bound; no interface but the
 // instance's has changed.
-func checkPrecise(t *rapid.T, in containment.Incident, rules containment.Rules, before, after *world.World) {
+func checkPrecise(t *rapid.T, in plan.Incident, rules plan.Rules, before, after *world.World) {
 	for _, a := range before.ACLs {
 		now := after.ACL(a.ID).Entries
 		for _, e := range a.Entries {
@@ -296,17 +299,17 @@ func checkNothingWidened(t *rapid.T, before, after *world.World) {
 func checkOriginals(t *rapid.T, out containment.Outcome, before, after *world.World) {
 	found := 0
 	for _, s := range out.Record.Steps {
-		q, ok := s.Step.(containment.Quarantine)
+		q, ok := record.AsQuarantine(s.Step)
 		if !ok {
 			continue
 		}
 		found++
-		if want := before.Interface(q.Interface).Groups; !slices.Equal(q.Before, want) {
-			t.Fatalf("%s: recorded %v, had %v", q.Interface, q.Before, want)
+		if want := before.Interface(q.Resource).Groups; !slices.Equal(q.Before, want) {
+			t.Fatalf("%s: recorded %v, had %v", q.Resource, q.Before, want)
 		}
-		now := after.Interface(q.Interface).Groups
+		now := after.Interface(q.Resource).Groups
 		if len(now) != 1 || len(after.Group(now[0]).In)+len(after.Group(now[0]).Out) != 0 {
-			t.Fatalf("%s now has %v", q.Interface, now)
+			t.Fatalf("%s now has %v", q.Resource, now)
 		}
 	}
 	if found != len(before.InterfacesOf(victim)) {

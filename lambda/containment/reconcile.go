@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
 )
 
 // Fleet is what is needed of EC2 beyond one instance.
@@ -93,7 +96,7 @@ func each[T any](items []T, do func(T) (out Outcome, worked bool, err error)) ([
 }
 
 // look is a run of this reconcile on an instance, after its first look.
-func (r *Reconciler) look(ctx context.Context, in Incident) (*run, error) {
+func (r *Reconciler) look(ctx context.Context, in plan.Incident) (*run, error) {
 	c := r.start(in)
 	if err := c.look(ctx); err != nil {
 		return nil, fmt.Errorf("observing %s: %w", in.Instance, err)
@@ -104,21 +107,21 @@ func (r *Reconciler) look(ctx context.Context, in Incident) (*run, error) {
 // repair goes on with an open containment, or closes it when there is nothing left
 // to contain. A release that is under way is for the release function to finish.
 func (r *Reconciler) repair(ctx context.Context, instance, request string) (Outcome, bool, error) {
-	in := Incident{Instance: instance, Repair: true, Reason: "reconciled", Request: request}
+	in := plan.Incident{Instance: instance, Repair: true, Reason: "reconciled", Request: request}
 	c, err := r.look(ctx, in)
 	if err != nil {
-		return Outcome{Instance: instance, Verdict: Reconcile, Reason: in.Reason}, true, err
+		return Outcome{Instance: instance, Verdict: record.Reconcile, Reason: in.Reason}, true, err
 	}
-	switch open := c.known.open(); {
+	switch open := c.known.Open(); {
 	case open == nil:
 		return Outcome{}, false, nil
-	case open.Status == Releasing:
-		return Outcome{Instance: instance, Verdict: Reconcile, Reason: "its release is not finished", Record: *open}, true, nil
+	case open.Status == record.Releasing:
+		return Outcome{Instance: instance, Verdict: record.Reconcile, Reason: "its release is not finished", Record: *open}, true, nil
 	case c.seen.Gone():
 		out, err := c.close(ctx)
 		return out, true, err
 	}
-	settled := c.known.open().Status != Containing
+	settled := c.known.Open().Status != record.Containing
 	out, err := r.Contain(ctx, in)
 	switch {
 	case err != nil || len(out.Applied) == 0:
@@ -135,21 +138,21 @@ func (r *Reconciler) repair(ctx context.Context, instance, request string) (Outc
 // quarantine group until somebody releases it.
 func (c *run) close(ctx context.Context) (Outcome, error) {
 	for range maxRounds {
-		open := c.known.open()
+		open := c.known.Open()
 		if open == nil {
-			return c.outcome(Reconcile, "closed"), nil
+			return c.outcome(record.Reconcile, "closed"), nil
 		}
-		rec := closed(*open, c.known.Slots)
-		c.plan = Plan{Record: rec, Changed: true}
+		rec := plan.Closed(*open, c.known.Slots)
+		c.plan = plan.Plan{Record: rec, Changed: true}
 		change := c.change(c.plan)
 		if !rec.ByPerson {
 			change.Count = -1
 		}
 		err := c.commit(ctx, change, true)
 		if err == nil {
-			return c.outcome(Reconcile, c.in.Instance+" is gone: closed"), nil
+			return c.outcome(record.Reconcile, c.in.Instance+" is gone: closed"), nil
 		}
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, record.ErrConflict) {
 			return c.stopped(fmt.Errorf("closing the containment of %s: %w", c.in.Instance, err))
 		}
 		if err := c.pause(ctx); err != nil {
@@ -159,49 +162,23 @@ func (c *run) close(ctx context.Context) (Outcome, error) {
 			return c.stopped(err)
 		}
 	}
-	return c.stopped(ErrConflict)
-}
-
-// closed is a record whose instance is gone.
-func closed(rec Record, slots []Slot) Record {
-	rec.Status, rec.Exposure = Closed, nil
-	rec.Steps = slices.Clone(rec.Steps)
-	for i, s := range rec.Steps {
-		d, ok := s.Step.(Denial)
-		if !ok || s.State.final() {
-			continue
-		}
-		since := rec.Updated
-		for _, slot := range slots {
-			if slot.SlotKey == d.Slot() {
-				since = slot.Since
-			}
-		}
-		rec.Steps[i].State, rec.Steps[i].Until = Lingering, since.Add(DefaultTracking)
-		rec.Steps[i].Note = "the instance is gone"
-	}
-	return rec
+	return c.stopped(record.ErrConflict)
 }
 
 // adopt records an instance that was contained without the ledger. Tags alone
 // cause nothing: what is adopted is in quarantine already.
 func (r *Reconciler) adopt(ctx context.Context, instance, request string) (Outcome, bool, error) {
-	in := Incident{Instance: instance, Adopt: true, Reason: "contained without the ledger, recorded from tags", Request: request}
+	in := plan.Incident{Instance: instance, Adopt: true, Reason: "contained without the ledger, recorded from tags", Request: request}
 	c, err := r.look(ctx, in)
 	if err != nil {
-		return Outcome{Instance: instance, Verdict: Reconcile, Reason: in.Reason}, true, err
+		return Outcome{Instance: instance, Verdict: record.Reconcile, Reason: in.Reason}, true, err
 	}
-	if _, marked := c.seen.Instance.Tags[PeersTag]; !marked || c.seen.Gone() || c.known.open() != nil || !c.seen.anyHeld() {
+	if _, marked := c.seen.Instance.Tags[network.PeersTag]; !marked || c.seen.Gone() || c.known.Open() != nil || !c.seen.AnyHeld() {
 		return Outcome{}, false, nil
 	}
-	for _, a := range PeersOf(c.seen.Instance.Tags) {
+	for _, a := range network.PeersOf(c.seen.Instance.Tags) {
 		in.Peers = append(in.Peers, guardduty.Peer{Addr: a})
 	}
 	out, err := r.Contain(ctx, in)
 	return out, true, err
-}
-
-// anyHeld reports whether an interface is in quarantine and says what its groups were.
-func (n Network) anyHeld() bool {
-	return slices.ContainsFunc(n.Interfaces, func(i Interface) bool { return n.held(i) && len(i.Originals) > 0 })
 }

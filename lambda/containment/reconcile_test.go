@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc/world"
 )
 
@@ -36,9 +38,9 @@ func TestReconcileRepairsDrift(t *testing.T) {
 		}
 		contained(victim)(t, s)
 		for _, st := range outcomes[0].Record.Steps {
-			q, ok := st.Step.(containment.Quarantine)
-			if want := map[string][]string{"eni-0": {"sg-ssh", "sg-web"}, "eni-1": {"sg-web"}, "eni-2": {"sg-ssh"}}[q.Interface]; ok && !slices.Equal(q.Before, want) {
-				t.Errorf("%s: the originals are %v, want %v", q.Interface, q.Before, want)
+			q, ok := record.AsQuarantine(st.Step)
+			if want := map[string][]string{"eni-0": {"sg-ssh", "sg-web"}, "eni-1": {"sg-web"}, "eni-2": {"sg-ssh"}}[q.Resource]; ok && !slices.Equal(q.Before, want) {
+				t.Errorf("%s: the originals are %v, want %v", q.Resource, q.Before, want)
 			}
 		}
 		after := s.server.World()
@@ -62,7 +64,7 @@ func TestReconcileClosesWhatIsGone(t *testing.T) {
 		})(t, s)
 		s.must(t, reconciling)
 		k, _ := s.book.Load(t.Context(), victim, nil)
-		if k.Record.Status != containment.Closed {
+		if k.Record.Status != record.Closed {
 			t.Fatalf("status %s", k.Record.Status)
 		}
 		if open, _ := s.book.Open(t.Context()); len(open) > 0 {
@@ -75,7 +77,7 @@ func TestReconcileClosesWhatIsGone(t *testing.T) {
 		if got := len(s.book.AllSlots()); got != 12 {
 			t.Errorf("%d slots right after, want 12", got)
 		}
-		time.Sleep(containment.DefaultTracking)
+		time.Sleep(network.DefaultTracking)
 		s.must(t, expiring)
 		if got := s.book.AllSlots(); len(got) != 0 {
 			t.Errorf("slots are left: %v", got)
@@ -131,8 +133,8 @@ func TestInterfaceDetachedMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 		contained(victim)(t, s)
-		if got := states(t, s, victim)["quarantine/eni-1"]; got != containment.Gone {
-			t.Errorf("quarantine/eni-1 is %s, want %s", got, containment.Gone)
+		if got := states(t, s, victim)["quarantine/eni-1"]; got != record.Gone {
+			t.Errorf("quarantine/eni-1 is %s, want %s", got, record.Gone)
 		}
 	})
 }
@@ -153,7 +155,7 @@ func TestSubnetReassociatedMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 		contained(victim)(t, s)
-		time.Sleep(containment.DefaultTracking)
+		time.Sleep(network.DefaultTracking)
 		s.must(t, releasing)
 		for _, acl := range s.server.World().ACLs {
 			for _, e := range acl.Entries {

@@ -5,25 +5,28 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // Restorer is what a release needs of Amazon EC2. Nothing of it is in EC2, so that
 // what faces events has no means to loosen.
 type Restorer interface {
 	// Observe is that of EC2.
-	Observe(ctx context.Context, t Target) (Network, error)
+	Observe(ctx context.Context, t network.Target) (network.Network, error)
 
 	// Revert undoes all steps side by side, and returns an error for each that EC2
 	// did not take, in the steps' order. A Quarantine is undone by setting the
 	// groups in Before, a Denial by removing its entry, a Tracking by setting the
 	// timeouts in Before.
-	Revert(ctx context.Context, steps []Step) []error
+	Revert(ctx context.Context, steps []record.Step) []error
 
 	// Untag removes tags, by resource. It removes as many as it can and joins the errors.
 	Untag(ctx context.Context, keys map[string][]string) error
 
 	// ACLs are all network ACLs of the account and Region.
-	ACLs(ctx context.Context) ([]ACL, error)
+	ACLs(ctx context.Context) ([]network.ACL, error)
 }
 
 // Book is what of the ledger is read beyond one instance's latest containment.
@@ -32,17 +35,12 @@ type Book interface {
 	Open(ctx context.Context) ([]string, error)
 
 	// Slots are the slots of some VPCs.
-	Slots(ctx context.Context, vpcs []string) ([]Slot, error)
+	Slots(ctx context.Context, vpcs []string) ([]record.Slot, error)
 
 	// Containment is one generation of an instance's containments; nil when the
 	// ledger doesn't have it.
-	Containment(ctx context.Context, instance string, generation int) (*Record, error)
+	Containment(ctx context.Context, instance string, generation int) (*record.Record, error)
 }
-
-// MaxInvocation bounds how long one invocation of either function takes: both have
-// this timeout. What an invocation has recorded and not finished after that time,
-// it won't.
-const MaxInvocation = 2 * time.Minute
 
 // ErrNotContained says that an instance has no containment, neither in the ledger
 // nor in tags.
@@ -80,9 +78,9 @@ type Ask struct {
 // far as they still look as recorded; the rest it reports and leaves alone. Called
 // again, it goes on where it was cut off, and does nothing for what is released.
 func (r *Releaser) Release(ctx context.Context, ask Ask) (Outcome, error) {
-	return r.start(ask, 0, Release).run(ctx)
+	return r.start(ask, 0, record.Release).run(ctx)
 }
 
-func (r *Releaser) start(ask Ask, generation int, why Verdict) *releasing {
+func (r *Releaser) start(ask Ask, generation int, why record.Verdict) *releasing {
 	return &releasing{Releaser: r, ask: ask, generation: generation, verdict: why, began: r.Now().UTC(), taken: taken{}}
 }

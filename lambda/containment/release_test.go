@@ -13,17 +13,19 @@ import (
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc/world"
 )
 
 // states are a record's states by step.
-func states(t *testing.T, s *stage, instance string) map[string]containment.State {
+func states(t *testing.T, s *stage, instance string) map[string]record.State {
 	t.Helper()
 	k, err := s.book.Load(t.Context(), instance, nil)
 	if err != nil || k.Record == nil {
 		t.Fatalf("%s: %+v, %v", instance, k.Record, err)
 	}
-	all := map[string]containment.State{}
+	all := map[string]record.State{}
 	for _, st := range k.Record.Steps {
 		all[st.Step.ID()] = st.State
 	}
@@ -45,7 +47,7 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 	}
 	tests := map[string]struct {
 		edit  func(w *world.World)
-		want  map[string]containment.State // where it isn't restored or removed
+		want  map[string]record.State // where it isn't restored or removed
 		check func(t *testing.T, w *world.World)
 	}{
 		"nothing": {func(*world.World) {}, nil, func(t *testing.T, w *world.World) {
@@ -55,7 +57,7 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 		}},
 		"groups set by somebody": {
 			func(w *world.World) { w.Interface("eni-0").Groups = []string{"sg-ssh"} },
-			map[string]containment.State{"quarantine/eni-0": containment.ChangedElsewhere},
+			map[string]record.State{"quarantine/eni-0": record.ChangedElsewhere},
 			func(t *testing.T, w *world.World) {
 				if got := w.Interface("eni-0").Groups; !slices.Equal(got, []string{"sg-ssh"}) {
 					t.Errorf("eni-0 has %v", got)
@@ -79,9 +81,9 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 			func(w *world.World) {
 				w.Groups = slices.DeleteFunc(w.Groups, func(g *world.SecurityGroup) bool { return g.ID == "sg-web" })
 			},
-			map[string]containment.State{"quarantine/eni-1": containment.Failed},
+			map[string]record.State{"quarantine/eni-1": record.Failed},
 			func(t *testing.T, w *world.World) {
-				if got := w.Interface("eni-1").Groups; len(got) != 1 || w.Group(got[0]).Tags[containment.RoleTag] == "" {
+				if got := w.Interface("eni-1").Groups; len(got) != 1 || w.Group(got[0]).Tags[network.RoleTag] == "" {
 					t.Errorf("eni-1 has %v, and should be in quarantine still", got)
 				}
 			},
@@ -98,12 +100,12 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 			func(w *world.World) {
 				w.Interfaces = slices.DeleteFunc(w.Interfaces, func(i *world.Interface) bool { return i.ID == "eni-1" })
 			},
-			map[string]containment.State{"quarantine/eni-1": containment.Gone},
+			map[string]record.State{"quarantine/eni-1": record.Gone},
 			func(*testing.T, *world.World) {},
 		},
 		"an entry replaced": {
 			func(w *world.World) { ours(w, false).CIDR = netip.MustParsePrefix("198.51.100.0/24") },
-			map[string]containment.State{in: containment.ChangedElsewhere},
+			map[string]record.State{in: record.ChangedElsewhere},
 			func(t *testing.T, w *world.World) {
 				if !slices.ContainsFunc(w.ACL("acl-0").Entries, func(e world.Entry) bool {
 					return e.CIDR == netip.MustParsePrefix("198.51.100.0/24") && !e.Allow
@@ -119,7 +121,7 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 					return !e.Allow && e.Egress && e.CIDR == netip.MustParsePrefix("198.51.100.7/32")
 				})
 			},
-			map[string]containment.State{out: containment.Gone},
+			map[string]record.State{out: record.Gone},
 			func(*testing.T, *world.World) {},
 		},
 		"a subnet behind another ACL": {
@@ -135,7 +137,7 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 				w.Subnet("subnet-0").ACL = "acl-1"
 				w.ACLs = slices.DeleteFunc(w.ACLs, func(a *world.NetworkACL) bool { return a.ID == "acl-0" })
 			},
-			map[string]containment.State{in: containment.Gone, out: containment.Gone},
+			map[string]record.State{in: record.Gone, out: record.Gone},
 			func(*testing.T, *world.World) {},
 		},
 	}
@@ -146,13 +148,13 @@ func TestReleaseComparesBeforeItChanges(t *testing.T) {
 				w := crashWorld(t)
 				s := newStage(w)
 				s.must(t, containing(w, "198.51.100.7"))
-				time.Sleep(containment.DefaultTracking)
+				time.Sleep(network.DefaultTracking)
 				s.server.Edit(tc.edit)
 				s.must(t, releasing)
 				for id, got := range states(t, s, victim) {
-					want := containment.Removed
+					want := record.Removed
 					if strings.HasPrefix(id, "quarantine/") {
-						want = containment.Restored
+						want = record.Restored
 					}
 					if other, ok := tc.want[id]; ok {
 						want = other
@@ -182,8 +184,8 @@ func TestReleaseOfANewerRecord(t *testing.T) {
 		r := p.releaser()
 		r.Book = newer{p}
 		_, err := r.Release(t.Context(), containment.Ask{Instance: victim})
-		if !errors.Is(err, containment.ErrNewerRecord) {
-			t.Errorf("got %v, want %v", err, containment.ErrNewerRecord)
+		if !errors.Is(err, record.ErrNewerRecord) {
+			t.Errorf("got %v, want %v", err, record.ErrNewerRecord)
 		}
 		if d := world.Diff(before, s.server.World()); d != "" {
 			t.Errorf("changed:\n%s", d)
@@ -193,8 +195,8 @@ func TestReleaseOfANewerRecord(t *testing.T) {
 
 type newer struct{ *process }
 
-func (newer) Containment(context.Context, string, int) (*containment.Record, error) {
-	return nil, fmt.Errorf("item: %w", containment.ErrNewerRecord)
+func (newer) Containment(context.Context, string, int) (*record.Record, error) {
+	return nil, fmt.Errorf("item: %w", record.ErrNewerRecord)
 }
 
 // Without the ledger, then with it again: what was contained is adopted, keeps its
@@ -223,7 +225,7 @@ func TestAdoptAndRelease(t *testing.T) {
 		k, _ := s.book.Load(t.Context(), victim, nil)
 		unclaimed := 0
 		for _, e := range k.Record.Exposure {
-			if e.Kind == containment.UnclaimedDenial {
+			if e.Kind == record.UnclaimedDenial {
 				unclaimed++
 			}
 		}

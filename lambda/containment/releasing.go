@@ -6,19 +6,23 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
 )
 
 // releasing is one invocation's work on one release.
 type releasing struct {
 	*Releaser
 	ask        Ask
-	generation int     // 0: the latest
-	verdict    Verdict // Release, or Expire
+	generation int            // 0: the latest
+	verdict    record.Verdict // Release, or Expire
 	began      time.Time
 
-	seen     Network
-	known    Known
-	plan     ReleasePlan
+	seen     network.Network
+	known    record.Known
+	plan     plan.ReleasePlan
 	moved    bool // the ledger has taken a change
 	releases bool // it says that this release is under way
 	taken    taken
@@ -34,17 +38,17 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		}
 		rec := c.known.Record
 		switch {
-		case rec == nil || rec.Status == Observed:
+		case rec == nil || rec.Status == record.Observed:
 			return c.fromTags(ctx)
 		case rec.Status.Open() && c.isOvertaken(*rec):
 			return c.overtaken(), nil
 		}
 		c.plan = c.newPlan()
 		if c.ask.DryRun {
-			return c.outcome(ObservedOnly, c.plan.preview()), nil
+			return c.outcome(record.ObservedOnly, c.plan.Preview()), nil
 		}
 		switch err := c.record(ctx); {
-		case errors.Is(err, ErrConflict): // somebody else acts on it too: look again
+		case errors.Is(err, record.ErrConflict): // somebody else acts on it too: look again
 		case err != nil:
 			return c.stopped(fmt.Errorf("recording the release of %s: %w", c.ask.Instance, err))
 		case len(c.plan.Reverts) == 0:
@@ -62,32 +66,32 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 
 // isOvertaken reports whether the record has something newer than the release: a
 // finding of activity since it was asked for, or steps made after it had begun.
-func (c *releasing) isOvertaken(rec Record) bool {
-	if c.verdict == Expire && rec.Status != Releasing {
+func (c *releasing) isOvertaken(rec record.Record) bool {
+	if c.verdict == record.Expire && rec.Status != record.Releasing {
 		return false // what expires restores nothing
 	}
 	asked := c.began
-	if rec.Status == Releasing {
+	if rec.Status == record.Releasing {
 		asked = rec.Released
 	}
-	newer := func(f FindingRef) bool { return f.Seen.Truncate(time.Second).After(asked.Truncate(time.Second)) }
-	return c.releases && rec.Status != Releasing || slices.ContainsFunc(rec.Findings, newer)
+	newer := func(f record.FindingRef) bool { return f.Seen.Truncate(time.Second).After(asked.Truncate(time.Second)) }
+	return c.releases && rec.Status != record.Releasing || slices.ContainsFunc(rec.Findings, newer)
 }
 
 // overtaken ends a release during which something newer contained the instance. It
 // is no error: a retry would release what nobody has asked to release.
 func (c *releasing) overtaken() Outcome {
-	out := c.outcome(NotActionable, *c.known.Record)
+	out := c.outcome(record.NotActionable, *c.known.Record)
 	out.Reason = c.ask.Instance + " was contained again by something newer than this release; release it once more if it is to be released all the same"
 	return out
 }
 
-func (c *releasing) newPlan() ReleasePlan {
-	terms := Terms{Now: c.Now().UTC(), Began: c.began, Force: c.ask.Force, Untag: c.verdict == Release}
-	if c.verdict == Expire && c.known.Record.Status.Open() && c.known.Record.Status != Releasing {
-		return NewExpiry(*c.known.Record, c.seen, c.known.Slots, terms, c.DenialTTL)
+func (c *releasing) newPlan() plan.ReleasePlan {
+	terms := plan.Terms{Now: c.Now().UTC(), Began: c.began, Force: c.ask.Force, Untag: c.verdict == record.Release}
+	if c.verdict == record.Expire && c.known.Record.Status.Open() && c.known.Record.Status != record.Releasing {
+		return plan.NewExpiryPlan(*c.known.Record, c.seen, c.known.Slots, terms, c.DenialTTL)
 	}
-	return NewRelease(*c.known.Record, c.seen, c.known.Slots, terms)
+	return plan.NewReleasePlan(*c.known.Record, c.seen, c.known.Slots, terms)
 }
 
 // look reads the ledger, and then the network, wherever the record's interfaces,
@@ -98,9 +102,9 @@ func (c *releasing) look(ctx context.Context) error {
 		return fmt.Errorf("reading the ledger: %w", err)
 	}
 	c.known = known
-	target := Target{Instance: c.ask.Instance}
+	target := network.Target{Instance: c.ask.Instance}
 	if known.Record != nil {
-		target = known.Record.target()
+		target = known.Record.Target()
 	}
 	seen, err := c.EC2.Observe(ctx, target)
 	if err != nil {
@@ -111,7 +115,7 @@ func (c *releasing) look(ctx context.Context) error {
 }
 
 // load reads the containment to release, and the slots in the VPCs of its denials.
-func (c *releasing) load(ctx context.Context) (Known, error) {
+func (c *releasing) load(ctx context.Context) (record.Known, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.LedgerWait)
 	defer cancel()
 	if c.generation == 0 {
@@ -123,42 +127,10 @@ func (c *releasing) load(ctx context.Context) (Known, error) {
 	}
 	rec, err := c.Book.Containment(ctx, c.ask.Instance, c.generation)
 	if err != nil || rec == nil {
-		return Known{}, err
+		return record.Known{}, err
 	}
-	slots, err := c.Book.Slots(ctx, rec.vpcs())
-	return Known{Record: rec, Slots: slots}, err
-}
-
-// target is everything that the record names.
-func (r Record) target() Target {
-	t := Target{Instance: r.Instance}
-	for _, s := range r.Steps {
-		switch step := s.Step.(type) {
-		case Tracking:
-			t.Interfaces = append(t.Interfaces, step.Interface)
-		case Quarantine:
-			t.Interfaces = append(t.Interfaces, step.Interface)
-			t.Groups = append(t.Groups, step.Before...)
-		case Denial:
-			t.ACLs = append(t.ACLs, step.ACL)
-		}
-	}
-	for _, list := range []*[]string{&t.Interfaces, &t.Groups, &t.ACLs} {
-		slices.Sort(*list)
-		*list = slices.Compact(*list)
-	}
-	return t
-}
-
-// vpcs are those in which the record has denials.
-func (r Record) vpcs() []string {
-	var vpcs []string
-	for _, s := range r.Steps {
-		if d, ok := s.Step.(Denial); ok && !slices.Contains(vpcs, d.VPC) {
-			vpcs = append(vpcs, d.VPC)
-		}
-	}
-	return vpcs
+	slots, err := c.Book.Slots(ctx, rec.VPCs())
+	return record.Known{Record: rec, Slots: slots}, err
 }
 
 // record writes the plan down before any of it is carried out.
@@ -171,38 +143,27 @@ func (c *releasing) record(ctx context.Context) error {
 	if err := c.Ledger.Commit(ctx, c.change()); err != nil {
 		return err
 	}
-	c.moved, c.releases = true, c.plan.Record.Status == Releasing
+	c.moved, c.releases = true, c.plan.Record.Status == record.Releasing
 	return nil
 }
 
 // change is the plan as the ledger is to take it.
-func (c *releasing) change() Change {
+func (c *releasing) change() record.Change {
 	now, was := c.Now().UTC(), *c.known.Record
 	rec := c.plan.Record
 	rec.Updated = now
-	change := Change{Record: rec, Slots: c.plan.Slots}
+	change := record.Change{Record: rec, Slots: c.plan.Slots}
 	for i := range change.Slots {
 		change.Slots[i].Slot.Since = now
 	}
 	if was.Status.Open() && !rec.Status.Open() && !rec.ByPerson {
 		change.Count = -1
 	}
-	change.Event = Event{
+	change.Event = record.Event{
 		Instance: rec.Instance, Time: now, ID: fmt.Sprintf("g%d-v%d", rec.Generation, rec.Version+1),
-		Verdict: c.verdict, Reason: c.ask.Reason, Request: c.ask.Request, Changes: changes(was, rec),
+		Verdict: c.verdict, Reason: c.ask.Reason, Request: c.ask.Request, Changes: record.Changes(was, rec),
 	}
 	return change
-}
-
-// changes are the steps of a record that another one has not had in this state.
-func changes(was, rec Record) []string {
-	var changed []string
-	for _, s := range rec.Steps {
-		if old, ok := was.step(s.Step.ID()); !ok || !old.equal(s) {
-			changed = append(changed, s.Step.ID()+" "+string(s.State))
-		}
-	}
-	return changed
 }
 
 // revert undoes what the plan says, except what EC2 has taken and may be slow to show.
@@ -216,7 +177,7 @@ func (c *releasing) revert(ctx context.Context) {
 			c.Log.WarnContext(ctx, "step not reverted", "instance", c.ask.Instance, "step", id, "err", err)
 			continue
 		}
-		c.taken[attempt(todo[i])] = 1
+		c.taken[record.Attempt(todo[i])] = 1
 		c.Log.InfoContext(ctx, "step reverted", "instance", c.ask.Instance, "step", id)
 	}
 }
@@ -246,6 +207,6 @@ func (c *releasing) stopped(cause error) (Outcome, error) {
 	return c.outcome(c.verdict, c.plan.Record), missing("releasing", c.ask.Instance, c.plan.Reverts, c.causes, cause)
 }
 
-func (c *releasing) outcome(v Verdict, rec Record) Outcome {
+func (c *releasing) outcome(v record.Verdict, rec record.Record) Outcome {
 	return Outcome{Instance: c.ask.Instance, Verdict: v, Reason: c.ask.Reason, Record: rec, Warnings: c.warnings}
 }

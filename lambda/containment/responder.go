@@ -6,18 +6,23 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 )
 
 // EC2 is what a containment needs of Amazon EC2.
 type EC2 interface {
 	// Observe reads the instance and all that decides its traffic. An instance
 	// that does not exist is no error: see Network.Exists.
-	Observe(ctx context.Context, t Target) (Network, error)
+	Observe(ctx context.Context, t network.Target) (network.Network, error)
 
 	// Prepare sees to it that each VPC of the interfaces has a quarantine group
 	// without rules, and returns the groups by VPC. It changes nothing that is in
 	// use by anybody but us.
-	Prepare(ctx context.Context, seen Network) (map[string][]Quarantined, error)
+	Prepare(ctx context.Context, seen network.Network) (map[string][]network.Quarantined, error)
 
 	// Tag sets tags, by resource. It sets as many as it can and joins the errors.
 	Tag(ctx context.Context, tags map[string]map[string]string) error
@@ -25,7 +30,7 @@ type EC2 interface {
 	// Apply makes all changes side by side, and returns an error for each that EC2
 	// did not take, in the steps' order. A Refusal is for good; after any other
 	// error, and after none, only an observation tells what became of the step.
-	Apply(ctx context.Context, steps []Step) []error
+	Apply(ctx context.Context, steps []record.Step) []error
 }
 
 // Ledger is the durable account of containments.
@@ -33,40 +38,23 @@ type Ledger interface {
 	// Load reads the latest containment of an instance and the slots of some
 	// VPCs, as of one moment after every change that Commit has reported done.
 	// ErrNewerRecord when a later version of this program wrote them.
-	Load(ctx context.Context, instance string, vpcs []string) (Known, error)
+	Load(ctx context.Context, instance string, vpcs []string) (record.Known, error)
 
 	// Commit writes a change, all of it or none. ErrConflict when the ledger has
 	// moved on since the change was planned; ErrGuard when the change would exceed its limit.
-	Commit(ctx context.Context, c Change) error
+	Commit(ctx context.Context, c record.Change) error
 
 	// Note adds a line to an instance's history. The same line twice is one.
-	Note(ctx context.Context, e Event) error
+	Note(ctx context.Context, e record.Event) error
 }
-
-// What a Ledger's errors say to its caller.
-var (
-	ErrConflict    = errors.New("the ledger has moved on")
-	ErrGuard       = errors.New("the blast-radius guard is reached")
-	ErrNewerRecord = errors.New("the record was written by a newer version of tourniquet")
-)
-
-// The tags that Tourniquet sets, and the one by which it finds its groups.
-const (
-	StatusTag    = "tourniquet:status"          // on a contained instance
-	PeersTag     = "tourniquet:peers"           // on one contained without the ledger: addresses, separated by spaces
-	OriginalsTag = "tourniquet:original-groups" // on its interfaces: group ids, separated by spaces
-	RoleTag      = "tourniquet:role"            // on quarantine groups
-	RoleValue    = "quarantine"
-	GroupName    = "tourniquet-quarantine"
-)
 
 // Responder contains instances.
 type Responder struct {
 	EC2    EC2
 	Fleet  Fleet
 	Ledger Ledger
-	Policy Policy
-	Rules  Rules
+	Policy policy.Policy
+	Rules  plan.Rules
 	Log    *slog.Logger
 	Now    func() time.Time
 
@@ -83,22 +71,22 @@ const maxRounds = 12
 // and the same again until a look shows nothing left to do. Calling it again for
 // the same incident, as GuardDuty's repeats and Lambda's retries both do, makes
 // only the changes still missing.
-func (r *Responder) Contain(ctx context.Context, in Incident) (Outcome, error) {
+func (r *Responder) Contain(ctx context.Context, in plan.Incident) (Outcome, error) {
 	run := r.start(in)
 	for round := range maxRounds {
 		if err := run.look(ctx); err != nil {
 			return run.stopped(fmt.Errorf("observing %s: %w", in.Instance, err))
 		}
-		if d := run.admit(round); d.Verdict != Contain {
+		if d := run.admit(round); d.Verdict != record.Contain {
 			return r.decline(ctx, in, d), nil
 		}
 		if err := run.prepare(ctx); err != nil {
 			return run.stopped(fmt.Errorf("preparing the quarantine group for %s: %w", in.Instance, err))
 		}
-		plan := NewPlan(in, run.seen, run.known, r.Rules)
+		plan := plan.NewPlan(in, run.seen, run.known, r.Rules)
 		switch err := run.record(ctx, plan); {
-		case errors.Is(err, ErrConflict): // somebody else acts on it too: look again
-		case errors.Is(err, ErrGuard):
+		case errors.Is(err, record.ErrConflict): // somebody else acts on it too: look again
+		case errors.Is(err, record.ErrGuard):
 			return r.decline(ctx, in, r.held(in)), nil
 		case err != nil:
 			return run.stopped(fmt.Errorf("recording the plan for %s: %w", in.Instance, err))
@@ -118,11 +106,11 @@ func (r *Responder) Contain(ctx context.Context, in Incident) (Outcome, error) {
 
 // admit judges the first look wholly; a later one may show that the instance has
 // been released meanwhile.
-func (c *run) admit(round int) Decision {
+func (c *run) admit(round int) policy.Decision {
 	if round == 0 {
 		return c.Policy.Admit(c.in, c.seen, c.known)
 	}
-	return c.Policy.yield(c.in, c.known)
+	return c.Policy.Yield(c.in, c.known)
 }
 
 // sure reports whether the plan can be believed. Network and ledger are not read in
@@ -138,31 +126,31 @@ func (c *run) sure() bool {
 // containment has overtaken may still be under way: its last calls could open
 // what this run has seen shut. Then a retry looks once more.
 func (c *run) settled() (Outcome, error) {
-	over := c.plan.Record.Released.Add(MaxInvocation)
+	over := c.plan.Record.Released.Add(plan.MaxInvocation)
 	if !c.plan.Record.Released.IsZero() && c.Now().Before(over) {
-		return c.stopped(fmt.Errorf("the release that it has overtaken may be under way until %s", clock(over)))
+		return c.stopped(fmt.Errorf("the release that it has overtaken may be under way until %s", record.Clock(over)))
 	}
-	v := Contain
+	v := record.Contain
 	if c.in.Repair || c.in.Adopt {
-		v = Reconcile
+		v = record.Reconcile
 	}
 	return c.outcome(v, c.in.Reason), nil
 }
 
 // Preview plans the containment of an incident, records the plan as observed, and
 // changes nothing.
-func (r *Responder) Preview(ctx context.Context, in Incident) (Outcome, error) {
+func (r *Responder) Preview(ctx context.Context, in plan.Incident) (Outcome, error) {
 	run := r.start(in)
 	for {
 		if err := run.look(ctx); err != nil {
 			return Outcome{}, fmt.Errorf("observing %s: %w", in.Instance, err)
 		}
-		if d := r.Policy.Admit(in, run.seen, run.known); d.Verdict != Contain {
+		if d := r.Policy.Admit(in, run.seen, run.known); d.Verdict != record.Contain {
 			return r.decline(ctx, in, d), nil
 		}
-		plan := NewPlan(in, run.seen, run.known, r.Rules).observed(run.known)
-		if err := run.record(ctx, plan); !errors.Is(err, ErrConflict) {
-			return run.outcome(ObservedOnly, in.Reason), err
+		plan := plan.NewPlan(in, run.seen, run.known, r.Rules).Observed(run.known)
+		if err := run.record(ctx, plan); !errors.Is(err, record.ErrConflict) {
+			return run.outcome(record.ObservedOnly, in.Reason), err
 		}
 		if err := run.pause(ctx); err != nil {
 			return Outcome{}, err
@@ -171,7 +159,7 @@ func (r *Responder) Preview(ctx context.Context, in Incident) (Outcome, error) {
 }
 
 // decline ends an incident without acting, and notes why.
-func (r *Responder) decline(ctx context.Context, in Incident, d Decision) Outcome {
+func (r *Responder) decline(ctx context.Context, in plan.Incident, d policy.Decision) Outcome {
 	out := Outcome{Instance: in.Instance, Verdict: d.Verdict, Reason: d.Reason}
 	if err := r.Decline(ctx, in, d); err != nil {
 		out.Warnings = append(out.Warnings, err.Error())
@@ -180,16 +168,16 @@ func (r *Responder) decline(ctx context.Context, in Incident, d Decision) Outcom
 }
 
 // Decline notes in the ledger why an incident is not acted on.
-func (r *Responder) Decline(ctx context.Context, in Incident, d Decision) error {
+func (r *Responder) Decline(ctx context.Context, in plan.Incident, d policy.Decision) error {
 	ctx, cancel := context.WithTimeout(ctx, r.LedgerWait)
 	defer cancel()
-	e := Event{
+	e := record.Event{
 		Instance: in.Instance, Time: r.Now(), ID: in.Request, Verdict: d.Verdict, Reason: d.Reason, Request: in.Request,
 	}
 	if len(in.Findings) > 0 {
 		// One line for a finding as it was last seen, however often it is delivered.
 		e.Finding, e.ID = in.Findings[0].ID, in.Findings[0].ID
-		if seen := in.seen(); !seen.IsZero() {
+		if seen := in.Seen(); !seen.IsZero() {
 			e.Time = seen
 		}
 	}
@@ -199,7 +187,7 @@ func (r *Responder) Decline(ctx context.Context, in Incident, d Decision) error 
 	return nil
 }
 
-func (r *Responder) held(in Incident) Decision {
-	return Decision{Held, fmt.Sprintf("%s: already %d instances are contained by events; contain this one by hand if it must be",
+func (r *Responder) held(in plan.Incident) policy.Decision {
+	return policy.Decision{Verdict: record.Held, Reason: fmt.Sprintf("%s: already %d instances are contained by events; contain this one by hand if it must be",
 		in.Reason, r.Policy.MaxContained)}
 }

@@ -15,6 +15,10 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
@@ -39,12 +43,12 @@ func (s slow) call(op string, mutating bool) func() {
 	return func() { end("") }
 }
 
-func (s slow) Load(ctx context.Context, instance string, vpcs []string) (containment.Known, error) {
+func (s slow) Load(ctx context.Context, instance string, vpcs []string) (record.Known, error) {
 	defer s.call("Load", false)()
 	return s.Ledger.Load(ctx, instance, vpcs)
 }
 
-func (s slow) Commit(ctx context.Context, c containment.Change) error {
+func (s slow) Commit(ctx context.Context, c record.Change) error {
 	defer s.call("Commit", true)()
 	return s.Ledger.Commit(ctx, c)
 }
@@ -75,10 +79,10 @@ func wide(t *testing.T, interfaces, acls int, quarantine bool) *world.World {
 
 const victim = "i-0aaaaaaaaaaaaaaa1"
 
-func incidentOf(w *world.World, peers int) containment.Incident {
-	in := containment.Incident{
+func incidentOf(w *world.World, peers int) plan.Incident {
+	in := plan.Incident{
 		Instance: victim, VPCs: []string{"vpc-1"}, Reason: "test",
-		Findings: []containment.FindingRef{{ID: "f1", Type: "Backdoor:EC2/C&CActivity.B", Severity: 8}},
+		Findings: []record.FindingRef{{ID: "f1", Type: "Backdoor:EC2/C&CActivity.B", Severity: 8}},
 	}
 	for _, s := range w.Subnets {
 		in.Subnets = append(in.Subnets, s.ID)
@@ -97,7 +101,7 @@ func responder(server *simvpc.Server, l containment.Ledger) *containment.Respond
 	})
 	return &containment.Responder{
 		EC2: ec2, Fleet: ec2,
-		Ledger: l, Policy: containment.Policy{MaxContained: 1000}, Rules: containment.Rules{ACLQuota: containment.DefaultACLQuota},
+		Ledger: l, Policy: policy.Policy{MaxContained: 1000}, Rules: plan.Rules{ACLQuota: network.DefaultACLQuota},
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, LedgerWait: 10 * time.Second,
 	}
 }
@@ -135,7 +139,7 @@ func TestRoundTrips(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if out.Record.Status != containment.Contained {
+			if out.Record.Status != record.Contained {
 				t.Errorf("status %s", out.Record.Status)
 			}
 			critical := untilContained(log.Calls())

@@ -12,23 +12,36 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/pause"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
 )
+
+func subset(inner, outer []string) bool {
+	for _, s := range inner {
+		if !slices.Contains(outer, s) {
+			return false
+		}
+	}
+	return true
+}
 
 // A run is one invocation's work on one incident.
 type run struct {
 	*Responder
-	in Incident
+	in plan.Incident
 
-	seen  Network
-	known Known
-	plan  Plan
+	seen  network.Network
+	known record.Known
+	plan  plan.Plan
 
 	looked []netip.Addr // the peers whose owners are known, or known to be nobody here
-	owners map[netip.Addr]Owner
+	owners map[netip.Addr]network.Owner
 
-	pending    []Step
+	pending    []record.Step
 	taken      taken
-	refused    map[string]Refusal
+	refused    map[string]network.Refusal
 	causes     map[string]error // why a step is missing
 	relied     bool             // the last plan relied on somebody else's entry
 	rounds     int
@@ -39,8 +52,8 @@ type run struct {
 	warnings   []string
 }
 
-func (r *Responder) start(in Incident) *run {
-	return &run{Responder: r, in: in, refused: map[string]Refusal{}, taken: taken{}}
+func (r *Responder) start(in plan.Incident) *run {
+	return &run{Responder: r, in: in, refused: map[string]network.Refusal{}, taken: taken{}}
 }
 
 // look reads network and ledger side by side. What the ledger knows may ask for
@@ -80,11 +93,11 @@ func (c *run) unknown(peers []netip.Addr) []netip.Addr {
 }
 
 // own adds the owners of peers to those that this run has found.
-func (c *run) own(peers []netip.Addr, found map[netip.Addr]Owner) map[netip.Addr]Owner {
+func (c *run) own(peers []netip.Addr, found map[netip.Addr]network.Owner) map[netip.Addr]network.Owner {
 	c.looked = append(c.looked, peers...)
 	owners := maps.Clone(c.owners)
 	if owners == nil {
-		owners = map[netip.Addr]Owner{}
+		owners = map[netip.Addr]network.Owner{}
 	}
 	maps.Copy(owners, found)
 	c.owners = owners
@@ -93,7 +106,7 @@ func (c *run) own(peers []netip.Addr, found map[netip.Addr]Owner) map[netip.Addr
 
 // peers are those that the ledger has recorded.
 func (c *run) peers() []guardduty.Peer {
-	if open := c.known.open(); open != nil {
+	if open := c.known.Open(); open != nil {
 		return open.Peers
 	}
 	return nil
@@ -109,7 +122,7 @@ func (c *run) load(ctx context.Context, vpcs []string) error {
 	defer cancel()
 	known, err := c.Ledger.Load(lctx, c.in.Instance, vpcs)
 	switch {
-	case errors.Is(err, ErrNewerRecord):
+	case errors.Is(err, record.ErrNewerRecord):
 		return err
 	case err != nil && (ctx.Err() != nil || c.in.Repair || c.in.Adopt):
 		return err
@@ -132,7 +145,7 @@ func (c *run) withoutLedger(err error) {
 // prepare makes the quarantine groups ready. On the usual path they are.
 func (c *run) prepare(ctx context.Context) error {
 	for _, vpc := range c.seen.VPCs() {
-		if c.seen.ready(vpc) == "" || !c.seen.allEmpty(vpc) {
+		if c.seen.Ready(vpc) == "" || !c.seen.AllEmpty(vpc) {
 			groups, err := c.EC2.Prepare(ctx, c.seen)
 			if err != nil {
 				return err
@@ -146,7 +159,7 @@ func (c *run) prepare(ctx context.Context) error {
 
 // record writes the plan down, in the ledger and beside it in tags, before any of
 // it is applied. One of the two must hold the originals.
-func (c *run) record(ctx context.Context, plan Plan) error {
+func (c *run) record(ctx context.Context, plan plan.Plan) error {
 	c.intend(plan)
 	if err := c.count(ctx, plan); err != nil {
 		return err
@@ -168,18 +181,17 @@ func (c *run) record(ctx context.Context, plan Plan) error {
 	}
 	c.intend(plan)
 	if plan.Changed {
-		c.known = c.known.after(change)
+		c.known = c.known.After(change)
 	}
 	return nil
 }
 
 // intend takes a plan's pending steps as those to carry out. Without the ledger,
 // timeouts stay as they are: tags hold the original groups, and not these.
-func (c *run) intend(plan Plan) {
+func (c *run) intend(plan plan.Plan) {
 	if c.unrecorded {
-		plan.Record.Steps = slices.DeleteFunc(slices.Clone(plan.Record.Steps), func(s StepState) bool {
-			_, tracking := s.Step.(Tracking)
-			return tracking && s.State == Pending
+		plan.Record.Steps = slices.DeleteFunc(slices.Clone(plan.Record.Steps), func(s record.StepState) bool {
+			return !s.Step.Kind().HeldByTags() && s.State == record.Pending
 		})
 	}
 	c.plan, c.pending = plan, plan.Record.Pending()
@@ -188,13 +200,13 @@ func (c *run) intend(plan Plan) {
 // decided reports whether an error is the ledger's own answer, not a failure to
 // reach it.
 func decided(err error) bool {
-	return errors.Is(err, ErrConflict) || errors.Is(err, ErrGuard) || errors.Is(err, ErrNewerRecord)
+	return errors.Is(err, record.ErrConflict) || errors.Is(err, record.ErrGuard) || errors.Is(err, record.ErrNewerRecord)
 }
 
 // write writes to the ledger and the tags side by side. Once the ledger has the
 // plan, its second copy must not hold up the cut for long.
-func (c *run) write(ctx context.Context, change Change, plan Plan) (err, tagErr error) {
-	tags := plan.tags(c.seen, c.unrecorded)
+func (c *run) write(ctx context.Context, change record.Change, plan plan.Plan) (err, tagErr error) {
+	tags := plan.Tags(c.seen, c.unrecorded)
 	tagged := make(chan error, 1)
 	tctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -208,7 +220,7 @@ func (c *run) write(ctx context.Context, change Change, plan Plan) (err, tagErr 
 
 // tagsAlone goes on after the ledger has failed to take a plan, if the tags hold its
 // originals. Reconciling doesn't: it is there to bring the ledger up to date.
-func (c *run) tagsAlone(ctx context.Context, plan Plan, cause, tagErr error) error {
+func (c *run) tagsAlone(ctx context.Context, plan plan.Plan, cause, tagErr error) error {
 	if tagErr != nil || c.in.Repair || c.in.Adopt {
 		return errors.Join(cause, tagErr)
 	}
@@ -216,13 +228,13 @@ func (c *run) tagsAlone(ctx context.Context, plan Plan, cause, tagErr error) err
 	if err := c.count(ctx, plan); err != nil {
 		return err
 	}
-	if err := c.EC2.Tag(ctx, plan.tags(c.seen, true)); err != nil {
+	if err := c.EC2.Tag(ctx, plan.Tags(c.seen, true)); err != nil {
 		c.warn(fmt.Errorf("tagging: %w", err))
 	}
 	return nil
 }
 
-func (c *run) commit(ctx context.Context, change Change, needed bool) error {
+func (c *run) commit(ctx context.Context, change record.Change, needed bool) error {
 	if !needed || c.unrecorded {
 		return nil
 	}
@@ -245,12 +257,12 @@ func (c *run) apply(ctx context.Context) {
 	defer stop()
 	for i, err := range c.EC2.Apply(act, todo) {
 		id := todo[i].ID()
-		refusal, refused := errors.AsType[Refusal](err)
+		refusal, refused := errors.AsType[network.Refusal](err)
 		switch {
 		case err == nil:
-			c.taken[attempt(todo[i])] = 1
+			c.taken[record.Attempt(todo[i])] = 1
 			c.applied = append(c.applied, id)
-			if _, beside := todo[i].(Tracking); !beside {
+			if todo[i].Kind().Decides() {
 				c.contained = c.Now()
 			}
 			c.Log.InfoContext(ctx, "step applied", "instance", c.in.Instance, "step", id)
@@ -281,26 +293,18 @@ type taken map[string]int
 
 // due splits off the changes to make now: not those that EC2 has taken and may be
 // slow to show. It says of each why it is missing.
-func (t taken) due(steps []Step) (now []Step, late map[string]error) {
+func (t taken) due(steps []record.Step) (now []record.Step, late map[string]error) {
 	const showsLate = 3 // rounds to wait before a change is made once more
 	late = map[string]error{}
 	for _, s := range steps {
-		if n := t[attempt(s)]; n > 0 && n <= showsLate {
-			t[attempt(s)]++
+		if n := t[record.Attempt(s)]; n > 0 && n <= showsLate {
+			t[record.Attempt(s)]++
 			late[s.ID()] = fmt.Errorf("%s: EC2 took it and does not show it", s.ID())
 			continue
 		}
 		now = append(now, s)
 	}
 	return now, late
-}
-
-// attempt tells a denial that moved to another number from its first try.
-func attempt(s Step) string {
-	if d, ok := s.(Denial); ok {
-		return fmt.Sprintf("%s at %d", d.ID(), d.Number)
-	}
-	return s.ID()
 }
 
 // pause waits before the next look; not before the first one after acting, and
@@ -313,25 +317,19 @@ func (c *run) pause(ctx context.Context) error {
 	return backOff(ctx, c.rounds)
 }
 
-// backOff waits before a round, longer each time, and nobody for quite as long as
-// the next: what spreads them is the clock's last digits.
+// backOff waits before the next round: exponentially longer, with jitter so that
+// competing invocations drift apart.
 func backOff(ctx context.Context, round int) error {
 	const least, most = 20 * time.Millisecond, 2 * time.Second
-	d := min(least<<min(round, 10), most)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d/2 + time.Duration(time.Now().UnixNano()*7919%int64(d))):
-		return nil
-	}
+	return pause.Backoff(ctx, round, least, most)
 }
 
 // stopped ends a run whose work is not complete.
 func (c *run) stopped(cause error) (Outcome, error) {
-	return c.outcome(Contain, c.in.Reason), missing("containing", c.in.Instance, c.pending, c.causes, cause)
+	return c.outcome(record.Contain, c.in.Reason), missing("containing", c.in.Instance, c.pending, c.causes, cause)
 }
 
-func (c *run) outcome(v Verdict, reason string) Outcome {
+func (c *run) outcome(v record.Verdict, reason string) Outcome {
 	return Outcome{
 		Instance: c.in.Instance, Verdict: v, Reason: reason, Record: c.plan.Record,
 		Unrecorded: c.unrecorded, Applied: c.applied, Contained: c.contained, Warnings: c.warnings, ACLRoom: c.plan.ACLRoom,

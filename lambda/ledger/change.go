@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"slices"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 )
 
-var ops = []containment.SlotOp{containment.Reserve, containment.Hold, containment.Settle, containment.Remove, containment.GiveUp}
+var ops = []record.SlotOp{record.Reserve, record.Hold, record.Settle, record.Remove, record.GiveUp}
 
 // check refuses a change that makes no sense whatever the ledger holds. DynamoDB
 // would refuse most of them too, in words that name no slot and no instance.
-func check(c containment.Change) error {
+func check(c record.Change) error {
 	r := c.Record
 	switch {
 	case r.Instance == "" || r.Generation < 1 || r.Version < 0:
@@ -26,8 +26,8 @@ func check(c containment.Change) error {
 	return checkSlots(c.Slots, r.Holder())
 }
 
-func checkSlots(changes []containment.SlotChange, holder string) error {
-	seen := map[containment.SlotKey]bool{}
+func checkSlots(changes []record.SlotChange, holder string) error {
+	seen := map[record.SlotKey]bool{}
 	for _, s := range changes {
 		k := slotKey(s.Slot.SlotKey)
 		switch {
@@ -37,7 +37,7 @@ func checkSlots(changes []containment.SlotChange, holder string) error {
 			return fmt.Errorf("slot %s has no valid prefix", k)
 		case !slices.Contains(ops, s.Op):
 			return fmt.Errorf("slot %s: unknown change %q", k, s.Op)
-		case s.Op == containment.GiveUp && !slices.Contains(s.Slot.Holders, holder):
+		case s.Op == record.GiveUp && !slices.Contains(s.Slot.Holders, holder):
 			return fmt.Errorf("%s can't give up slot %s, which it doesn't hold", holder, k)
 		}
 		seen[s.Slot.SlotKey] = true
@@ -69,8 +69,8 @@ func pointer(i containmentItem) pointerItem {
 }
 
 // known is what has been read, as the domain knows it.
-func known(latest containmentItem, slots []slotItem) (containment.Known, error) {
-	var k containment.Known
+func known(latest containmentItem, slots []slotItem) (record.Known, error) {
+	var k record.Known
 	if latest.Generation > 0 {
 		if err := latest.check(); err != nil {
 			return k, err
@@ -88,13 +88,13 @@ func known(latest containmentItem, slots []slotItem) (containment.Known, error) 
 	}
 	var err error
 	if k.Slots, err = convert(slots, slotItem.slot); err != nil {
-		return containment.Known{}, err
+		return record.Known{}, err
 	}
 	slices.SortFunc(k.Slots, bySlotKey)
 	return k, nil
 }
 
-func bySlotKey(a, b containment.Slot) int {
+func bySlotKey(a, b record.Slot) int {
 	return cmp.Or(
 		cmp.Compare(a.VPC, b.VPC), cmp.Compare(a.ACL, b.ACL),
 		cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Number, b.Number),
@@ -106,7 +106,7 @@ func without(holders []string, holder string) []string {
 	return slices.DeleteFunc(slices.Clone(holders), func(h string) bool { return h == holder })
 }
 
-func conflict(k key) error { return fmt.Errorf("item %s: %w", k, containment.ErrConflict) }
+func conflict(k key) error { return fmt.Errorf("item %s: %w", k, record.ErrConflict) }
 
 // worst is the error that says most about what to do next: with a newer record
 // nothing helps, after a conflict a new look does, and the guard's word counts
@@ -115,7 +115,7 @@ func worst(errs []error) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	ranked := []error{containment.ErrNewerRecord, containment.ErrConflict, containment.ErrGuard}
+	ranked := []error{record.ErrNewerRecord, record.ErrConflict, record.ErrGuard}
 	rank := func(err error) int {
 		i := slices.IndexFunc(ranked, func(target error) bool { return errors.Is(err, target) })
 		if i < 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 )
 
 // maxItems is how many items a transaction can have.
@@ -25,7 +25,7 @@ const maxItems = 100
 // stays, and the change is reported as refused, so that nothing of it is applied.
 // The next look finds a record some of whose slots are still to be reserved, or
 // slots that are this containment's own and can be used or given up.
-func (t *Table) Commit(ctx context.Context, c containment.Change) error {
+func (t *Table) Commit(ctx context.Context, c record.Change) error {
 	next, err := prepare(ctx, c)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (t *Table) Commit(ctx context.Context, c containment.Change) error {
 	}
 	err = worst(errs)
 	if len(errs) < len(parts) && !decided(err) {
-		err = fmt.Errorf("%w: only a part is written: %w", containment.ErrConflict, err)
+		err = fmt.Errorf("%w: only a part is written: %w", record.ErrConflict, err)
 	}
 	return fmt.Errorf("committing containment %s: %w", c.Record.Holder(), err)
 }
@@ -61,7 +61,7 @@ func (t *Table) Commit(ctx context.Context, c containment.Change) error {
 // decided reports whether an error is the ledger's own answer, not a failure to
 // reach it.
 func decided(err error) bool {
-	return errors.Is(err, containment.ErrNewerRecord) || errors.Is(err, containment.ErrConflict) || errors.Is(err, containment.ErrGuard)
+	return errors.Is(err, record.ErrNewerRecord) || errors.Is(err, record.ErrConflict) || errors.Is(err, record.ErrGuard)
 }
 
 // A write is one item of a transaction.
@@ -90,7 +90,7 @@ func (t *Table) transact(ctx context.Context, writes []write) error {
 	}
 	_, err := t.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
 	if _, busy := errors.AsType[*types.TransactionInProgressException](err); busy {
-		return fmt.Errorf("%w: %w", containment.ErrConflict, err)
+		return fmt.Errorf("%w: %w", record.ErrConflict, err)
 	}
 	canceled, ok := errors.AsType[*types.TransactionCanceledException](err)
 	if !ok || len(canceled.CancellationReasons) != len(writes) {

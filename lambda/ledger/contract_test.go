@@ -16,6 +16,8 @@ import (
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // A subject is an empty ledger to be tested.
@@ -28,7 +30,7 @@ type subject struct {
 type ledger interface {
 	containment.Ledger
 	containment.Book
-	History(ctx context.Context, instance string) ([]containment.Event, error)
+	History(ctx context.Context, instance string) ([]record.Event, error)
 	GuardCount(ctx context.Context) (int, error)
 }
 
@@ -97,10 +99,10 @@ var (
 )
 
 // record is a containment's first version, with something in every field.
-func record(instance string) containment.Record {
-	return containment.Record{
-		Instance: instance, Generation: 1, Status: containment.Containing, Reason: "Backdoor:EC2/C&CActivity.B, severity 8.0",
-		Findings: []containment.FindingRef{
+func aRecord(instance string) record.Record {
+	return record.Record{
+		Instance: instance, Generation: 1, Status: record.Containing, Reason: "Backdoor:EC2/C&CActivity.B, severity 8.0",
+		Findings: []record.FindingRef{
 			{ID: "f-1", Type: "Backdoor:EC2/C&CActivity.B", Severity: 8, Seen: noon.Truncate(time.Second)},
 			{ID: "f-2", Type: "Trojan:EC2/DropPoint", Severity: 5.5},
 		},
@@ -109,44 +111,44 @@ func record(instance string) containment.Record {
 			{Addr: netip.MustParseAddr("2001:db8::7")},
 		},
 		Unreadable: []string{"not an address"},
-		Steps: []containment.StepState{
-			{Step: containment.Denial{VPC: "vpc-1", ACL: "acl-1", Direction: containment.In, Number: 90, Prefix: netip.MustParsePrefix("198.51.100.7/32")}, State: containment.Pending},
-			{Step: quarantineOf("eni-1", "sg-ssh", "sg-web"), State: containment.Pending},
-			{Step: containment.Quarantine{Interface: "eni-2"}, State: containment.Failed, Note: "EC2 refuses"},
+		Steps: []record.StepState{
+			{Step: record.Denial{VPC: "vpc-1", ACL: "acl-1", Direction: network.In, Number: 90, Prefix: netip.MustParsePrefix("198.51.100.7/32")}, State: record.Pending},
+			{Step: quarantineOf("eni-1", "sg-ssh", "sg-web"), State: record.Pending},
+			{Step: record.QuarantineOf("eni-2", nil, ""), State: record.Failed, Note: "EC2 refuses"},
 		},
-		Exposure: []containment.Exposure{{Kind: containment.ResolverDNS, Detail: "DNS goes on"}},
+		Exposure: []record.Exposure{{Kind: record.ResolverDNS, Detail: "DNS goes on"}},
 		Opened:   noon, Updated: noon.Add(time.Second), Contained: noon.Add(2 * time.Second), Released: noon.Add(3 * time.Second),
 	}
 }
 
-func quarantineOf(eni string, before ...string) containment.Quarantine {
-	return containment.Quarantine{Interface: eni, Before: before, Group: "sg-quarantine"}
+func quarantineOf(eni string, before ...string) record.Replacement {
+	return record.QuarantineOf(eni, before, "sg-quarantine")
 }
 
 // change is a change to a record and slots, with an event of its own.
-func change(r containment.Record, slots ...containment.SlotChange) containment.Change {
-	return containment.Change{Record: r, Slots: slots, Event: event(r.Instance, fmt.Sprintf("g%d-v%d", r.Generation, r.Version+1))}
+func change(r record.Record, slots ...record.SlotChange) record.Change {
+	return record.Change{Record: r, Slots: slots, Event: event(r.Instance, fmt.Sprintf("g%d-v%d", r.Generation, r.Version+1))}
 }
 
-func event(instance, id string) containment.Event {
-	return containment.Event{
-		Instance: instance, Time: noon, ID: id, Verdict: containment.Contain, Reason: "because", Finding: "f-1", Request: "r-1",
+func event(instance, id string) record.Event {
+	return record.Event{
+		Instance: instance, Time: noon, ID: id, Verdict: record.Contain, Reason: "because", Finding: "f-1", Request: "r-1",
 		Changes: []string{"quarantine/eni-1 pending"},
 	}
 }
 
-func slot(number int, holders ...string) containment.Slot {
-	return containment.Slot{
-		SlotKey: containment.SlotKey{VPC: "vpc-1", ACL: "acl-1", Direction: containment.In, Number: number},
-		Prefix:  netip.MustParsePrefix("198.51.100.7/32"), Holders: holders, State: containment.SlotReserved, Since: noon,
+func slot(number int, holders ...string) record.Slot {
+	return record.Slot{
+		SlotKey: record.SlotKey{VPC: "vpc-1", ACL: "acl-1", Direction: network.In, Number: number},
+		Prefix:  netip.MustParsePrefix("198.51.100.7/32"), Holders: holders, State: record.SlotReserved, Since: noon,
 	}
 }
 
-func op(o containment.SlotOp, s containment.Slot) containment.SlotChange {
-	return containment.SlotChange{Slot: s, Op: o}
+func op(o record.SlotOp, s record.Slot) record.SlotChange {
+	return record.SlotChange{Slot: s, Op: o}
 }
 
-func (l subject) commit(t *testing.T, c containment.Change) {
+func (l subject) commit(t *testing.T, c record.Change) {
 	t.Helper()
 	if err := l.Commit(t.Context(), c); err != nil {
 		t.Fatalf("Commit: %v", err)
@@ -154,7 +156,7 @@ func (l subject) commit(t *testing.T, c containment.Change) {
 }
 
 // refuse commits a change that must be refused and leave everything as it is.
-func (l subject) refuse(t *testing.T, c containment.Change, want error) {
+func (l subject) refuse(t *testing.T, c record.Change, want error) {
 	t.Helper()
 	before := l.all(t)
 	err := l.Commit(t.Context(), c)
@@ -166,7 +168,7 @@ func (l subject) refuse(t *testing.T, c containment.Change, want error) {
 	}
 }
 
-func (l subject) load(t *testing.T, instance string) containment.Known {
+func (l subject) load(t *testing.T, instance string) record.Known {
 	t.Helper()
 	k, err := l.Load(t.Context(), instance, []string{"vpc-1", "vpc-2", "vpc-1"})
 	if err != nil {
@@ -175,7 +177,7 @@ func (l subject) load(t *testing.T, instance string) containment.Known {
 	return k
 }
 
-func (l subject) slots(t *testing.T) []containment.Slot {
+func (l subject) slots(t *testing.T) []record.Slot {
 	t.Helper()
 	slots, err := l.Slots(t.Context(), []string{"vpc-1", "vpc-2", "vpc-1"})
 	if err != nil {
@@ -187,7 +189,7 @@ func (l subject) slots(t *testing.T) []containment.Slot {
 	return slots
 }
 
-func (l subject) wantSlots(t *testing.T, want ...containment.Slot) {
+func (l subject) wantSlots(t *testing.T, want ...record.Slot) {
 	t.Helper()
 	if diff := cmp.Diff(want, l.slots(t), comparer); diff != "" {
 		t.Errorf("slots (-want +got):\n%s", diff)
@@ -212,7 +214,7 @@ func (l subject) open(t *testing.T) []string {
 	return open
 }
 
-func (l subject) history(t *testing.T, instance string) []containment.Event {
+func (l subject) history(t *testing.T, instance string) []record.Event {
 	t.Helper()
 	events, err := l.History(t.Context(), instance)
 	if err != nil {
@@ -229,32 +231,32 @@ func (l subject) all(t *testing.T) any {
 	count, countErr := l.GuardCount(t.Context())
 	return []any{
 		known, open, count, l.history(t, "i-1"),
-		errors.Is(loadErr, containment.ErrNewerRecord), errors.Is(openErr, containment.ErrNewerRecord), errors.Is(countErr, containment.ErrNewerRecord),
+		errors.Is(loadErr, record.ErrNewerRecord), errors.Is(openErr, record.ErrNewerRecord), errors.Is(countErr, record.ErrNewerRecord),
 	}
 }
 
 func testReadsBack(t *testing.T, l subject) {
-	if diff := cmp.Diff(containment.Known{}, l.load(t, "i-1")); diff != "" {
+	if diff := cmp.Diff(record.Known{}, l.load(t, "i-1")); diff != "" {
 		t.Errorf("an empty ledger (-want +got):\n%s", diff)
 	}
-	first := record("i-1")
+	first := aRecord("i-1")
 	c := change(first,
-		op(containment.Reserve, slot(90, "i-1#1")),
-		op(containment.Reserve, slot(100, "i-1#1")), // before 90 as text
-		op(containment.Reserve, containment.Slot{
-			SlotKey: containment.SlotKey{VPC: "vpc-2", ACL: "acl-2", Direction: containment.Out, Number: 7},
-			Prefix:  netip.MustParsePrefix("2001:db8::/64"), Holders: []string{"i-1#1"}, State: containment.SlotReserved, Since: noon,
+		op(record.Reserve, slot(90, "i-1#1")),
+		op(record.Reserve, slot(100, "i-1#1")), // before 90 as text
+		op(record.Reserve, record.Slot{
+			SlotKey: record.SlotKey{VPC: "vpc-2", ACL: "acl-2", Direction: network.Out, Number: 7},
+			Prefix:  netip.MustParsePrefix("2001:db8::/64"), Holders: []string{"i-1#1"}, State: record.SlotReserved, Since: noon,
 		}))
 	l.commit(t, c)
-	want := containment.Known{Record: &first, Slots: []containment.Slot{c.Slots[0].Slot, c.Slots[1].Slot, c.Slots[2].Slot}}
+	want := record.Known{Record: &first, Slots: []record.Slot{c.Slots[0].Slot, c.Slots[1].Slot, c.Slots[2].Slot}}
 	want.Record.Version = 1
 	if diff := cmp.Diff(want, l.load(t, "i-1"), comparer); diff != "" {
 		t.Errorf("the first version (-want +got):\n%s", diff)
 	}
 
-	second := containment.Record{ // with as little as possible
-		Instance: "i-1", Generation: 1, Version: 1, Status: containment.Contained,
-		Steps: []containment.StepState{{Step: quarantineOf("eni-1", "sg-ssh", "sg-web"), State: containment.Applied}},
+	second := record.Record{ // with as little as possible
+		Instance: "i-1", Generation: 1, Version: 1, Status: record.Contained,
+		Steps: []record.StepState{{Step: quarantineOf("eni-1", "sg-ssh", "sg-web"), State: record.Applied}},
 	}
 	l.commit(t, change(second))
 	want.Record = &second
@@ -270,40 +272,40 @@ func testReadsBack(t *testing.T, l subject) {
 }
 
 func testVersion(t *testing.T, l subject) {
-	r := record("i-1")
+	r := aRecord("i-1")
 	l.commit(t, change(r))
-	again := change(r, op(containment.Reserve, slot(90, "i-1#1")))
+	again := change(r, op(record.Reserve, slot(90, "i-1#1")))
 	again.Event.ID, again.Count, again.Limit = "another", 1, 25
-	l.refuse(t, again, containment.ErrConflict)
+	l.refuse(t, again, record.ErrConflict)
 	r.Version = 1
 	l.commit(t, change(r))
 	again.Record = r
-	l.refuse(t, again, containment.ErrConflict)
+	l.refuse(t, again, record.ErrConflict)
 	again.Record.Version = 3
-	l.refuse(t, again, containment.ErrConflict)
+	l.refuse(t, again, record.ErrConflict)
 	if got := l.load(t, "i-1").Record.Version; got != 2 {
 		t.Errorf("got version %d, want 2", got)
 	}
 }
 
 func testVersionOfNothing(t *testing.T, l subject) {
-	r := record("i-1")
+	r := aRecord("i-1")
 	r.Version = 1
-	l.refuse(t, change(r), containment.ErrConflict)
+	l.refuse(t, change(r), record.ErrConflict)
 }
 
 func testOriginals(t *testing.T, l subject) {
-	step := func(eni string, before ...string) containment.StepState {
-		return containment.StepState{Step: quarantineOf(eni, before...), State: containment.Pending}
+	step := func(eni string, before ...string) record.StepState {
+		return record.StepState{Step: quarantineOf(eni, before...), State: record.Pending}
 	}
-	next := func(version int, steps ...containment.StepState) containment.Change {
-		return change(containment.Record{Instance: "i-1", Generation: 1, Version: version, Status: containment.Containing, Steps: steps})
+	next := func(version int, steps ...record.StepState) record.Change {
+		return change(record.Record{Instance: "i-1", Generation: 1, Version: version, Status: record.Containing, Steps: steps})
 	}
-	refuse := func(c containment.Change) {
+	refuse := func(c record.Change) {
 		t.Helper()
 		before := l.all(t)
 		err := l.Commit(t.Context(), c)
-		if err == nil || errors.Is(err, containment.ErrConflict) || !strings.Contains(err.Error(), "eni-1") {
+		if err == nil || errors.Is(err, record.ErrConflict) || !strings.Contains(err.Error(), "eni-1") {
 			t.Errorf("got %v, want an error that names the interface and is no conflict", err)
 		}
 		if diff := cmp.Diff(before, l.all(t), comparer); diff != "" {
@@ -318,7 +320,7 @@ func testOriginals(t *testing.T, l subject) {
 	l.commit(t, next(2, step("eni-2", "sg-3")))
 	refuse(next(3, step("eni-1", "sg-quarantine"), step("eni-2", "sg-3")))
 	l.commit(t, next(3, step("eni-1", "sg-1", "sg-2"), step("eni-2", "sg-3")))
-	l.refuse(t, next(3, step("eni-1", "sg-quarantine")), containment.ErrConflict) // late, and wrong
+	l.refuse(t, next(3, step("eni-1", "sg-quarantine")), record.ErrConflict) // late, and wrong
 }
 
 // atOnce calls n functions at the same time and counts their answers: nil, lost
@@ -340,9 +342,9 @@ func atOnce(t *testing.T, n int, call func(n int) error) (done, conflicts, refus
 		switch {
 		case err == nil:
 			done++
-		case errors.Is(err, containment.ErrConflict):
+		case errors.Is(err, record.ErrConflict):
 			conflicts++
-		case errors.Is(err, containment.ErrGuard):
+		case errors.Is(err, record.ErrGuard):
 			refusals++
 		default:
 			t.Errorf("Commit: %v", err)
@@ -355,7 +357,7 @@ func testOneWins(t *testing.T, l subject) {
 	for version := range 3 {
 		const writers = 12
 		done, conflicts, _ := atOnce(t, writers, func(n int) error {
-			r := record("i-1")
+			r := aRecord("i-1")
 			r.Version, r.Reason = version, fmt.Sprint("writer ", n)
 			c := change(r)
 			c.Event.ID = fmt.Sprintf("v%d-%d", version, n)
@@ -371,8 +373,8 @@ func testOneWins(t *testing.T, l subject) {
 }
 
 func testGuard(t *testing.T, l subject) {
-	count := func(instance string, version, n, limit int) containment.Change {
-		c := change(containment.Record{Instance: instance, Generation: 1, Version: version, Status: containment.Containing})
+	count := func(instance string, version, n, limit int) record.Change {
+		c := change(record.Record{Instance: instance, Generation: 1, Version: version, Status: record.Containing})
 		c.Count, c.Limit = n, limit
 		return c
 	}
@@ -380,11 +382,11 @@ func testGuard(t *testing.T, l subject) {
 	if got := l.guarded(t); got != 0 {
 		t.Errorf("counted down from nothing: got %d", got)
 	}
-	l.refuse(t, count("i-0", 0, 1, 0), containment.ErrGuard)
+	l.refuse(t, count("i-0", 0, 1, 0), record.ErrGuard)
 	l.commit(t, count("i-2", 0, 1, 2))
 	l.commit(t, count("i-3", 0, 1, 2))
-	l.refuse(t, count("i-4", 0, 1, 2), containment.ErrGuard)
-	l.refuse(t, count("i-3", 0, 1, 2), containment.ErrConflict) // both: the conflict comes first
+	l.refuse(t, count("i-4", 0, 1, 2), record.ErrGuard)
+	l.refuse(t, count("i-3", 0, 1, 2), record.ErrConflict) // both: the conflict comes first
 	l.commit(t, count("i-5", 0, 0, 2))
 	if got := l.guarded(t); got != 2 {
 		t.Errorf("got %d, want 2", got)
@@ -395,18 +397,18 @@ func testGuard(t *testing.T, l subject) {
 	if got := l.guarded(t); got != 0 {
 		t.Errorf("counted down: got %d, want 0", got)
 	}
-	l.refuse(t, count("i-0", 0, 1, 0), containment.ErrGuard)
+	l.refuse(t, count("i-0", 0, 1, 0), record.ErrGuard)
 	l.commit(t, count("i-4", 0, 1, 1))
 }
 
 func testGuardAtOnce(t *testing.T, l subject) {
 	const instances, limit = 30, 25
 	done, _, refusals := atOnce(t, instances, func(n int) error {
-		c := change(record(fmt.Sprintf("i-%d", n)))
+		c := change(aRecord(fmt.Sprintf("i-%d", n)))
 		c.Count, c.Limit = 1, limit
 		for {
 			// A look and another try is what the responder does about a conflict.
-			if err := l.Commit(t.Context(), c); !errors.Is(err, containment.ErrConflict) {
+			if err := l.Commit(t.Context(), c); !errors.Is(err, record.ErrConflict) {
 				return err
 			}
 		}
@@ -423,25 +425,25 @@ func testGuardAtOnce(t *testing.T, l subject) {
 }
 
 func testReserve(t *testing.T, l subject) {
-	one, two := record("i-1"), record("i-2")
-	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1"))))
-	l.refuse(t, change(two, op(containment.Reserve, slot(90, "i-2#1")), op(containment.Reserve, slot(91, "i-2#1"))), containment.ErrConflict)
+	one, two := aRecord("i-1"), aRecord("i-2")
+	l.commit(t, change(one, op(record.Reserve, slot(90, "i-1#1"))))
+	l.refuse(t, change(two, op(record.Reserve, slot(90, "i-2#1")), op(record.Reserve, slot(91, "i-2#1"))), record.ErrConflict)
 	l.wantSlots(t, slot(90, "i-1#1"))
 
 	one.Version = 1
 	other := slot(90, "i-1#1")
 	other.Prefix = netip.MustParsePrefix("203.0.113.9/32")
-	l.refuse(t, change(one, op(containment.Reserve, other)), containment.ErrConflict)
-	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1")))) // its own, once more
-	l.commit(t, change(two, op(containment.Reserve, slot(91, "i-2#1"))))
+	l.refuse(t, change(one, op(record.Reserve, other)), record.ErrConflict)
+	l.commit(t, change(one, op(record.Reserve, slot(90, "i-1#1")))) // its own, once more
+	l.commit(t, change(two, op(record.Reserve, slot(91, "i-2#1"))))
 	l.wantSlots(t, slot(90, "i-1#1"), slot(91, "i-2#1"))
 }
 
 func testReserveAtOnce(t *testing.T, l subject) {
 	const writers = 12
 	done, conflicts, _ := atOnce(t, writers, func(n int) error {
-		r := record(fmt.Sprintf("i-%d", n))
-		return l.Commit(t.Context(), change(r, op(containment.Reserve, slot(90, r.Holder()))))
+		r := aRecord(fmt.Sprintf("i-%d", n))
+		return l.Commit(t.Context(), change(r, op(record.Reserve, slot(90, r.Holder()))))
 	})
 	if done != 1 || conflicts != writers-1 {
 		t.Errorf("%d done and %d conflicts, want 1 and %d", done, conflicts, writers-1)
@@ -454,82 +456,82 @@ func testReserveAtOnce(t *testing.T, l subject) {
 }
 
 func testHolders(t *testing.T, l subject) {
-	one, two, three := record("i-1"), record("i-2"), record("i-3")
-	applied := func(holders ...string) containment.Slot {
+	one, two, three := aRecord("i-1"), aRecord("i-2"), aRecord("i-3")
+	applied := func(holders ...string) record.Slot {
 		s := slot(90, holders...)
-		s.State, s.Since = containment.SlotApplied, noon.Add(time.Minute)
+		s.State, s.Since = record.SlotApplied, noon.Add(time.Minute)
 		return s
 	}
-	l.refuse(t, change(two, op(containment.Hold, slot(90, "i-2#1"))), containment.ErrConflict) // nobody has it
-	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1"))))
+	l.refuse(t, change(two, op(record.Hold, slot(90, "i-2#1"))), record.ErrConflict) // nobody has it
+	l.commit(t, change(one, op(record.Reserve, slot(90, "i-1#1"))))
 	other := slot(90, "i-1#1", "i-2#1")
 	other.Prefix = netip.MustParsePrefix("198.51.100.0/24")
-	l.refuse(t, change(two, op(containment.Hold, other)), containment.ErrConflict)
-	l.commit(t, change(two, op(containment.Hold, applied("i-1#1", "i-2#1"))))
+	l.refuse(t, change(two, op(record.Hold, other)), record.ErrConflict)
+	l.commit(t, change(two, op(record.Hold, applied("i-1#1", "i-2#1"))))
 	l.wantSlots(t, applied("i-1#1", "i-2#1"))
-	l.commit(t, change(three, op(containment.Hold, applied("i-1#1", "i-3#1")))) // not having seen the second
+	l.commit(t, change(three, op(record.Hold, applied("i-1#1", "i-3#1")))) // not having seen the second
 	l.wantSlots(t, applied("i-1#1", "i-2#1", "i-3#1"))
 
 	one.Version, two.Version, three.Version = 1, 1, 1
-	l.refuse(t, change(one, op(containment.GiveUp, applied("i-1#1"))), containment.ErrConflict) // the others hold it
-	l.refuse(t, change(one, op(containment.GiveUp, applied("i-1#1", "i-2#1"))), containment.ErrConflict)
-	l.commit(t, change(one, op(containment.GiveUp, slot(90, "i-3#1", "i-1#1", "i-2#1")))) // a set: order and state don't matter
+	l.refuse(t, change(one, op(record.GiveUp, applied("i-1#1"))), record.ErrConflict) // the others hold it
+	l.refuse(t, change(one, op(record.GiveUp, applied("i-1#1", "i-2#1"))), record.ErrConflict)
+	l.commit(t, change(one, op(record.GiveUp, slot(90, "i-3#1", "i-1#1", "i-2#1")))) // a set: order and state don't matter
 	l.wantSlots(t, applied("i-2#1", "i-3#1"))
 	one.Version = 2
-	l.refuse(t, change(one, op(containment.GiveUp, applied("i-1#1", "i-2#1", "i-3#1"))), containment.ErrConflict)
-	l.commit(t, change(two, op(containment.GiveUp, applied("i-2#1", "i-3#1"))))
-	l.commit(t, change(three, op(containment.GiveUp, applied("i-3#1"))))
+	l.refuse(t, change(one, op(record.GiveUp, applied("i-1#1", "i-2#1", "i-3#1"))), record.ErrConflict)
+	l.commit(t, change(two, op(record.GiveUp, applied("i-2#1", "i-3#1"))))
+	l.commit(t, change(three, op(record.GiveUp, applied("i-3#1"))))
 	l.wantSlots(t)
-	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1"))))
+	l.commit(t, change(one, op(record.Reserve, slot(90, "i-1#1"))))
 	l.wantSlots(t, slot(90, "i-1#1"))
 }
 
 func testSettle(t *testing.T, l subject) {
-	one, two := record("i-1"), record("i-2")
-	l.refuse(t, change(one, op(containment.Settle, slot(90, "i-1#1"))), containment.ErrConflict)
-	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1"))))
+	one, two := aRecord("i-1"), aRecord("i-2")
+	l.refuse(t, change(one, op(record.Settle, slot(90, "i-1#1"))), record.ErrConflict)
+	l.commit(t, change(one, op(record.Reserve, slot(90, "i-1#1"))))
 	settled := slot(90, "i-1#1")
-	settled.State, settled.Since = containment.SlotApplied, noon.Add(time.Hour)
-	l.refuse(t, change(two, op(containment.Settle, settled)), containment.ErrConflict) // doesn't hold it
+	settled.State, settled.Since = record.SlotApplied, noon.Add(time.Hour)
+	l.refuse(t, change(two, op(record.Settle, settled)), record.ErrConflict) // doesn't hold it
 	one.Version = 1
-	l.commit(t, change(one, op(containment.Settle, settled)))
+	l.commit(t, change(one, op(record.Settle, settled)))
 	l.wantSlots(t, settled)
 }
 
 func testRemove(t *testing.T, l subject) {
-	one, two := record("i-1"), record("i-2")
-	removing := func(holders ...string) containment.Slot {
+	one, two := aRecord("i-1"), aRecord("i-2")
+	removing := func(holders ...string) record.Slot {
 		s := slot(90, holders...)
-		s.State, s.Since = containment.SlotRemoving, noon.Add(time.Hour)
+		s.State, s.Since = record.SlotRemoving, noon.Add(time.Hour)
 		return s
 	}
-	l.refuse(t, change(one, op(containment.Remove, removing("i-1#1"))), containment.ErrConflict) // nobody has it
-	l.commit(t, change(one, op(containment.Reserve, slot(90, "i-1#1"))))
-	l.refuse(t, change(two, op(containment.Remove, removing("i-2#1"))), containment.ErrConflict) // doesn't hold it
-	l.commit(t, change(two, op(containment.Hold, slot(90, "i-1#1", "i-2#1"))))
+	l.refuse(t, change(one, op(record.Remove, removing("i-1#1"))), record.ErrConflict) // nobody has it
+	l.commit(t, change(one, op(record.Reserve, slot(90, "i-1#1"))))
+	l.refuse(t, change(two, op(record.Remove, removing("i-2#1"))), record.ErrConflict) // doesn't hold it
+	l.commit(t, change(two, op(record.Hold, slot(90, "i-1#1", "i-2#1"))))
 	one.Version, two.Version = 1, 1
-	l.refuse(t, change(one, op(containment.Remove, removing("i-1#1"))), containment.ErrConflict) // another holds it too
-	l.commit(t, change(two, op(containment.GiveUp, slot(90, "i-1#1", "i-2#1"))))
-	l.commit(t, change(one, op(containment.Remove, removing("i-1#1"))))
+	l.refuse(t, change(one, op(record.Remove, removing("i-1#1"))), record.ErrConflict) // another holds it too
+	l.commit(t, change(two, op(record.GiveUp, slot(90, "i-1#1", "i-2#1"))))
+	l.commit(t, change(one, op(record.Remove, removing("i-1#1"))))
 	l.wantSlots(t, removing("i-1#1"))
 
 	one.Version, two.Version = 2, 2
-	for _, o := range []containment.SlotOp{containment.Hold, containment.Reserve, containment.Settle} { // too late for anybody
-		l.refuse(t, change(two, op(o, slot(90, "i-1#1", "i-2#1"))), containment.ErrConflict)
-		l.refuse(t, change(one, op(o, slot(90, "i-1#1"))), containment.ErrConflict)
+	for _, o := range []record.SlotOp{record.Hold, record.Reserve, record.Settle} { // too late for anybody
+		l.refuse(t, change(two, op(o, slot(90, "i-1#1", "i-2#1"))), record.ErrConflict)
+		l.refuse(t, change(one, op(o, slot(90, "i-1#1"))), record.ErrConflict)
 	}
-	l.commit(t, change(one, op(containment.Remove, removing("i-1#1")))) // once more
+	l.commit(t, change(one, op(record.Remove, removing("i-1#1")))) // once more
 	one.Version = 3
-	l.commit(t, change(one, op(containment.GiveUp, removing("i-1#1"))))
+	l.commit(t, change(one, op(record.GiveUp, removing("i-1#1"))))
 	l.wantSlots(t)
 }
 
 func testContainment(t *testing.T, l subject) {
-	first := record("i-1")
+	first := aRecord("i-1")
 	l.commit(t, change(first))
 	second := first
 	second.Generation, second.Reason = 2, "the second one"
-	first.Version, first.Status = 1, containment.Released
+	first.Version, first.Status = 1, record.Released
 	l.commit(t, change(first))
 	l.commit(t, change(second))
 	for generation, reason := range map[int]string{1: first.Reason, 2: second.Reason} {
@@ -543,8 +545,8 @@ func testContainment(t *testing.T, l subject) {
 	}
 }
 
-func manySlots(holder string, from, n int, o containment.SlotOp) []containment.SlotChange {
-	var changes []containment.SlotChange
+func manySlots(holder string, from, n int, o record.SlotOp) []record.SlotChange {
+	var changes []record.SlotChange
 	for i := range n {
 		changes = append(changes, op(o, slot(from+i, holder)))
 	}
@@ -553,15 +555,15 @@ func manySlots(holder string, from, n int, o containment.SlotOp) []containment.S
 
 func testManySlots(t *testing.T, l subject) {
 	const many = 128
-	r := record("i-1")
-	c := change(r, manySlots("i-1#1", 1, many, containment.Reserve)...)
+	r := aRecord("i-1")
+	c := change(r, manySlots("i-1#1", 1, many, record.Reserve)...)
 	c.Count, c.Limit = 1, 1
 	l.commit(t, c)
 	if got := len(l.slots(t)); got != many {
 		t.Errorf("got %d slots, want %d", got, many)
 	}
 	r.Version = 1
-	l.commit(t, change(r, manySlots("i-1#1", 1, many, containment.GiveUp)...))
+	l.commit(t, change(r, manySlots("i-1#1", 1, many, record.GiveUp)...))
 	l.wantSlots(t)
 	if got := len(l.history(t, "i-1")); got != 2 {
 		t.Errorf("got %d events, want 2", got)
@@ -572,16 +574,16 @@ func testManySlots(t *testing.T, l subject) {
 // loses a race. They are the containment's own: the next try takes them.
 func testManySlotsLostRace(t *testing.T, l subject) {
 	const many = 120
-	one, two := record("i-1"), record("i-2")
-	l.commit(t, change(one, op(containment.Reserve, slot(1, "i-1#1"))))
-	c := change(two, manySlots("i-2#1", 1, many, containment.Reserve)...)
-	if err := l.Commit(t.Context(), c); !errors.Is(err, containment.ErrConflict) {
+	one, two := aRecord("i-1"), aRecord("i-2")
+	l.commit(t, change(one, op(record.Reserve, slot(1, "i-1#1"))))
+	c := change(two, manySlots("i-2#1", 1, many, record.Reserve)...)
+	if err := l.Commit(t.Context(), c); !errors.Is(err, record.ErrConflict) {
 		t.Fatalf("got %v, want a conflict", err)
 	}
 	if got := l.load(t, "i-2").Record; got != nil {
 		t.Errorf("the record was written: %v", got)
 	}
-	c.Slots = manySlots("i-2#1", 2, many, containment.Reserve)
+	c.Slots = manySlots("i-2#1", 2, many, record.Reserve)
 	l.commit(t, c)
 	if got := len(l.slots(t)); got != many+1 {
 		t.Errorf("got %d slots, want %d", got, many+1)
@@ -589,7 +591,7 @@ func testManySlotsLostRace(t *testing.T, l subject) {
 }
 
 func testEvents(t *testing.T, l subject) {
-	note := func(e containment.Event) {
+	note := func(e record.Event) {
 		t.Helper()
 		if err := l.Note(t.Context(), e); err != nil {
 			t.Errorf("Note: %v", err)
@@ -604,27 +606,27 @@ func testEvents(t *testing.T, l subject) {
 	again := early
 	again.Reason = "the same line, told differently"
 	note(again)
-	l.commit(t, change(record("i-1")))
-	want := []containment.Event{early, event("i-1", "g1-v1"), late}
+	l.commit(t, change(aRecord("i-1")))
+	want := []record.Event{early, event("i-1", "g1-v1"), late}
 	if diff := cmp.Diff(want, l.history(t, "i-1")); diff != "" {
 		t.Errorf("history (-want +got):\n%s", diff)
 	}
 
-	r := record("i-1")
+	r := aRecord("i-1")
 	r.Version = 1
 	c := change(r)
 	c.Event = early
 	c.Event.Reason = "rewritten"
-	l.refuse(t, c, containment.ErrConflict)
+	l.refuse(t, c, record.ErrConflict)
 	if got := l.history(t, "i-2"); got != nil {
 		t.Errorf("another instance's history: %v", got)
 	}
 }
 
 func testOpen(t *testing.T, l subject) {
-	write := func(instance string, generation, version int, s containment.Status) {
+	write := func(instance string, generation, version int, s record.Status) {
 		t.Helper()
-		l.commit(t, change(containment.Record{Instance: instance, Generation: generation, Version: version, Status: s}))
+		l.commit(t, change(record.Record{Instance: instance, Generation: generation, Version: version, Status: s}))
 	}
 	want := func(want ...string) {
 		t.Helper()
@@ -633,105 +635,105 @@ func testOpen(t *testing.T, l subject) {
 		}
 	}
 	want()
-	write("i-2", 1, 0, containment.Containing)
-	write("i-1", 1, 0, containment.PartiallyContained)
-	write("i-3", 1, 0, containment.Observed)
+	write("i-2", 1, 0, record.Containing)
+	write("i-1", 1, 0, record.PartiallyContained)
+	write("i-3", 1, 0, record.Observed)
 	want("i-1", "i-2")
-	write("i-2", 1, 1, containment.Contained)
-	write("i-3", 1, 1, containment.Observed)
-	write("i-1", 1, 1, containment.Releasing)
+	write("i-2", 1, 1, record.Contained)
+	write("i-3", 1, 1, record.Observed)
+	write("i-1", 1, 1, record.Releasing)
 	want("i-1", "i-2")
-	write("i-1", 1, 2, containment.Released)
-	write("i-2", 1, 2, containment.Closed)
+	write("i-1", 1, 2, record.Released)
+	write("i-2", 1, 2, record.Closed)
 	want()
 
-	write("i-1", 2, 0, containment.Contained)
-	write("i-1", 1, 3, containment.Released) // a denial of the first one has lingered until now
-	write("i-1", 3, 0, containment.Observed)
+	write("i-1", 2, 0, record.Contained)
+	write("i-1", 1, 3, record.Released) // a denial of the first one has lingered until now
+	write("i-1", 3, 0, record.Observed)
 	want("i-1")
-	stale := change(containment.Record{Instance: "i-1", Generation: 1, Version: 4, Status: containment.Contained})
-	l.refuse(t, stale, containment.ErrConflict) // two open ones
-	write("i-1", 2, 1, containment.Closed)
+	stale := change(record.Record{Instance: "i-1", Generation: 1, Version: 4, Status: record.Contained})
+	l.refuse(t, stale, record.ErrConflict) // two open ones
+	write("i-1", 2, 1, record.Closed)
 	want()
 }
 
 func testGenerations(t *testing.T, l subject) {
 	for generation := range 12 {
-		r := record("i-1")
-		r.Generation, r.Status = generation+1, containment.Released
-		r.Steps = []containment.StepState{{Step: quarantineOf("eni-1", fmt.Sprint("sg-", generation)), State: containment.Restored}}
+		r := aRecord("i-1")
+		r.Generation, r.Status = generation+1, record.Released
+		r.Steps = []record.StepState{{Step: quarantineOf("eni-1", fmt.Sprint("sg-", generation)), State: record.Restored}}
 		l.commit(t, change(r))
 	}
-	l.commit(t, change(record("i-11")))
+	l.commit(t, change(aRecord("i-11")))
 	if got := l.load(t, "i-1").Record; got.Generation != 12 || got.Version != 1 || got.Instance != "i-1" {
 		t.Errorf("got generation %d of %s", got.Generation, got.Instance)
 	}
 }
 
 func testNewerSchema(t *testing.T, l subject) {
-	r := record("i-1")
-	c := change(r, op(containment.Reserve, slot(90, "i-1#1")))
+	r := aRecord("i-1")
+	c := change(r, op(record.Reserve, slot(90, "i-1#1")))
 	c.Count, c.Limit = 1, 25
 	l.commit(t, c)
 	r.Version = 1
 
 	l.age(t, pointerKey("i-1"))
-	l.refuse(t, change(r), containment.ErrNewerRecord)
+	l.refuse(t, change(r), record.ErrNewerRecord)
 	released := r
-	released.Status = containment.Released
-	l.refuse(t, change(released), containment.ErrNewerRecord)
+	released.Status = record.Released
+	l.refuse(t, change(released), record.ErrNewerRecord)
 
 	l.age(t, guardKey)
-	two := change(record("i-2"))
+	two := change(aRecord("i-2"))
 	for _, two.Count = range []int{1, -1} {
 		two.Limit = 25
-		l.refuse(t, two, containment.ErrNewerRecord)
+		l.refuse(t, two, record.ErrNewerRecord)
 	}
 	two.Count = 0
 
 	l.age(t, slotKey(slot(90).SlotKey))
-	for _, o := range []containment.SlotOp{containment.Reserve, containment.Hold, containment.Settle, containment.GiveUp} {
-		two.Slots = []containment.SlotChange{op(o, slot(90, "i-2#1"))}
-		l.refuse(t, two, containment.ErrNewerRecord)
+	for _, o := range []record.SlotOp{record.Reserve, record.Hold, record.Settle, record.GiveUp} {
+		two.Slots = []record.SlotChange{op(o, slot(90, "i-2#1"))}
+		l.refuse(t, two, record.ErrNewerRecord)
 	}
-	if _, err := l.Load(t.Context(), "i-2", []string{"vpc-1"}); !errors.Is(err, containment.ErrNewerRecord) {
+	if _, err := l.Load(t.Context(), "i-2", []string{"vpc-1"}); !errors.Is(err, record.ErrNewerRecord) {
 		t.Errorf("Load of a newer slot: %v", err)
 	}
 
 	l.age(t, containmentKey("i-1", 1))
-	if _, err := l.Load(t.Context(), "i-1", nil); !errors.Is(err, containment.ErrNewerRecord) || !strings.Contains(err.Error(), "INSTANCE#i-1 CONTAINMENT#1") {
+	if _, err := l.Load(t.Context(), "i-1", nil); !errors.Is(err, record.ErrNewerRecord) || !strings.Contains(err.Error(), "INSTANCE#i-1 CONTAINMENT#1") {
 		t.Errorf("Load of a newer containment: got %v, want an error that names the item", err)
 	}
-	l.refuse(t, change(record("i-1")), containment.ErrNewerRecord)
-	l.refuse(t, change(r), containment.ErrNewerRecord)
+	l.refuse(t, change(aRecord("i-1")), record.ErrNewerRecord)
+	l.refuse(t, change(r), record.ErrNewerRecord)
 	r.Version = 5
-	l.refuse(t, change(r), containment.ErrNewerRecord)
+	l.refuse(t, change(r), record.ErrNewerRecord)
 }
 
 func testSenseless(t *testing.T, l subject) {
-	edit := func(f func(*containment.Change)) containment.Change {
-		c := change(record("i-1"), op(containment.Reserve, slot(90, "i-1#1")))
+	edit := func(f func(*record.Change)) record.Change {
+		c := change(aRecord("i-1"), op(record.Reserve, slot(90, "i-1#1")))
 		f(&c)
 		return c
 	}
-	for name, c := range map[string]containment.Change{
-		"no instance":       edit(func(c *containment.Change) { c.Record.Instance = "" }),
-		"no generation":     edit(func(c *containment.Change) { c.Record.Generation = 0 }),
-		"other's event":     edit(func(c *containment.Change) { c.Event.Instance = "i-2" }),
-		"counts twice":      edit(func(c *containment.Change) { c.Count = 2 }),
-		"same slot twice":   edit(func(c *containment.Change) { c.Slots = append(c.Slots, c.Slots[0]) }),
-		"no prefix":         edit(func(c *containment.Change) { c.Slots[0].Slot.Prefix = netip.Prefix{} }),
-		"unknown operation": edit(func(c *containment.Change) { c.Slots[0].Op = "take" }),
-		"gives up other's":  edit(func(c *containment.Change) { c.Slots[0] = op(containment.GiveUp, slot(90, "i-2#1")) }),
-		"no step":           edit(func(c *containment.Change) { c.Record.Steps = []containment.StepState{{}} }),
-		"step, no prefix":   edit(func(c *containment.Change) { c.Record.Steps = []containment.StepState{{Step: containment.Denial{}}} }),
-		"step, no interface": edit(func(c *containment.Change) {
-			c.Record.Steps = []containment.StepState{{Step: containment.Quarantine{}}}
+	for name, c := range map[string]record.Change{
+		"no instance":       edit(func(c *record.Change) { c.Record.Instance = "" }),
+		"no generation":     edit(func(c *record.Change) { c.Record.Generation = 0 }),
+		"other's event":     edit(func(c *record.Change) { c.Event.Instance = "i-2" }),
+		"counts twice":      edit(func(c *record.Change) { c.Count = 2 }),
+		"same slot twice":   edit(func(c *record.Change) { c.Slots = append(c.Slots, c.Slots[0]) }),
+		"no prefix":         edit(func(c *record.Change) { c.Slots[0].Slot.Prefix = netip.Prefix{} }),
+		"unknown operation": edit(func(c *record.Change) { c.Slots[0].Op = "take" }),
+		"gives up other's":  edit(func(c *record.Change) { c.Slots[0] = op(record.GiveUp, slot(90, "i-2#1")) }),
+		"no step":           edit(func(c *record.Change) { c.Record.Steps = []record.StepState{{}} }),
+		"step, no prefix":   edit(func(c *record.Change) { c.Record.Steps = []record.StepState{{Step: record.Denial{}}} }),
+		"step, no interface": edit(func(c *record.Change) {
+			c.Record.Steps = []record.StepState{{Step: record.QuarantineOf("", nil, "")}}
 		}),
-		"peer, no address": edit(func(c *containment.Change) { c.Record.Peers = []guardduty.Peer{{}} }),
+		"peer, no address": edit(func(c *record.Change) { c.Record.Peers = []guardduty.Peer{{}} }),
 	} {
 		err := l.Commit(t.Context(), c)
-		if err == nil || errors.Is(err, containment.ErrConflict) || errors.Is(err, containment.ErrGuard) {
+		if err == nil || errors.Is(err, record.ErrConflict) || errors.Is(err, record.ErrGuard) {
 			t.Errorf("%s: got %v, want an error that is nothing to retry", name, err)
 		}
 	}
@@ -741,19 +743,19 @@ func testSenseless(t *testing.T, l subject) {
 }
 
 func testCopies(t *testing.T, l subject) {
-	r := record("i-1")
-	c := change(r, op(containment.Reserve, slot(90, "i-1#1")))
+	r := aRecord("i-1")
+	c := change(r, op(record.Reserve, slot(90, "i-1#1")))
 	l.commit(t, c)
-	first := record("i-1")
+	first := aRecord("i-1")
 	first.Version = 1
-	want := containment.Known{Record: &first, Slots: []containment.Slot{slot(90, "i-1#1")}}
-	deface := func(k containment.Known) {
-		k.Record.Steps[1].Step.(containment.Quarantine).Before[0] = "sg-defaced"
+	want := record.Known{Record: &first, Slots: []record.Slot{slot(90, "i-1#1")}}
+	deface := func(k record.Known) {
+		k.Record.Steps[1].Step.(record.Replacement).Before[0] = "sg-defaced"
 		k.Record.Steps[0].State = "defaced"
 		k.Record.Unreadable[0] = "defaced"
 		k.Slots[0].Holders[0] = "defaced"
 	}
-	deface(containment.Known{Record: &c.Record, Slots: []containment.Slot{c.Slots[0].Slot}})
+	deface(record.Known{Record: &c.Record, Slots: []record.Slot{c.Slots[0].Slot}})
 	deface(l.load(t, "i-1"))
 	c.Event.Changes[0] = "defaced"
 	l.history(t, "i-1")[0].Changes[0] = "defaced"
@@ -770,7 +772,7 @@ func testCanceled(t *testing.T, l subject) {
 	cancel()
 	_, err := l.Load(ctx, "i-1", []string{"vpc-1"})
 	for name, err := range map[string]error{
-		"Load": err, "Commit": l.Commit(ctx, change(record("i-1"))), "Note": l.Note(ctx, event("i-1", "a")),
+		"Load": err, "Commit": l.Commit(ctx, change(aRecord("i-1"))), "Note": l.Note(ctx, event("i-1", "a")),
 	} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: got %v, want canceled", name, err)

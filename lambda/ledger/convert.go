@@ -8,12 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // toItem is a record as the ledger stores it next.
-func toItem(r containment.Record) (containmentItem, error) {
+func toItem(r record.Record) (containmentItem, error) {
 	peers, err := convert(r.Peers, fromPeer)
 	if err != nil {
 		return containmentItem{}, fmt.Errorf("containment %s: %w", r.Holder(), err)
@@ -36,7 +37,7 @@ func toItem(r containment.Record) (containmentItem, error) {
 		i.Exposure = append(i.Exposure, exposureItem{string(e.Kind), e.Detail})
 	}
 	for _, s := range steps {
-		if s.Kind == quarantine {
+		if s.Kind == string(record.KindQuarantine) {
 			i.Originals[s.Resource] = strings.Join(s.Before, " ")
 		}
 	}
@@ -44,25 +45,25 @@ func toItem(r containment.Record) (containmentItem, error) {
 }
 
 // record is the item as the domain knows it.
-func (i containmentItem) record() (containment.Record, error) {
+func (i containmentItem) record() (record.Record, error) {
 	peers, err := convert(i.Peers, peerItem.peer)
 	if err != nil {
-		return containment.Record{}, fmt.Errorf("item %s: %w", i.key, err)
+		return record.Record{}, fmt.Errorf("item %s: %w", i.key, err)
 	}
 	steps, err := convert(i.Steps, stepItem.step)
 	if err != nil {
-		return containment.Record{}, fmt.Errorf("item %s: %w", i.key, err)
+		return record.Record{}, fmt.Errorf("item %s: %w", i.key, err)
 	}
-	r := containment.Record{
-		Instance: i.Instance, Generation: i.Generation, Version: i.Version, Status: containment.Status(i.Status),
+	r := record.Record{
+		Instance: i.Instance, Generation: i.Generation, Version: i.Version, Status: record.Status(i.Status),
 		ByPerson: i.ByPerson, Adopted: i.Adopted, Reason: i.Reason, Peers: peers, Unreadable: texts(i.Unreadable), Steps: steps,
 		Opened: moment(i.Opened), Updated: moment(i.Updated), Contained: moment(i.Contained), Released: moment(i.Released),
 	}
 	for _, f := range i.Findings {
-		r.Findings = append(r.Findings, containment.FindingRef{ID: f.ID, Type: f.Type, Severity: f.Severity, Seen: moment(f.Seen)})
+		r.Findings = append(r.Findings, record.FindingRef{ID: f.ID, Type: f.Type, Severity: f.Severity, Seen: moment(f.Seen)})
 	}
 	for _, e := range i.Exposure {
-		r.Exposure = append(r.Exposure, containment.Exposure{Kind: containment.ExposureKind(e.Kind), Detail: e.Detail})
+		r.Exposure = append(r.Exposure, record.Exposure{Kind: record.ExposureKind(e.Kind), Detail: e.Detail})
 	}
 	return r, nil
 }
@@ -93,7 +94,7 @@ func (i peerItem) peer() (guardduty.Peer, error) {
 	return p, nil
 }
 
-func fromSlot(s containment.Slot) slotItem {
+func fromSlot(s record.Slot) slotItem {
 	return slotItem{
 		header: header{slotKey(s.SlotKey), schemaVersion},
 		VPC:    s.VPC, ACL: s.ACL, Direction: string(s.Direction), Number: s.Number,
@@ -101,18 +102,18 @@ func fromSlot(s containment.Slot) slotItem {
 	}
 }
 
-func (i slotItem) slot() (containment.Slot, error) {
+func (i slotItem) slot() (record.Slot, error) {
 	prefix, err := netip.ParsePrefix(i.Prefix)
 	if err != nil {
-		return containment.Slot{}, fmt.Errorf("item %s: %w", i.key, err)
+		return record.Slot{}, fmt.Errorf("item %s: %w", i.key, err)
 	}
-	return containment.Slot{
-		SlotKey: containment.SlotKey{VPC: i.VPC, ACL: i.ACL, Direction: containment.Direction(i.Direction), Number: i.Number},
-		Prefix:  prefix, Holders: set(i.Holders), State: containment.SlotState(i.State), Since: moment(i.Since),
+	return record.Slot{
+		SlotKey: record.SlotKey{VPC: i.VPC, ACL: i.ACL, Direction: network.Direction(i.Direction), Number: i.Number},
+		Prefix:  prefix, Holders: set(i.Holders), State: record.SlotState(i.State), Since: moment(i.Since),
 	}, nil
 }
 
-func fromEvent(e containment.Event) eventItem {
+func fromEvent(e record.Event) eventItem {
 	return eventItem{
 		header:   header{eventKey(e), schemaVersion},
 		Instance: e.Instance, Time: stamp(e.Time), ID: e.ID, Verdict: string(e.Verdict), Reason: e.Reason,
@@ -120,9 +121,9 @@ func fromEvent(e containment.Event) eventItem {
 	}
 }
 
-func (i eventItem) event() containment.Event {
-	return containment.Event{
-		Instance: i.Instance, Time: moment(i.Time), ID: i.ID, Verdict: containment.Verdict(i.Verdict), Reason: i.Reason,
+func (i eventItem) event() record.Event {
+	return record.Event{
+		Instance: i.Instance, Time: moment(i.Time), ID: i.ID, Verdict: record.Verdict(i.Verdict), Reason: i.Reason,
 		Finding: i.Finding, Request: i.Request, Changes: texts(i.Changes),
 	}
 }

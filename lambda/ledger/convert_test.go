@@ -11,8 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 var (
@@ -30,7 +31,7 @@ var (
 		a := addrs.Draw(t, "addr")
 		return netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(t, "bits"))
 	})
-	directions = rapid.SampledFrom([]containment.Direction{containment.In, containment.Out})
+	directions = rapid.SampledFrom([]network.Direction{network.In, network.Out})
 	ports      = rapid.IntRange(0, 65535)
 	numbers    = rapid.IntRange(1, 32766)
 	peers      = rapid.Custom(func(t *rapid.T) guardduty.Peer {
@@ -42,42 +43,42 @@ var (
 			Seen: rapid.SampledFrom([]time.Time{{}, time.Date(2026, 11, 23, 9, 58, 0, 250e6, time.UTC)}).Draw(t, "peer seen"),
 		}
 	})
-	findings = rapid.Custom(func(t *rapid.T) containment.FindingRef {
-		return containment.FindingRef{
+	findings = rapid.Custom(func(t *rapid.T) record.FindingRef {
+		return record.FindingRef{
 			ID: words.Draw(t, "id"), Type: words.Draw(t, "type"), Severity: rapid.Float64Range(0, 10).Draw(t, "severity"),
 			Seen: moments.Draw(t, "seen"),
 		}
 	})
-	exposures = rapid.Custom(func(t *rapid.T) containment.Exposure {
-		return containment.Exposure{Kind: containment.ExposureKind(words.Draw(t, "kind")), Detail: words.Draw(t, "detail")}
+	exposures = rapid.Custom(func(t *rapid.T) record.Exposure {
+		return record.Exposure{Kind: record.ExposureKind(words.Draw(t, "kind")), Detail: words.Draw(t, "detail")}
 	})
-	steps = rapid.Custom(func(t *rapid.T) containment.StepState {
-		s := containment.StepState{State: containment.State(words.Draw(t, "state")), Note: words.Draw(t, "note")}
+	steps = rapid.Custom(func(t *rapid.T) record.StepState {
+		s := record.StepState{State: record.State(words.Draw(t, "state")), Note: words.Draw(t, "note")}
 		if rapid.Bool().Draw(t, "until") {
 			s.Until = moments.Draw(t, "until")
 		}
 		if rapid.Bool().Draw(t, "tracking") {
-			timeouts := func(name string) containment.Timeouts {
+			timeouts := func(name string) network.Timeouts {
 				seconds := func(n string) time.Duration {
 					return time.Duration(rapid.IntRange(0, 432000).Draw(t, name+n)) * time.Second
 				}
-				return containment.Timeouts{TCP: seconds("tcp"), UDPStream: seconds("stream"), UDP: seconds("udp")}
+				return network.Timeouts{TCP: seconds("tcp"), UDPStream: seconds("stream"), UDP: seconds("udp")}
 			}
-			s.Step = containment.Tracking{Interface: "eni-" + words.Draw(t, "interface"), Before: timeouts("before"), After: timeouts("after")}
+			s.Step = record.TrackingOf("eni-"+words.Draw(t, "interface"), timeouts("before"), timeouts("after"))
 		} else if rapid.Bool().Draw(t, "quarantine") {
-			s.Step = containment.Quarantine{Interface: "eni-" + words.Draw(t, "interface"), Before: lists(words).Draw(t, "before"), Group: words.Draw(t, "group")}
+			s.Step = record.QuarantineOf("eni-"+words.Draw(t, "interface"), lists(words).Draw(t, "before"), words.Draw(t, "group"))
 		} else {
-			s.Step = containment.Denial{
+			s.Step = record.Denial{
 				VPC: words.Draw(t, "vpc"), ACL: words.Draw(t, "acl"), Direction: directions.Draw(t, "direction"),
 				Number: numbers.Draw(t, "number"), Prefix: prefixes.Draw(t, "prefix"),
 			}
 		}
 		return s
 	})
-	records = rapid.Custom(func(t *rapid.T) containment.Record {
-		return containment.Record{
+	records = rapid.Custom(func(t *rapid.T) record.Record {
+		return record.Record{
 			Instance: words.Draw(t, "instance"), Generation: rapid.IntRange(1, 99).Draw(t, "generation"),
-			Version: rapid.IntRange(0, 1<<40).Draw(t, "version"), Status: containment.Status(words.Draw(t, "status")),
+			Version: rapid.IntRange(0, 1<<40).Draw(t, "version"), Status: record.Status(words.Draw(t, "status")),
 			ByPerson: rapid.Bool().Draw(t, "byPerson"), Adopted: rapid.Bool().Draw(t, "adopted"), Reason: words.Draw(t, "reason"),
 			Findings: lists(findings).Draw(t, "findings"), Peers: lists(peers).Draw(t, "peers"),
 			Unreadable: lists(words).Draw(t, "unreadable"), Steps: lists(steps).Draw(t, "steps"),
@@ -131,11 +132,11 @@ func TestRecordThereAndBack(t *testing.T) {
 // versions of this program read.
 func TestItemAttributes(t *testing.T) {
 	m := &Memory{}
-	r := record("i-1")
+	r := aRecord("i-1")
 	r.Unreadable, r.Exposure, r.Findings, r.Peers = nil, nil, r.Findings[:1], r.Peers[:1]
 	r.Contained, r.Released = time.Time{}, time.Time{}
 	r.Updated = r.Updated.In(time.FixedZone("", 3600))
-	c := change(r, op(containment.Reserve, slot(90, "i-1#1")))
+	c := change(r, op(record.Reserve, slot(90, "i-1#1")))
 	c.Count, c.Limit = 1, 1
 	if err := m.Commit(t.Context(), c); err != nil {
 		t.Fatal(err)
@@ -257,20 +258,20 @@ func TestMemoryInspected(t *testing.T) {
 		t.Errorf("an empty ledger: got %q", got)
 	}
 	for _, instance := range []string{"i-2", "i-1"} {
-		r := record(instance)
-		if err := m.Commit(t.Context(), change(r, op(containment.Reserve, slot(len(m.AllSlots())+1, r.Holder())))); err != nil {
+		r := aRecord(instance)
+		if err := m.Commit(t.Context(), change(r, op(record.Reserve, slot(len(m.AllSlots())+1, r.Holder())))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	first := record("i-1")
+	first := aRecord("i-1")
 	first.Version = 1
 	if diff := cmp.Diff(first, m.Records()[0], comparer); diff != "" || len(m.Records()) != 2 {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]containment.Slot{slot(1, "i-2#1"), slot(2, "i-1#1")}, m.AllSlots(), comparer); diff != "" {
+	if diff := cmp.Diff([]record.Slot{slot(1, "i-2#1"), slot(2, "i-1#1")}, m.AllSlots(), comparer); diff != "" {
 		t.Errorf("slots (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]containment.Event{event("i-1", "g1-v1"), event("i-2", "g1-v1")}, m.Events()); diff != "" {
+	if diff := cmp.Diff([]record.Event{event("i-1", "g1-v1"), event("i-2", "g1-v1")}, m.Events()); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
@@ -278,17 +279,17 @@ func TestMemoryInspected(t *testing.T) {
 func TestUnknownStepsAreErrors(t *testing.T) {
 	for name, i := range map[string]stepItem{
 		"kind":    {ID: "x", Kind: "snapshot"},
-		"nothing": {ID: "x", Kind: quarantine},
-		"groups":  {ID: "x", Kind: quarantine, Resource: "eni-1", After: []string{"sg-1", "sg-2"}},
-		"prefix":  {ID: "x", Kind: denial, Prefix: "198.51.100.7"},
+		"nothing": {ID: "x", Kind: string(record.KindQuarantine)},
+		"groups":  {ID: "x", Kind: string(record.KindQuarantine), Resource: "eni-1", After: []string{"sg-1", "sg-2"}},
+		"prefix":  {ID: "x", Kind: string(record.KindDenial), Prefix: "198.51.100.7"},
 	} {
 		if s, err := i.step(); err == nil {
 			t.Errorf("%s: got %v, want an error", name, s)
 		}
 	}
-	r := record("i-1")
-	r.Steps = []containment.StepState{{Step: &containment.Denial{}}} // a pointer is not one of the kinds
-	const want = "containment i-1#1: a step of the unknown type *containment.Denial"
+	r := aRecord("i-1")
+	r.Steps = []record.StepState{{Step: &record.Denial{}}} // a pointer is not one of the kinds
+	const want = "containment i-1#1: a step of the unknown type *record.Denial"
 	if _, err := toItem(r); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 )
 
 var (
@@ -18,7 +18,7 @@ var (
 )
 
 // writes are all that a change writes, the containment first and the slots last.
-func (t *Table) writes(c containment.Change, next containmentItem) ([]write, error) {
+func (t *Table) writes(c record.Change, next containmentItem) ([]write, error) {
 	d := &draft{table: &t.Name}
 	all := []write{d.containment(next)}
 	event := fromEvent(c.Event)
@@ -61,7 +61,7 @@ func (d *draft) pointer(next containmentItem) []write {
 	p := pointer(next)
 	mine := readable.And(is("generation", next.Generation))
 	switch {
-	case containment.Status(next.Status).Open():
+	case record.Status(next.Status).Open():
 		return []write{d.put(p.key, p, absent.Or(mine))}
 	case next.Version == 1: // it was not open before
 		return nil
@@ -75,7 +75,7 @@ func (d *draft) pointer(next containmentItem) []write {
 
 // guard counts. A count that is zero already, since it was lost or the
 // containment was never counted, stays there.
-func (d *draft) guard(c containment.Change) []write {
+func (d *draft) guard(c record.Change) []write {
 	count := expression.Name("count")
 	update := expression.Add(count, expression.Value(c.Count)).Set(expression.Name("schema"), expression.Value(schemaVersion))
 	switch {
@@ -85,7 +85,7 @@ func (d *draft) guard(c containment.Change) []write {
 			room = absent.Or(room)
 		}
 		w := d.update(guardKey, update, room)
-		w.refused = func(attributes) error { return containment.ErrGuard }
+		w.refused = func(attributes) error { return record.ErrGuard }
 		return []write{w}
 	case c.Count < 0:
 		counted := count.GreaterThanEqual(expression.Value(-c.Count))
@@ -100,24 +100,24 @@ func (d *draft) guard(c containment.Change) []write {
 
 // slot writes one change to a slot, under the conditions that Memory tests in
 // the function changed.
-func (d *draft) slot(c containment.SlotChange, holder string) write {
+func (d *draft) slot(c record.SlotChange, holder string) write {
 	next := fromSlot(c.Slot)
 	holders, me := expression.Name("holders"), stringSet(holder)
 	same := readable.And(is("prefix", next.Prefix))
-	if c.Op == containment.GiveUp {
+	if c.Op == record.GiveUp {
 		asSeen := same.And(holders.Equal(stringSet(next.Holders...)))
 		if len(next.Holders) == 1 {
 			return d.remove(next.key, asSeen)
 		}
 		return d.update(next.key, expression.Delete(holders, me), asSeen)
 	}
-	staying := same.And(expression.Name("state").NotEqual(expression.Value(string(containment.SlotRemoving))))
+	staying := same.And(expression.Name("state").NotEqual(expression.Value(string(record.SlotRemoving))))
 	held := staying.And(holders.Contains(holder))
-	cond := map[containment.SlotOp]expression.ConditionBuilder{
-		containment.Reserve: absent.Or(held),
-		containment.Hold:    staying,
-		containment.Settle:  held,
-		containment.Remove:  same.And(holders.Equal(me)),
+	cond := map[record.SlotOp]expression.ConditionBuilder{
+		record.Reserve: absent.Or(held),
+		record.Hold:    staying,
+		record.Settle:  held,
+		record.Remove:  same.And(holders.Equal(me)),
 	}[c.Op]
 	return d.update(next.key, d.set(next, "holders").Add(holders, me), cond)
 }

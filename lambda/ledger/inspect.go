@@ -11,7 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 )
 
 // Open names the instances with an open containment, sorted.
@@ -21,7 +21,7 @@ func (m *Memory) Open(ctx context.Context) ([]string, error) {
 }
 
 // History is what has been noted of an instance, in order of time.
-func (m *Memory) History(ctx context.Context, instance string) ([]containment.Event, error) {
+func (m *Memory) History(ctx context.Context, instance string) ([]record.Event, error) {
 	defer m.lock()()
 	var found []eventItem
 	for _, i := range m.events {
@@ -40,23 +40,23 @@ func (m *Memory) GuardCount(ctx context.Context) (int, error) {
 }
 
 // Records are all containments, sorted by instance and generation.
-func (m *Memory) Records() []containment.Record {
+func (m *Memory) Records() []record.Record {
 	defer m.lock()()
-	var records []containment.Record
+	var records []record.Record
 	for _, i := range m.containments {
 		r, _ := i.record() // it was a record when it came in
 		records = append(records, r)
 	}
-	slices.SortFunc(records, func(a, b containment.Record) int {
+	slices.SortFunc(records, func(a, b record.Record) int {
 		return cmp.Or(cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Generation, b.Generation))
 	})
 	return records
 }
 
 // AllSlots are the slots of all VPCs, sorted by VPC, ACL, direction and number.
-func (m *Memory) AllSlots() []containment.Slot {
+func (m *Memory) AllSlots() []record.Slot {
 	defer m.lock()()
-	var all []containment.Slot
+	var all []record.Slot
 	for _, i := range m.slots {
 		s, _ := i.slot() // it was a slot when it came in
 		all = append(all, s)
@@ -66,7 +66,7 @@ func (m *Memory) AllSlots() []containment.Slot {
 }
 
 // Events are the histories of all instances, one after the other.
-func (m *Memory) Events() []containment.Event {
+func (m *Memory) Events() []record.Event {
 	defer m.lock()()
 	return history(slices.Collect(maps.Values(m.events)))
 }
@@ -124,9 +124,9 @@ func openInstances(pointers []pointerItem) []string {
 	return open
 }
 
-func history(found []eventItem) []containment.Event {
+func history(found []eventItem) []record.Event {
 	slices.SortFunc(found, func(a, b eventItem) int { return byKey(a.key, b.key) })
-	var events []containment.Event
+	var events []record.Event
 	for _, i := range found {
 		events = append(events, i.event())
 	}

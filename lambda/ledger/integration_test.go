@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"tourniquet/internal/emulator"
+	"tourniquet/lambda/emulator"
 )
 
 func TestTableOnMiniStack(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 )
 
 // schemaVersion is the version of the items that this program writes. A change
@@ -21,7 +21,7 @@ type header struct {
 func (h header) check() error {
 	if h.Schema > schemaVersion {
 		return fmt.Errorf("item %s has schema %d, this program knows %d: %w",
-			h.key, h.Schema, schemaVersion, containment.ErrNewerRecord)
+			h.key, h.Schema, schemaVersion, record.ErrNewerRecord)
 	}
 	return nil
 }
@@ -69,6 +69,7 @@ type stepItem struct {
 	ID        string     `dynamodbav:"id"`
 	Kind      string     `dynamodbav:"kind"`
 	Resource  string     `dynamodbav:"resource"`
+	Name      string     `dynamodbav:"name,omitempty"`
 	State     string     `dynamodbav:"state"`
 	Note      string     `dynamodbav:"note,omitempty"`
 	Until     *time.Time `dynamodbav:"until,omitempty"`

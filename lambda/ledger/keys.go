@@ -8,7 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 )
 
 // The table's key attributes, both text.
@@ -59,11 +59,11 @@ func (k key) generation() (int, error) {
 	return n, nil
 }
 
-func eventKey(e containment.Event) key {
+func eventKey(e record.Event) key {
 	return key{pkInstance + e.Instance, skEvent + e.Time.UTC().Format(time.RFC3339) + "#" + e.ID}
 }
 
-func slotKey(s containment.SlotKey) key {
+func slotKey(s record.SlotKey) key {
 	return key{pkVPC + s.VPC, fmt.Sprintf("%s%s#%s#%d", skSlot, s.ACL, s.Direction, s.Number)}
 }
 

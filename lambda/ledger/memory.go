@@ -7,7 +7,7 @@ import (
 	"slices"
 	"sync"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 )
 
 // Memory is a ledger in memory, with the semantics of Table: both pass the same
@@ -33,9 +33,9 @@ func (m *Memory) lock() (unlock func()) {
 }
 
 // Load implements containment.Ledger.
-func (m *Memory) Load(ctx context.Context, instance string, vpcs []string) (containment.Known, error) {
+func (m *Memory) Load(ctx context.Context, instance string, vpcs []string) (record.Known, error) {
 	if err := ctx.Err(); err != nil {
-		return containment.Known{}, err
+		return record.Known{}, err
 	}
 	defer m.lock()()
 	var latest containmentItem
@@ -54,13 +54,13 @@ func (m *Memory) Load(ctx context.Context, instance string, vpcs []string) (cont
 }
 
 // Slots implements containment.Book.
-func (m *Memory) Slots(ctx context.Context, vpcs []string) ([]containment.Slot, error) {
+func (m *Memory) Slots(ctx context.Context, vpcs []string) ([]record.Slot, error) {
 	k, err := m.Load(ctx, "", vpcs)
 	return k.Slots, err
 }
 
 // Containment implements containment.Book.
-func (m *Memory) Containment(ctx context.Context, instance string, generation int) (*containment.Record, error) {
+func (m *Memory) Containment(ctx context.Context, instance string, generation int) (*record.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (m *Memory) Containment(ctx context.Context, instance string, generation in
 }
 
 // Commit implements containment.Ledger.
-func (m *Memory) Commit(ctx context.Context, c containment.Change) error {
+func (m *Memory) Commit(ctx context.Context, c record.Change) error {
 	next, err := prepare(ctx, c)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (m *Memory) Commit(ctx context.Context, c containment.Change) error {
 }
 
 // prepare is a change's containment as it is to be stored.
-func prepare(ctx context.Context, c containment.Change) (containmentItem, error) {
+func prepare(ctx context.Context, c record.Change) (containmentItem, error) {
 	if err := ctx.Err(); err != nil {
 		return containmentItem{}, err
 	}
@@ -113,7 +113,7 @@ func prepare(ctx context.Context, c containment.Change) (containmentItem, error)
 // point is why the instance's pointer can't follow the containment, or nil.
 func (m *Memory) point(next containmentItem) error {
 	stored, there := m.pointers[pointerKey(next.Instance)]
-	open := containment.Status(next.Status).Open()
+	open := record.Status(next.Status).Open()
 	if !there || !open && next.Version == 1 {
 		return nil
 	}
@@ -127,7 +127,7 @@ func (m *Memory) point(next containmentItem) error {
 }
 
 // count is why the guard can't count the change, or nil.
-func (m *Memory) count(c containment.Change) error {
+func (m *Memory) count(c record.Change) error {
 	if c.Count == 0 {
 		return nil
 	}
@@ -135,13 +135,13 @@ func (m *Memory) count(c containment.Change) error {
 		return err
 	}
 	if c.Count > 0 && m.guard.Count+c.Count > c.Limit {
-		return containment.ErrGuard
+		return record.ErrGuard
 	}
 	return nil
 }
 
 // changed is a slot after a change to it by a holder; without holders, it is free.
-func changed(stored slotItem, c containment.SlotChange, holder string) (slotItem, error) {
+func changed(stored slotItem, c record.SlotChange, holder string) (slotItem, error) {
 	next := fromSlot(c.Slot)
 	if err := stored.check(); err != nil {
 		return next, err
@@ -149,19 +149,19 @@ func changed(stored slotItem, c containment.SlotChange, holder string) (slotItem
 	taken := len(stored.Holders) > 0
 	same := taken && stored.Prefix == next.Prefix
 	held := slices.Contains(stored.Holders, holder)
-	if c.Op == containment.GiveUp {
+	if c.Op == record.GiveUp {
 		if !same || !slices.Equal(stored.Holders, next.Holders) {
 			return next, conflict(next.key)
 		}
 		stored.Holders = without(next.Holders, holder)
 		return stored, nil
 	}
-	staying := same && stored.State != string(containment.SlotRemoving)
-	fits := map[containment.SlotOp]bool{
-		containment.Reserve: !taken || staying && held,
-		containment.Hold:    staying,
-		containment.Settle:  staying && held,
-		containment.Remove:  same && slices.Equal(stored.Holders, []string{holder}),
+	staying := same && stored.State != string(record.SlotRemoving)
+	fits := map[record.SlotOp]bool{
+		record.Reserve: !taken || staying && held,
+		record.Hold:    staying,
+		record.Settle:  staying && held,
+		record.Remove:  same && slices.Equal(stored.Holders, []string{holder}),
 	}
 	if !fits[c.Op] {
 		return next, conflict(next.key)
@@ -181,7 +181,7 @@ func (m *Memory) write(next containmentItem, event eventItem, slots map[key]slot
 		}
 	}
 	p := pointer(next)
-	if containment.Status(next.Status).Open() {
+	if record.Status(next.Status).Open() {
 		m.pointers[p.key] = p
 	} else if m.pointers[p.key].Generation == next.Generation {
 		delete(m.pointers, p.key)
@@ -192,7 +192,7 @@ func (m *Memory) write(next containmentItem, event eventItem, slots map[key]slot
 }
 
 // Note implements containment.Ledger.
-func (m *Memory) Note(ctx context.Context, e containment.Event) error {
+func (m *Memory) Note(ctx context.Context, e record.Event) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

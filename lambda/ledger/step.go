@@ -5,86 +5,49 @@ import (
 	"fmt"
 	"net/netip"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
-// The kinds of steps.
-const (
-	quarantine = "quarantine"
-	denial     = "denial"
-	tracking   = "tracking"
-)
-
-var errNoInterface = errors.New("a quarantine of no interface")
-
-func fromStep(s containment.StepState) (stepItem, error) {
+func fromStep(s record.StepState) (stepItem, error) {
+	if s.Step == nil {
+		return stepItem{}, errors.New("a state without a step")
+	}
+	i := stepItem{
+		ID: s.Step.ID(), Kind: string(s.Step.Kind()), State: string(s.State), Note: s.Note, Until: stamp(s.Until),
+	}
 	switch step := s.Step.(type) {
-	case containment.Quarantine:
-		if step.Interface == "" {
-			return stepItem{}, errNoInterface
-		}
-		i := stepItem{
-			ID: step.ID(), Kind: quarantine, Resource: step.Interface, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
-			Before: texts(step.Before),
-		}
-		if step.Group != "" {
-			i.After = []string{step.Group}
-		}
-		return i, nil
-	case containment.Denial:
+	case record.Replacement:
+		i.Resource, i.Name, i.Before, i.After = step.Resource, step.Name, texts(step.Before), texts(step.After)
+		return i, step.Check()
+	case record.Denial:
 		if !step.Prefix.IsValid() {
-			return stepItem{}, fmt.Errorf("step %s has no valid prefix", step.ID())
+			return stepItem{}, fmt.Errorf("step %s has no valid prefix", i.ID)
 		}
-		return stepItem{
-			ID: step.ID(), Kind: denial, Resource: step.ACL, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
-			VPC: step.VPC, Direction: string(step.Direction), Number: step.Number, Prefix: step.Prefix.String(),
-		}, nil
-	case containment.Tracking:
-		return stepItem{
-			ID: step.ID(), Kind: tracking, Resource: step.Interface, State: string(s.State), Note: s.Note, Until: stamp(s.Until),
-			Before: step.Before.Texts(), After: step.After.Texts(),
-		}, nil
+		i.Resource, i.VPC, i.Direction, i.Number, i.Prefix = step.ACL, step.VPC, string(step.Direction), step.Number, step.Prefix.String()
+		return i, nil
 	default:
 		return stepItem{}, fmt.Errorf("a step of the unknown type %T", s.Step)
 	}
 }
 
-func (i stepItem) step() (containment.StepState, error) {
-	s := containment.StepState{State: containment.State(i.State), Note: i.Note, Until: moment(i.Until)}
-	switch i.Kind {
-	case quarantine:
-		if i.Resource == "" {
-			return s, errNoInterface
-		}
-		q := containment.Quarantine{Interface: i.Resource, Before: texts(i.Before)}
-		switch len(i.After) {
-		case 0:
-		case 1:
-			q.Group = i.After[0]
-		default:
-			return s, fmt.Errorf("step %s has %d groups after it, not one", i.ID, len(i.After))
-		}
-		s.Step = q
-	case denial:
+func (i stepItem) step() (record.StepState, error) {
+	s := record.StepState{State: record.State(i.State), Note: i.Note, Until: moment(i.Until)}
+	switch kind := record.Kind(i.Kind); kind {
+	case record.KindDenial:
 		prefix, err := netip.ParsePrefix(i.Prefix)
 		if err != nil {
 			return s, fmt.Errorf("step %s: %w", i.ID, err)
 		}
-		s.Step = containment.Denial{
-			VPC: i.VPC, ACL: i.Resource, Direction: containment.Direction(i.Direction), Number: i.Number, Prefix: prefix,
+		s.Step = record.Denial{
+			VPC: i.VPC, ACL: i.Resource, Direction: network.Direction(i.Direction), Number: i.Number, Prefix: prefix,
 		}
-	case tracking:
-		before, err := containment.ParseTimeouts(i.Before)
-		if err != nil {
-			return s, fmt.Errorf("step %s: %w", i.ID, err)
-		}
-		after, err := containment.ParseTimeouts(i.After)
-		if err != nil {
-			return s, fmt.Errorf("step %s: %w", i.ID, err)
-		}
-		s.Step = containment.Tracking{Interface: i.Resource, Before: before, After: after}
+		return s, nil
+	case record.KindQuarantine, record.KindTracking:
+		r := record.Replacement{Of: kind, Resource: i.Resource, Name: i.Name, Before: texts(i.Before), After: texts(i.After)}
+		s.Step = r
+		return s, r.Check()
 	default:
 		return s, fmt.Errorf("step %s is of the unknown kind %q", i.ID, i.Kind)
 	}
-	return s, nil
 }

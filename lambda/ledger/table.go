@@ -27,7 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 )
 
 // Table is the ledger in a DynamoDB table with the keys PartitionKey and SortKey.
@@ -37,7 +37,7 @@ type Table struct {
 }
 
 // Load implements containment.Ledger.
-func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (containment.Known, error) {
+func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (record.Known, error) {
 	var latest containmentItem
 	var slots []slotItem
 	g, ctx := errgroup.WithContext(ctx)
@@ -50,7 +50,7 @@ func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (conta
 	})
 	g.Go(func() (err error) { slots, err = t.slots(ctx, vpcs); return err })
 	if err := g.Wait(); err != nil {
-		return containment.Known{}, fmt.Errorf("loading %s: %w", instance, err)
+		return record.Known{}, fmt.Errorf("loading %s: %w", instance, err)
 	}
 	return known(latest, slots)
 }
@@ -76,7 +76,7 @@ func (t *Table) slots(ctx context.Context, vpcs []string) ([]slotItem, error) {
 }
 
 // Slots implements containment.Book.
-func (t *Table) Slots(ctx context.Context, vpcs []string) ([]containment.Slot, error) {
+func (t *Table) Slots(ctx context.Context, vpcs []string) ([]record.Slot, error) {
 	items, err := t.slots(ctx, vpcs)
 	if err != nil {
 		return nil, fmt.Errorf("loading slots: %w", err)
@@ -86,7 +86,7 @@ func (t *Table) Slots(ctx context.Context, vpcs []string) ([]containment.Slot, e
 }
 
 // Containment implements containment.Book.
-func (t *Table) Containment(ctx context.Context, instance string, generation int) (*containment.Record, error) {
+func (t *Table) Containment(ctx context.Context, instance string, generation int) (*record.Record, error) {
 	k := containmentKey(instance, generation)
 	out, err := t.Client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &t.Name, Key: k.attributes(), ConsistentRead: aws.Bool(true),
@@ -129,7 +129,7 @@ func newest(items []attributes) (containmentItem, error) {
 }
 
 // Note implements containment.Ledger.
-func (t *Table) Note(ctx context.Context, e containment.Event) error {
+func (t *Table) Note(ctx context.Context, e record.Event) error {
 	d := draft{table: &t.Name}
 	put := d.put(eventKey(e), fromEvent(e), absent).Put
 	if d.err != nil {
@@ -158,7 +158,7 @@ func (t *Table) Open(ctx context.Context) ([]string, error) {
 }
 
 // History is what has been noted of an instance, in order of time.
-func (t *Table) History(ctx context.Context, instance string) ([]containment.Event, error) {
+func (t *Table) History(ctx context.Context, instance string) ([]record.Event, error) {
 	found, err := all[eventItem](ctx, t, pkInstance+instance, skEvent)
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of %s: %w", instance, err)

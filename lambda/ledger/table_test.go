@@ -13,22 +13,22 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/record"
 )
 
 func TestCommitConditions(t *testing.T) {
-	bare := func(version int, s containment.Status) containment.Record {
-		return containment.Record{Instance: "i-1", Generation: 1, Version: version, Status: s}
+	bare := func(version int, s record.Status) record.Record {
+		return record.Record{Instance: "i-1", Generation: 1, Version: version, Status: s}
 	}
-	withOriginals := bare(1, containment.Contained)
-	withOriginals.Steps = []containment.StepState{{Step: quarantineOf("eni-1", "sg-1", "sg-2")}}
+	withOriginals := bare(1, record.Contained)
+	withOriginals.Steps = []record.StepState{{Step: quarantineOf("eni-1", "sg-1", "sg-2")}}
 	const event = "Put INSTANCE#i-1 EVENT#2026-03-01T12:00:00Z#g1-v1 if attribute_not_exists (pk)"
 	for name, test := range map[string]struct {
-		change containment.Change
+		change record.Change
 		want   []string
 	}{
 		"first": {
-			containment.Change{Record: bare(0, containment.Containing), Count: 1, Limit: 25},
+			record.Change{Record: bare(0, record.Containing), Count: 1, Limit: 25},
 			[]string{
 				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
 				"Put OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 1) AND (generation = 1))",
@@ -36,14 +36,14 @@ func TestCommitConditions(t *testing.T) {
 			},
 		},
 		"no room": {
-			containment.Change{Record: bare(0, containment.Observed), Count: 1, Limit: 0},
+			record.Change{Record: bare(0, record.Observed), Count: 1, Limit: 0},
 			[]string{
 				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
 				"Update GUARD CONTAINED if (schema <= 1) AND (count <= -1) then ADD count 1 SET schema = 1",
 			},
 		},
 		"released": {
-			containment.Change{Record: bare(1, containment.Released), Count: -1},
+			record.Change{Record: bare(1, record.Released), Count: -1},
 			[]string{
 				"Update INSTANCE#i-1 CONTAINMENT#1 if (schema <= 1) AND (version = 1) then SET …", event,
 				"Delete OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 1) AND (generation = 1))",
@@ -51,7 +51,7 @@ func TestCommitConditions(t *testing.T) {
 			},
 		},
 		"originals": {
-			containment.Change{Record: withOriginals},
+			record.Change{Record: withOriginals},
 			[]string{
 				"Update INSTANCE#i-1 CONTAINMENT#1 if (schema <= 1) AND (version = 1) AND " +
 					"((attribute_not_exists (originals.eni-1)) OR (originals.eni-1 = sg-1 sg-2)) then SET …",
@@ -59,13 +59,13 @@ func TestCommitConditions(t *testing.T) {
 			},
 		},
 		"slots": {
-			containment.Change{Record: bare(0, containment.Observed), Slots: []containment.SlotChange{
-				op(containment.Reserve, slot(1, "i-1#1")),
-				op(containment.Hold, slot(2, "i-1#1", "i-2#1")),
-				op(containment.Settle, slot(3, "i-1#1")),
-				op(containment.GiveUp, slot(4, "i-1#1")),
-				op(containment.GiveUp, slot(5, "i-1#1", "i-2#1")),
-				op(containment.Remove, slot(6, "i-1#1")),
+			record.Change{Record: bare(0, record.Observed), Slots: []record.SlotChange{
+				op(record.Reserve, slot(1, "i-1#1")),
+				op(record.Hold, slot(2, "i-1#1", "i-2#1")),
+				op(record.Settle, slot(3, "i-1#1")),
+				op(record.GiveUp, slot(4, "i-1#1")),
+				op(record.GiveUp, slot(5, "i-1#1", "i-2#1")),
+				op(record.Remove, slot(6, "i-1#1")),
 			}},
 			[]string{
 				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
@@ -112,9 +112,9 @@ func TestCommitConditions(t *testing.T) {
 // with 300 operators and functions.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 func TestCommitFitsWithAllInterfaces(t *testing.T) {
-	r := containment.Record{Instance: "i-1", Generation: 1, Version: 1, Status: containment.Contained}
+	r := record.Record{Instance: "i-1", Generation: 1, Version: 1, Status: record.Contained}
 	for n := range 64 {
-		r.Steps = append(r.Steps, containment.StepState{Step: quarantineOf(fmt.Sprintf("eni-%017d", n), "sg-0123456789abcdef0")})
+		r.Steps = append(r.Steps, record.StepState{Step: quarantineOf(fmt.Sprintf("eni-%017d", n), "sg-0123456789abcdef0")})
 	}
 	table, w := newWire(t, inTurn(done))
 	if err := table.Commit(t.Context(), change(r)); err != nil {
@@ -136,9 +136,9 @@ func TestCommitRefused(t *testing.T) {
 		stored = `{"pk":{"S":"p"},"sk":{"S":"s"},"schema":{"N":"1"},"version":{"N":"1"},"originals":{"M":{"eni-1":{"S":"sg-first"}}}}`
 		moved  = `{"pk":{"S":"p"},"sk":{"S":"s"},"schema":{"N":"1"},"version":{"N":"2"},"originals":{"M":{"eni-1":{"S":"sg-first"}}}}`
 	)
-	r := containment.Record{Instance: "i-1", Generation: 1, Version: 1, Status: containment.Contained}
-	r.Steps = []containment.StepState{{Step: quarantineOf("eni-1", "sg-quarantine")}}
-	c := change(r, op(containment.Reserve, slot(90, "i-1#1")))
+	r := record.Record{Instance: "i-1", Generation: 1, Version: 1, Status: record.Contained}
+	r.Steps = []record.StepState{{Step: quarantineOf("eni-1", "sg-quarantine")}}
+	c := change(r, op(record.Reserve, slot(90, "i-1#1")))
 	c.Count, c.Limit = 1, 25
 	no, failed := "None", "ConditionalCheckFailed"
 	for name, test := range map[string]struct {
@@ -147,30 +147,30 @@ func TestCommitRefused(t *testing.T) {
 		text   string
 		never  []error
 	}{
-		"version":            {canceled(failed+" "+moved, no, no, no, no), containment.ErrConflict, "INSTANCE#i-1 CONTAINMENT#1", nil},
-		"gone":               {canceled(failed, no, no, no, no), containment.ErrConflict, "", nil},
-		"event":              {canceled(no, failed, no, no, no), containment.ErrConflict, "EVENT#", nil},
-		"pointer":            {canceled(no, no, failed+" "+stored, no, no), containment.ErrConflict, "OPEN i-1", nil},
-		"guard":              {canceled(no, no, no, failed+" "+stored, no), containment.ErrGuard, "", []error{containment.ErrConflict}},
-		"slot":               {canceled(no, no, no, no, failed+" "+stored), containment.ErrConflict, "SLOT#acl-1#in#90", nil},
-		"ongoing":            {canceled(no, "TransactionConflict", no, no, no), containment.ErrConflict, "", nil},
-		"guard and conflict": {canceled(no, no, no, failed, "TransactionConflict"), containment.ErrConflict, "", []error{containment.ErrGuard}},
-		"guard and throttle": {canceled("ThrottlingError", no, no, failed, no), containment.ErrGuard, "", nil},
+		"version":            {canceled(failed+" "+moved, no, no, no, no), record.ErrConflict, "INSTANCE#i-1 CONTAINMENT#1", nil},
+		"gone":               {canceled(failed, no, no, no, no), record.ErrConflict, "", nil},
+		"event":              {canceled(no, failed, no, no, no), record.ErrConflict, "EVENT#", nil},
+		"pointer":            {canceled(no, no, failed+" "+stored, no, no), record.ErrConflict, "OPEN i-1", nil},
+		"guard":              {canceled(no, no, no, failed+" "+stored, no), record.ErrGuard, "", []error{record.ErrConflict}},
+		"slot":               {canceled(no, no, no, no, failed+" "+stored), record.ErrConflict, "SLOT#acl-1#in#90", nil},
+		"ongoing":            {canceled(no, "TransactionConflict", no, no, no), record.ErrConflict, "", nil},
+		"guard and conflict": {canceled(no, no, no, failed, "TransactionConflict"), record.ErrConflict, "", []error{record.ErrGuard}},
+		"guard and throttle": {canceled("ThrottlingError", no, no, failed, no), record.ErrGuard, "", nil},
 		"newer": {
-			canceled("TransactionConflict", no, no, no, failed+" "+newer), containment.ErrNewerRecord, "p s",
-			[]error{containment.ErrConflict},
+			canceled("TransactionConflict", no, no, no, failed+" "+newer), record.ErrNewerRecord, "p s",
+			[]error{record.ErrConflict},
 		},
-		"newer containment": {canceled(failed+" "+newer, no, no, no, no), containment.ErrNewerRecord, "", nil},
+		"newer containment": {canceled(failed+" "+newer, no, no, no, no), record.ErrNewerRecord, "", nil},
 		"originals": {
 			canceled(failed+" "+stored, no, no, no, no), nil, "eni-1 to restore are recorded as [sg-first] and can't become [sg-quarantine]",
-			[]error{containment.ErrConflict},
+			[]error{record.ErrConflict},
 		},
-		"throttled":    {canceled(no, no, no, "ThrottlingError", no), nil, "GUARD CONTAINED: ThrottlingError", []error{containment.ErrConflict, containment.ErrGuard}},
-		"in progress":  {fault("TransactionInProgressException"), containment.ErrConflict, "", nil},
-		"no table":     {fault("ResourceNotFoundException"), nil, "told so", []error{containment.ErrConflict, containment.ErrGuard}},
-		"for nothing":  {canceled(no, no, no, no, no), nil, "cancelled", []error{containment.ErrConflict}},
-		"few reasons":  {canceled(failed), nil, "cancelled", []error{containment.ErrConflict}},
-		"of this call": {fault("ThrottlingException"), nil, "ThrottlingException", []error{containment.ErrConflict}},
+		"throttled":    {canceled(no, no, no, "ThrottlingError", no), nil, "GUARD CONTAINED: ThrottlingError", []error{record.ErrConflict, record.ErrGuard}},
+		"in progress":  {fault("TransactionInProgressException"), record.ErrConflict, "", nil},
+		"no table":     {fault("ResourceNotFoundException"), nil, "told so", []error{record.ErrConflict, record.ErrGuard}},
+		"for nothing":  {canceled(no, no, no, no, no), nil, "cancelled", []error{record.ErrConflict}},
+		"few reasons":  {canceled(failed), nil, "cancelled", []error{record.ErrConflict}},
+		"of this call": {fault("ThrottlingException"), nil, "ThrottlingException", []error{record.ErrConflict}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			table, _ := newWire(t, inTurn(test.answer))
@@ -189,7 +189,7 @@ func TestCommitRefused(t *testing.T) {
 
 // A pointer of a later generation, and a guard at zero, are left as they are.
 func TestCommitLeavesAsItIs(t *testing.T) {
-	c := change(containment.Record{Instance: "i-1", Generation: 1, Version: 1, Status: containment.Released})
+	c := change(record.Record{Instance: "i-1", Generation: 1, Version: 1, Status: record.Released})
 	c.Count = -1
 	no, failed := "None", "ConditionalCheckFailed"
 	table, w := newWire(t, inTurn(canceled(no, no, failed, failed), done))
@@ -208,7 +208,7 @@ func TestCommitLeavesAsItIs(t *testing.T) {
 	}
 
 	table, w = newWire(t, inTurn(canceled(no, no, failed, failed)))
-	if err := table.Commit(t.Context(), c); !errors.Is(err, containment.ErrConflict) || len(w.said()) != 2 {
+	if err := table.Commit(t.Context(), c); !errors.Is(err, record.ErrConflict) || len(w.said()) != 2 {
 		t.Errorf("it moves all the time: got %v after %d calls, want a conflict after two", err, len(w.said()))
 	}
 }
@@ -231,7 +231,7 @@ func TestCommitAnswerLost(t *testing.T) {
 			return done
 		}
 	})
-	c := change(record("i-1"))
+	c := change(aRecord("i-1"))
 	if err := table.Commit(t.Context(), c); err != nil {
 		t.Errorf("Commit: %v", err)
 	}
@@ -242,14 +242,14 @@ func TestCommitAnswerLost(t *testing.T) {
 	if diff := cmp.Diff(calls[0].body, calls[1].body); diff != "" {
 		t.Errorf("the repeat differs (-first +second):\n%s", diff)
 	}
-	if err := table.Commit(t.Context(), c); !errors.Is(err, containment.ErrConflict) {
+	if err := table.Commit(t.Context(), c); !errors.Is(err, record.ErrConflict) {
 		t.Errorf("a second Commit: got %v, want a conflict", err)
 	}
 }
 
 func TestThrottledCallsAreRepeated(t *testing.T) {
 	table, w := newWire(t, inTurn(fault("ThrottlingException"), fault("TransactionInProgressException"), done))
-	if err := table.Commit(t.Context(), change(record("i-1"))); err != nil || len(w.said()) != 3 {
+	if err := table.Commit(t.Context(), change(aRecord("i-1"))); err != nil || len(w.said()) != 3 {
 		t.Errorf("got %v after %d calls, want success after three", err, len(w.said()))
 	}
 	table, _ = newWire(t, inTurn(fault("ThrottlingException")))
@@ -272,7 +272,7 @@ func TestDeadline(t *testing.T) {
 	defer cancel()
 	_, loadErr := table.Load(ctx, "i-1", []string{"vpc-1"})
 	for name, err := range map[string]error{
-		"Load": loadErr, "Commit": table.Commit(ctx, change(record("i-1"))), "Note": table.Note(ctx, event("i-1", "a")),
+		"Load": loadErr, "Commit": table.Commit(ctx, change(aRecord("i-1"))), "Note": table.Note(ctx, event("i-1", "a")),
 	} {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: got %v, want the deadline", name, err)
@@ -281,7 +281,7 @@ func TestDeadline(t *testing.T) {
 }
 
 func TestCommitInParts(t *testing.T) {
-	c := change(record("i-1"), manySlots("i-1#1", 1, 250, containment.Reserve)...)
+	c := change(aRecord("i-1"), manySlots("i-1#1", 1, 250, record.Reserve)...)
 	c.Count, c.Limit = 1, 25
 	main := func(c call) bool { return strings.Contains(c.writes()[0], "CONTAINMENT#") }
 	size := func(c call) int { return len(c.writes()) }
@@ -301,25 +301,25 @@ func TestCommitInParts(t *testing.T) {
 				return done
 			}
 			return fail(c, 0, "ConditionalCheckFailed")
-		}, containment.ErrConflict},
+		}, record.ErrConflict},
 		"guard": {func(_ int, c call) reply {
 			if main(c) {
 				return fail(c, 3, "ConditionalCheckFailed")
 			}
 			return done
-		}, containment.ErrGuard},
+		}, record.ErrGuard},
 		"guard, and slots taken": {func(_ int, c call) reply {
 			if main(c) {
 				return fail(c, 3, "ConditionalCheckFailed")
 			}
 			return fail(c, 0, "ConditionalCheckFailed")
-		}, containment.ErrConflict},
+		}, record.ErrConflict},
 		"a part unreachable": {func(_ int, c call) reply {
 			if main(c) {
 				return done
 			}
 			return fault("InternalServerError")
-		}, containment.ErrConflict},
+		}, record.ErrConflict},
 	} {
 		t.Run(name, func(t *testing.T) {
 			together := meet(3)
@@ -343,7 +343,7 @@ func TestCommitInParts(t *testing.T) {
 	}
 	t.Run("all unreachable", func(t *testing.T) {
 		table, _ := newWire(t, inTurn(fault("InternalServerError")))
-		if err := table.Commit(t.Context(), c); err == nil || errors.Is(err, containment.ErrConflict) {
+		if err := table.Commit(t.Context(), c); err == nil || errors.Is(err, record.ErrConflict) {
 			t.Errorf("got %v, want an error that is no conflict", err)
 		}
 	})

@@ -14,9 +14,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"tourniquet/lambda/answer"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
@@ -115,16 +120,16 @@ func rehearse(ctx context.Context, f guardduty.Finding, before *world.World) (*r
 		Region: before.Region, BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("drill", "drill", ""),
 	})
-	policy := containment.Policy{
-		Account: before.Account, Region: before.Region, MinSeverity: containment.DefaultMinSeverity, MaxContained: 1,
+	policy := policy.Policy{
+		Account: before.Account, Region: before.Region, MinSeverity: policy.DefaultMinSeverity, MaxContained: 1,
 	}
 	responder := &containment.Responder{
-		EC2: client, Fleet: client, Ledger: &ledger.Memory{}, Policy: policy, Rules: containment.Rules{ACLQuota: containment.DefaultACLQuota},
+		EC2: client, Fleet: client, Ledger: &ledger.Memory{}, Policy: policy, Rules: plan.Rules{ACLQuota: network.DefaultACLQuota},
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, LedgerWait: time.Second,
 	}
 	decision := policy.Decide(f)
-	in := containment.NewIncidents([]guardduty.Finding{f})[0]
-	in.Reason, in.ByPerson = decision.Reason, decision.Verdict != containment.Contain
+	in := plan.NewIncidents([]guardduty.Finding{f})[0]
+	in.Reason, in.ByPerson = decision.Reason, decision.Verdict != record.Contain
 	seen, err := client.Observe(ctx, in.Target(nil))
 	if err != nil {
 		return nil, fmt.Errorf("observing: %w", err)
@@ -143,7 +148,7 @@ func rehearse(ctx context.Context, f guardduty.Finding, before *world.World) (*r
 	}
 	r := &report{
 		Finding: summarize(f, in), Decision: decision, Observed: observed(seen),
-		Plan: containment.NewAnswer([]containment.Outcome{plan}), Answer: containment.NewAnswer([]containment.Outcome{done}),
+		Plan: answer.NewAnswer([]containment.Outcome{plan}), Answer: answer.NewAnswer([]containment.Outcome{done}),
 		Calls: calls(server.Calls(), start), Flows: compare(in, before, server.World()),
 	}
 	r.Release, err = release(ctx, in, before, server, client, book)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tourniquet/internal/emulator"
+	"tourniquet/lambda/emulator"
 )
 
 var update = flag.Bool("update", false, "rewrite what the foreign client should get")

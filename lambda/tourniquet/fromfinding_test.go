@@ -12,8 +12,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc/oracle"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -37,8 +37,8 @@ func checkDrill(t *testing.T, r report, want ...string) {
 	if !slices.Equal(got, want) {
 		t.Errorf("rehearsed %q, want %q", got, want)
 	}
-	if got := r.Answer.Incidents[0].Status; got != containment.Contained {
-		t.Errorf("status %s, want %s", got, containment.Contained)
+	if got := r.Answer.Incidents[0].Status; got != record.Contained {
+		t.Errorf("status %s, want %s", got, record.Contained)
 	}
 }
 
@@ -48,8 +48,8 @@ func TestDrillOnASample(t *testing.T) {
 	t.Parallel()
 	r := drillJSON(t, 0, "testdata/findings/sample.json")
 	checkDrill(t, r, "tcp 10.0.0.1:40000 -> 198.51.100.7:9001")
-	if r.Decision.Verdict != containment.Sample {
-		t.Errorf("verdict %s, want %s: the function would change nothing", r.Decision.Verdict, containment.Sample)
+	if r.Decision.Verdict != record.Sample {
+		t.Errorf("verdict %s, want %s: the function would change nothing", r.Decision.Verdict, record.Sample)
 	}
 	if len(r.Observed) != 2 {
 		t.Errorf("observed %q, want both interfaces", r.Observed)

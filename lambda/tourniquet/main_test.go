@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/record"
 )
 
 func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -37,8 +37,8 @@ func drillJSON(t *testing.T, wantCode int, args ...string) report {
 func TestBuiltinDrill(t *testing.T) {
 	t.Parallel()
 	r := drillJSON(t, 0)
-	if got := r.Answer.Incidents[0].Status; got != containment.Contained {
-		t.Errorf("status %s, want %s", got, containment.Contained)
+	if got := r.Answer.Incidents[0].Status; got != record.Contained {
+		t.Errorf("status %s, want %s", got, record.Contained)
 	}
 	established, others := 0, 0
 	for _, f := range r.Flows {
@@ -63,14 +63,14 @@ func TestBuiltinDrill(t *testing.T) {
 func TestDrillReleases(t *testing.T) {
 	t.Parallel()
 	r := drillJSON(t, 0)
-	if got := r.Release.Answer.Incidents[0].Status; got != containment.Released {
-		t.Errorf("status %s, want %s", got, containment.Released)
+	if got := r.Release.Answer.Incidents[0].Status; got != record.Released {
+		t.Errorf("status %s, want %s", got, record.Released)
 	}
-	states := map[containment.State]int{}
+	states := map[record.State]int{}
 	for _, s := range r.Release.Answer.Incidents[0].Steps {
 		states[s.State]++
 	}
-	if states[containment.Restored] != 2 || states[containment.Lingering] != 6 {
+	if states[record.Restored] != 2 || states[record.Lingering] != 6 {
 		t.Errorf("steps after the release: %v, want 2 restored and 6 lingering", states)
 	}
 	for i, f := range r.Release.Flows {

@@ -8,8 +8,12 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"tourniquet/lambda/answer"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/oracle"
 	"tourniquet/lambda/simvpc/world"
@@ -19,10 +23,10 @@ import (
 // A releaseReport shows how the containment is undone: released after an hour, and
 // its denials expired when no flow can be tracked any more.
 type releaseReport struct {
-	Answer  containment.Answer `json:"answer"`
-	Expired containment.Answer `json:"expired"`
-	Flows   []releasedFlow     `json:"flows"`
-	Left    []string           `json:"left"` // what the world has that it had not before
+	Answer  answer.Answer  `json:"answer"`
+	Expired answer.Answer  `json:"expired"`
+	Flows   []releasedFlow `json:"flows"`
+	Left    []string       `json:"left"` // what the world has that it had not before
 }
 
 // A releasedFlow says whether a flow passes once the instance is released, and
@@ -39,11 +43,11 @@ type releasedFlow struct {
 // that EC2 tracks an idle flow.
 const (
 	releasedAfter = time.Hour
-	expiredAfter  = containment.DefaultTracking
+	expiredAfter  = network.DefaultTracking
 )
 
 // release undoes the containment as the release function would.
-func release(ctx context.Context, in containment.Incident, before *world.World, server *simvpc.Server, client *vpc.Client, book *ledger.Memory) (releaseReport, error) {
+func release(ctx context.Context, in plan.Incident, before *world.World, server *simvpc.Server, client *vpc.Client, book *ledger.Memory) (releaseReport, error) {
 	now := time.Now().Add(releasedAfter)
 	releaser := &containment.Releaser{
 		EC2: &vpc.Reverter{Client: client}, Ledger: book, Book: book, Log: slog.New(slog.DiscardHandler),
@@ -63,7 +67,7 @@ func release(ctx context.Context, in containment.Incident, before *world.World, 
 	}
 	after := server.World()
 	r := releaseReport{
-		Answer: containment.NewAnswer([]containment.Outcome{out}), Expired: containment.NewAnswer(expired), Left: []string{},
+		Answer: answer.NewAnswer([]containment.Outcome{out}), Expired: answer.NewAnswer(expired), Left: []string{},
 	}
 	peers := in.Target(nil).Peers
 	for _, f := range before.Flows {
@@ -114,12 +118,12 @@ func (r releaseReport) print(b *strings.Builder) {
 }
 
 // undone is what a release has made of a step.
-func undone(s containment.StepAnswer) string {
+func undone(s answer.StepAnswer) string {
 	what := fmt.Sprintf("%s %s: groups %s", s.State, s.Resource, strings.Join(s.Before, " "))
 	switch s.Kind {
-	case containment.KindTracking:
+	case record.KindTracking:
 		what = fmt.Sprintf("%s the tracking timeouts of %s", s.State, s.Resource)
-	case containment.KindDenial:
+	case record.KindDenial:
 		what = fmt.Sprintf("%s the denial of %s in %s, %s rule %d", s.State, s.Prefix, s.Resource, s.Direction, s.Number)
 	}
 	if s.Until != "" {
@@ -129,9 +133,9 @@ func undone(s containment.StepAnswer) string {
 }
 
 // tally counts steps by their state.
-func tally(steps []containment.StepAnswer) string {
-	counts := map[containment.State]int{}
-	var order []containment.State
+func tally(steps []answer.StepAnswer) string {
+	counts := map[record.State]int{}
+	var order []record.State
 	for _, s := range steps {
 		if counts[s.State] == 0 {
 			order = append(order, s.State)

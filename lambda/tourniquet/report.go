@@ -9,8 +9,12 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/answer"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/oracle"
 	"tourniquet/lambda/simvpc/world"
@@ -18,15 +22,15 @@ import (
 
 // A report is what a drill shows.
 type report struct {
-	Finding  findingReport        `json:"finding"`
-	Differs  []string             `json:"differs,omitempty"` // what the world has otherwise than the finding
-	Decision containment.Decision `json:"decision"`
-	Observed []string             `json:"observed"`
-	Plan     containment.Answer   `json:"plan"`
-	Calls    []callReport         `json:"changes"`
-	Answer   containment.Answer   `json:"answer"`
-	Flows    []flowReport         `json:"flows"`
-	Release  releaseReport        `json:"release"`
+	Finding  findingReport   `json:"finding"`
+	Differs  []string        `json:"differs,omitempty"` // what the world has otherwise than the finding
+	Decision policy.Decision `json:"decision"`
+	Observed []string        `json:"observed"`
+	Plan     answer.Answer   `json:"plan"`
+	Calls    []callReport    `json:"changes"`
+	Answer   answer.Answer   `json:"answer"`
+	Flows    []flowReport    `json:"flows"`
+	Release  releaseReport   `json:"release"`
 }
 
 type findingReport struct {
@@ -55,7 +59,7 @@ type flowReport struct {
 	Why    string `json:"why"`
 }
 
-func summarize(f guardduty.Finding, in containment.Incident) findingReport {
+func summarize(f guardduty.Finding, in plan.Incident) findingReport {
 	r := findingReport{Type: f.Type, Severity: f.Severity, Instance: in.Instance, Peers: []string{}}
 	for _, a := range in.Target(nil).Peers {
 		r.Peers = append(r.Peers, a.String())
@@ -63,7 +67,7 @@ func summarize(f guardduty.Finding, in containment.Incident) findingReport {
 	return r
 }
 
-func observed(n containment.Network) []string {
+func observed(n network.Network) []string {
 	var lines []string
 	for _, i := range n.Interfaces {
 		subnet := n.Subnets[i.Subnet]
@@ -95,7 +99,7 @@ func calls(log []simvpc.Call, start time.Time) []callReport {
 }
 
 // compare judges every flow of the world, and new connections with each peer.
-func compare(in containment.Incident, before, after *world.World) []flowReport {
+func compare(in plan.Incident, before, after *world.World) []flowReport {
 	naive := swapped(before, in.Instance)
 	peers := in.Target(nil).Peers
 	var flows []flowReport
@@ -176,7 +180,7 @@ func (r *report) print(out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "1. The finding\n   %s, severity %.1f, on %s\n   remote peers: %s\n   decision: %s (%s)\n",
 		r.Finding.Type, r.Finding.Severity, r.Finding.Instance, orNone(r.Finding.Peers), r.Decision.Verdict, r.Decision.Reason)
-	if r.Decision.Verdict != containment.Contain {
+	if r.Decision.Verdict != record.Contain {
 		b.WriteString("   an event would change nothing; the drill goes on as if a person had asked\n")
 	}
 	for _, d := range r.Differs {
@@ -246,11 +250,11 @@ func (r *report) verdict() string {
 	return fmt.Sprintf("Contained. The group swap alone would have left %d of the peers' connections alive.", naive)
 }
 
-func planned(s containment.StepAnswer) string {
+func planned(s answer.StepAnswer) string {
 	switch s.Kind {
-	case containment.KindQuarantine:
+	case record.KindQuarantine:
 		return fmt.Sprintf("quarantine %s: %s -> %s", s.Resource, strings.Join(s.Before, " "), orNone(s.After))
-	case containment.KindTracking:
+	case record.KindTracking:
 		return fmt.Sprintf("track idle connections of %s for less time: %s", s.Resource, strings.Join(s.After, " "))
 	}
 	return fmt.Sprintf("deny %s in %s, %s rule %d", s.Prefix, s.Resource, s.Direction, s.Number)

@@ -7,18 +7,18 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // Apply makes all changes side by side; see containment.EC2.
-func (c *Client) Apply(ctx context.Context, steps []containment.Step) []error {
+func (c *Client) Apply(ctx context.Context, steps []record.Step) []error {
 	errs := make([]error, len(steps))
 	var g errgroup.Group
 	g.SetLimit(maxInFlight)
@@ -32,15 +32,13 @@ func (c *Client) Apply(ctx context.Context, steps []containment.Step) []error {
 	return errs
 }
 
-func (c *Client) apply(ctx context.Context, s containment.Step) error {
+func (c *Client) apply(ctx context.Context, s record.Step) error {
 	var err error
 	switch s := s.(type) {
-	case containment.Quarantine:
-		err = c.quarantine(ctx, s)
-	case containment.Denial:
+	case record.Replacement:
+		err = c.set(ctx, s, s.After)
+	case record.Denial:
 		err = c.deny(ctx, s)
-	case containment.Tracking:
-		err = c.track(ctx, s.Interface, s.After)
 	default:
 		return fmt.Errorf("applying %s: no such kind of step: %T", s.ID(), s)
 	}
@@ -50,40 +48,14 @@ func (c *Client) apply(ctx context.Context, s containment.Step) error {
 	return nil
 }
 
-// quarantine sets the groups of one interface outright. The call for an interface,
-// never the one for an instance: that one fails when there are several.
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
-func (c *Client) quarantine(ctx context.Context, q containment.Quarantine) error {
-	_, err := c.ec2.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
-		NetworkInterfaceId: aws.String(q.Interface),
-		Groups:             []string{q.Group},
-	})
-	return err
-}
-
-// track sets the timeouts of connection tracking of one interface. One attribute a
-// call: groups and timeouts can't be changed by the same one. Only Nitro instances
-// have them.
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
-func (c *Client) track(ctx context.Context, eni string, t containment.Timeouts) error {
-	whole := func(d time.Duration) *int32 { return aws.Int32(int32(d.Seconds())) } // at most 432000
-	_, err := c.ec2.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
-		NetworkInterfaceId: aws.String(eni),
-		ConnectionTrackingSpecification: &types.ConnectionTrackingSpecificationRequest{
-			TcpEstablishedTimeout: whole(t.TCP), UdpStreamTimeout: whole(t.UDPStream), UdpTimeout: whole(t.UDP),
-		},
-	})
-	return err
-}
-
 // deny adds an entry. The call has no client token: when its answer is lost, the
 // SDK's retry is told that the number is taken. Only a look tells whether by us.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkAclEntry.html
-func (c *Client) deny(ctx context.Context, d containment.Denial) error {
+func (c *Client) deny(ctx context.Context, d record.Denial) error {
 	in := &ec2.CreateNetworkAclEntryInput{
 		NetworkAclId: aws.String(d.ACL),
 		RuleNumber:   aws.Int32(int32(d.Number)), //nolint:gosec // at most 32766
-		Egress:       aws.Bool(d.Direction == containment.Out),
+		Egress:       aws.Bool(d.Direction == network.Out),
 		Protocol:     aws.String("-1"),
 		RuleAction:   types.RuleActionDeny,
 	}
@@ -147,20 +119,20 @@ func fromSDKTags(sdk []types.Tag) map[string]string {
 }
 
 // fromSDKEntry is an ACL's entry; false when EC2 sends one without a prefix.
-func fromSDKEntry(e types.NetworkAclEntry) (containment.Entry, bool) {
+func fromSDKEntry(e types.NetworkAclEntry) (network.Entry, bool) {
 	cidr := aws.ToString(e.CidrBlock)
 	if cidr == "" {
 		cidr = aws.ToString(e.Ipv6CidrBlock)
 	}
 	prefix, err := netip.ParsePrefix(cidr)
 	if err != nil {
-		return containment.Entry{}, false
+		return network.Entry{}, false
 	}
-	dir := containment.In
+	dir := network.In
 	if aws.ToBool(e.Egress) {
-		dir = containment.Out
+		dir = network.Out
 	}
-	return containment.Entry{
+	return network.Entry{
 		Number: int(aws.ToInt32(e.RuleNumber)), Direction: dir, Prefix: prefix.Masked(),
 		Allow: e.RuleAction == types.RuleActionAllow, AllTraffic: aws.ToString(e.Protocol) == "-1",
 	}, true

@@ -7,7 +7,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
 )
 
 // EC2's error codes that something here branches on.
@@ -53,7 +53,7 @@ func refusal(err error) error {
 	if !ok || api.ErrorFault() == smithy.FaultServer || slices.Contains(passing, code(err)) {
 		return err
 	}
-	return containment.Refusal{
+	return network.Refusal{
 		Reason: "EC2 refuses (" + code(err) + "): " + strings.TrimSpace(api.ErrorMessage()),
 		Full:   code(err) == codeEntryLimit,
 	}

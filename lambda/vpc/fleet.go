@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
 )
 
 // Quarantined names the instances with an interface in a quarantine group; see
@@ -46,7 +46,7 @@ func (c *Client) Quarantined(ctx context.Context) ([]string, error) {
 // rules; see containment.Fleet.
 func (c *Client) Provision(ctx context.Context) error {
 	var vpcs []types.Vpc
-	groups := map[string][]containment.Quarantined{}
+	groups := map[string][]network.Quarantined{}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { vpcs, err = c.describeVPCs(gctx); return err })
 	g.Go(func() (err error) { groups, err = c.quarantineGroups(gctx); return err })
@@ -57,7 +57,7 @@ func (c *Client) Provision(ctx context.Context) error {
 	work.SetLimit(provisionAtOnce)
 	for _, v := range vpcs {
 		vpc := aws.ToString(v.VpcId)
-		ready := !slices.ContainsFunc(groups[vpc], func(q containment.Quarantined) bool { return !q.Empty })
+		ready := !slices.ContainsFunc(groups[vpc], func(q network.Quarantined) bool { return !q.Empty })
 		if len(groups[vpc]) > 0 && ready {
 			continue
 		}

@@ -9,14 +9,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
 )
 
-func fromSDKInterface(i types.NetworkInterface) containment.Interface {
-	eni := containment.Interface{
+func fromSDKInterface(i types.NetworkInterface) network.Interface {
+	eni := network.Interface{
 		ID: aws.ToString(i.NetworkInterfaceId), VPC: aws.ToString(i.VpcId), Subnet: aws.ToString(i.SubnetId),
-		Addresses: addresses(i, false), Originals: containment.Originals(fromSDKTags(i.TagSet)),
-		TrackingTimeout: containment.DefaultTracking,
+		Addresses: addresses(i, false), Originals: network.Originals(fromSDKTags(i.TagSet)),
+		TrackingTimeout: network.DefaultTracking,
 	}
 	for _, g := range i.Groups {
 		eni.Groups = append(eni.Groups, aws.ToString(g.GroupId))
@@ -26,7 +26,7 @@ func fromSDKInterface(i types.NetworkInterface) containment.Interface {
 		eni.ManagedBy = cmp.Or(aws.ToString(i.RequesterId), "another AWS service")
 	}
 	if t := i.ConnectionTrackingConfiguration; t != nil {
-		eni.Timeouts = containment.Timeouts{
+		eni.Timeouts = network.Timeouts{
 			TCP: seconds(t.TcpEstablishedTimeout), UDPStream: seconds(t.UdpStreamTimeout), UDP: seconds(t.UdpTimeout),
 		}
 		eni.TrackingTimeout = cmp.Or(eni.Timeouts.TCP, eni.TrackingTimeout)
@@ -39,8 +39,8 @@ func seconds(n *int32) time.Duration { return time.Duration(aws.ToInt32(n)) * ti
 // fromSDKOwner says who is behind an address. A load balancer's interface has the
 // ordinary type and a requester; a NAT gateway's or an endpoint's has its own type.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html
-func fromSDKOwner(i types.NetworkInterface) containment.Owner {
-	owner := containment.Owner{Interface: aws.ToString(i.NetworkInterfaceId)}
+func fromSDKOwner(i types.NetworkInterface) network.Owner {
+	owner := network.Owner{Interface: aws.ToString(i.NetworkInterfaceId)}
 	if i.Attachment != nil {
 		owner.Instance = aws.ToString(i.Attachment.InstanceId)
 	}
@@ -81,8 +81,8 @@ func addresses(i types.NetworkInterface, public bool) []netip.Addr {
 	return addrs
 }
 
-func fromSDKSubnet(s types.Subnet) containment.Subnet {
-	subnet := containment.Subnet{ID: aws.ToString(s.SubnetId), VPC: aws.ToString(s.VpcId)}
+func fromSDKSubnet(s types.Subnet) network.Subnet {
+	subnet := network.Subnet{ID: aws.ToString(s.SubnetId), VPC: aws.ToString(s.VpcId)}
 	cidrs := []string{aws.ToString(s.CidrBlock)}
 	for _, a := range s.Ipv6CidrBlockAssociationSet {
 		cidrs = append(cidrs, aws.ToString(a.Ipv6CidrBlock))
@@ -113,8 +113,8 @@ func fromSDKPrefixes(cidrs []string) []netip.Prefix {
 	return prefixes
 }
 
-func fromSDKACL(a types.NetworkAcl) containment.ACL {
-	acl := containment.ACL{
+func fromSDKACL(a types.NetworkAcl) network.ACL {
+	acl := network.ACL{
 		ID: aws.ToString(a.NetworkAclId), VPC: aws.ToString(a.VpcId), Account: aws.ToString(a.OwnerId),
 	}
 	for _, e := range a.Entries {

@@ -15,22 +15,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/pause"
 )
 
 // quarantineGroups are the groups with our tag, by VPC.
-func (c *Client) quarantineGroups(ctx context.Context) (map[string][]containment.Quarantined, error) {
-	found, err := c.describeGroups(ctx, filter("tag:"+containment.RoleTag, containment.RoleValue))
+func (c *Client) quarantineGroups(ctx context.Context) (map[string][]network.Quarantined, error) {
+	found, err := c.describeGroups(ctx, filter("tag:"+network.RoleTag, network.RoleValue))
 	if err != nil {
 		return nil, err
 	}
-	groups := map[string][]containment.Quarantined{}
+	groups := map[string][]network.Quarantined{}
 	for _, g := range found {
 		vpc := aws.ToString(g.VpcId)
-		groups[vpc] = append(groups[vpc], containment.Quarantined{Group: aws.ToString(g.GroupId), Empty: empty(g)})
+		groups[vpc] = append(groups[vpc], network.Quarantined{Group: aws.ToString(g.GroupId), Empty: empty(g)})
 	}
 	for _, list := range groups {
-		slices.SortFunc(list, func(a, b containment.Quarantined) int { return strings.Compare(a.Group, b.Group) })
+		slices.SortFunc(list, func(a, b network.Quarantined) int { return strings.Compare(a.Group, b.Group) })
 	}
 	return groups, nil
 }
@@ -54,7 +55,7 @@ func (c *Client) describeGroups(ctx context.Context, filters ...types.Filter) ([
 
 // Prepare makes or repairs the quarantine groups of the interfaces' VPCs; see
 // containment.EC2.
-func (c *Client) Prepare(ctx context.Context, seen containment.Network) (map[string][]containment.Quarantined, error) {
+func (c *Client) Prepare(ctx context.Context, seen network.Network) (map[string][]network.Quarantined, error) {
 	var mu sync.Mutex
 	groups := maps.Clone(seen.Quarantine)
 	g, gctx := errgroup.WithContext(ctx)
@@ -72,13 +73,13 @@ func (c *Client) Prepare(ctx context.Context, seen containment.Network) (map[str
 
 // prepare sees to one VPC: it makes a group if there is none, and empties those
 // that have rules.
-func (c *Client) prepare(ctx context.Context, vpc string, have []containment.Quarantined) ([]containment.Quarantined, error) {
+func (c *Client) prepare(ctx context.Context, vpc string, have []network.Quarantined) ([]network.Quarantined, error) {
 	if len(have) == 0 {
 		id, err := c.createGroup(ctx, vpc)
 		if err != nil {
 			return nil, fmt.Errorf("creating a quarantine group in %s: %w", vpc, err)
 		}
-		have = []containment.Quarantined{{Group: id}}
+		have = []network.Quarantined{{Group: id}}
 	}
 	ready := slices.Clone(have)
 	for i, q := range ready {
@@ -96,14 +97,14 @@ func (c *Client) prepare(ctx context.Context, vpc string, have []containment.Qua
 // maxNames bounds the names to try when others have groups of the name we use.
 const maxNames = 10
 
-var errNamesTaken = errors.New("all names for it are taken by groups without the tag " + containment.RoleTag)
+var errNamesTaken = errors.New("all names for it are taken by groups without the tag " + network.RoleTag)
 
 // createGroup makes a group under the first name that nobody has. A group's name
 // is unique in its VPC, so of two invocations that create it at once one is told
 // of a duplicate, and uses the other's.
 func (c *Client) createGroup(ctx context.Context, vpc string) (string, error) {
 	for n := 1; n <= maxNames; n++ {
-		name := containment.GroupName
+		name := network.GroupName
 		if n > 1 {
 			name = fmt.Sprintf("%s-%d", name, n)
 		}
@@ -112,7 +113,7 @@ func (c *Client) createGroup(ctx context.Context, vpc string) (string, error) {
 			Description: aws.String("Tourniquet: quarantine of compromised instances. Has no rules and must never have any."),
 			TagSpecifications: []types.TagSpecification{{
 				ResourceType: types.ResourceTypeSecurityGroup,
-				Tags:         toSDKTags(map[string]string{containment.RoleTag: containment.RoleValue, "Name": name}),
+				Tags:         toSDKTags(map[string]string{network.RoleTag: network.RoleValue, "Name": name}),
 			}},
 		})
 		if err == nil {
@@ -137,7 +138,7 @@ func (c *Client) named(ctx context.Context, vpc, name string) (id string, ours b
 			return false, err
 		}
 		id = aws.ToString(found[0].GroupId)
-		ours = fromSDKTags(found[0].Tags)[containment.RoleTag] == containment.RoleValue
+		ours = fromSDKTags(found[0].Tags)[network.RoleTag] == network.RoleValue
 		return true, nil
 	})
 	return id, ours, err
@@ -192,17 +193,13 @@ var errNotVisible = errors.New("EC2 does not show it yet")
 // has changed. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 func eventually(ctx context.Context, look func() (done bool, err error)) error {
 	const tries, first, most = 12, 25 * time.Millisecond, 2 * time.Second
-	wait := first
-	for range tries {
+	for attempt := range tries {
 		done, err := look()
 		if done || err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-			wait = min(2*wait, most)
+		if err := pause.Backoff(ctx, attempt, first, most); err != nil {
+			return err
 		}
 	}
 	return errNotVisible

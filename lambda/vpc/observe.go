@@ -13,14 +13,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
 )
 
 // Observe reads the instance and all that decides its traffic, side by side; see
 // containment.EC2. Interfaces in other subnets than the target says cost a second
 // turn.
-func (c *Client) Observe(ctx context.Context, t containment.Target) (containment.Network, error) {
-	o := observation{Client: c, target: t, instance: containment.Instance{ID: t.Instance}}
+func (c *Client) Observe(ctx context.Context, t network.Target) (network.Network, error) {
+	o := observation{Client: c, target: t, instance: network.Instance{ID: t.Instance}}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return o.readInstance(gctx) })
 	g.Go(func() error { return o.readInterfaces(gctx) })
@@ -29,12 +29,12 @@ func (c *Client) Observe(ctx context.Context, t containment.Target) (containment
 	o.readPlaces(gctx, g, t.Subnets, t.VPCs)
 	o.readRecorded(gctx, g)
 	if err := g.Wait(); err != nil {
-		return containment.Network{}, err
+		return network.Network{}, err
 	}
 	g, gctx = errgroup.WithContext(ctx)
 	o.readPlaces(gctx, g, o.missingSubnets(), o.missingVPCs())
 	if err := g.Wait(); err != nil {
-		return containment.Network{}, err
+		return network.Network{}, err
 	}
 	return o.network()
 }
@@ -54,14 +54,14 @@ func (o *observation) readPlaces(ctx context.Context, g *errgroup.Group, subnets
 // of its own.
 type observation struct {
 	*Client
-	target containment.Target
+	target network.Target
 
-	instance   containment.Instance
+	instance   network.Instance
 	interfaces []types.NetworkInterface
 	vpcs       []types.Vpc
 	subnets    []types.Subnet
 	acls       []types.NetworkAcl
-	groups     map[string][]containment.Quarantined
+	groups     map[string][]network.Quarantined
 	owners     [][]types.NetworkInterface // one list per call
 	recorded   recorded
 }
@@ -87,8 +87,8 @@ func (o *observation) readInstance(ctx context.Context) error {
 	return nil
 }
 
-func fromSDKInstance(i types.Instance, owner string) containment.Instance {
-	instance := containment.Instance{
+func fromSDKInstance(i types.Instance, owner string) network.Instance {
+	instance := network.Instance{
 		ID: aws.ToString(i.InstanceId), Account: owner, Type: string(i.InstanceType), Tags: fromSDKTags(i.Tags),
 	}
 	if i.State != nil {
@@ -287,15 +287,15 @@ func unlessRead(ids, read []string) []string {
 }
 
 // network joins what was read.
-func (o *observation) network() (containment.Network, error) {
-	n := containment.Network{
-		Instance: o.instance, Ranges: map[string][]netip.Prefix{}, Subnets: map[string]containment.Subnet{}, ACLs: map[string]containment.ACL{},
-		Owners: map[netip.Addr]containment.Owner{}, Quarantine: o.groups,
+func (o *observation) network() (network.Network, error) {
+	n := network.Network{
+		Instance: o.instance, Ranges: map[string][]netip.Prefix{}, Subnets: map[string]network.Subnet{}, ACLs: map[string]network.ACL{},
+		Owners: map[netip.Addr]network.Owner{}, Quarantine: o.groups,
 	}
 	for _, i := range o.interfaces {
 		n.Interfaces = append(n.Interfaces, fromSDKInterface(i))
 	}
-	slices.SortFunc(n.Interfaces, func(a, b containment.Interface) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(n.Interfaces, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
 	wanted := o.subnetIDs()
 	for _, s := range o.subnets {
 		if id := aws.ToString(s.SubnetId); slices.Contains(wanted, id) {
@@ -322,7 +322,7 @@ func (o *observation) network() (containment.Network, error) {
 }
 
 // serve adds an ACL and notes it at the subnets that it serves.
-func (o *observation) serve(n containment.Network, a types.NetworkAcl) {
+func (o *observation) serve(n network.Network, a types.NetworkAcl) {
 	id := aws.ToString(a.NetworkAclId)
 	for _, as := range a.Associations {
 		subnet, ours := n.Subnets[aws.ToString(as.SubnetId)]
@@ -337,7 +337,7 @@ func (o *observation) serve(n containment.Network, a types.NetworkAcl) {
 
 // own notes who has the peers' addresses. Where VPCs with the same range have an
 // address each, the one in a VPC of the instance is meant.
-func (o *observation) own(n containment.Network) {
+func (o *observation) own(n network.Network) {
 	vpcs := n.VPCs()
 	here := map[netip.Addr]bool{}
 	for _, list := range o.owners {

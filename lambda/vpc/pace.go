@@ -3,13 +3,14 @@ package vpc
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+
+	"tourniquet/lambda/pause"
 )
 
 // A retryer decides whether and when a call is made again.
@@ -50,15 +51,14 @@ func (r *retryer) MaxAttempts() int { return 0 }
 // second, since most retries here follow a lost connection and an attacker is
 // still connected. A throttled call waits for its operation's pace instead.
 func (r *retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
-	const first, most = 50 * time.Millisecond, 4 * time.Second
+	const first, most = 50 * time.Millisecond, 2 * time.Second
 	switch {
 	case throttled(err):
 		return 0, nil
 	case attempt >= maxAttempts:
 		return 0, fmt.Errorf("giving up after %d attempts: %w", attempt, err)
 	default:
-		d := min(first<<min(attempt, 10), most)
-		return d/2 + time.Duration(time.Now().UnixNano()*7919%int64(d/2)), nil // the clock spreads them
+		return pause.Around(pause.Grown(attempt, first, most)), nil
 	}
 }
 
@@ -69,10 +69,8 @@ func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
 			return nil, errNoTurn
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(wait):
+		if err := pause.For(ctx, wait); err != nil {
+			return nil, err
 		}
 	}
 	return func(err error) error {
@@ -126,7 +124,7 @@ func (p *pace) turn(now time.Time) time.Duration {
 	if p.next.After(at) {
 		at = p.next
 	}
-	p.next = at.Add(around(p.gap))
+	p.next = at.Add(pause.Around(p.gap))
 	return at.Sub(now)
 }
 
@@ -142,7 +140,7 @@ func (p *pace) answered(now time.Time, throttled bool) {
 			p.gap = min(max(2*p.gap, leastGap), mostGap)
 			p.slowed = now
 		}
-		if at := now.Add(around(p.gap)); at.After(p.next) {
+		if at := now.Add(pause.Around(p.gap)); at.After(p.next) {
 			p.next = at
 		}
 	case p.gap > 0:
@@ -150,10 +148,4 @@ func (p *pace) answered(now time.Time, throttled bool) {
 			p.gap = 0
 		}
 	}
-}
-
-// around is a time near a given one, at random, so that clients which were
-// throttled together don't come back together.
-func around(d time.Duration) time.Duration {
-	return d/2 + rand.N(d) //nolint:gosec // spreads load, guards nothing
 }

@@ -137,3 +137,19 @@ func TestRetriesEnd(t *testing.T) {
 		t.Errorf("throttled: %v, %v, want no delay but the pace's", d, err)
 	}
 }
+
+// A retry waits at any date. Jitter that was taken from the clock was negative from
+// 16 to 29 November 2026, and every second fortnight.
+func TestRetriesWaitAtAnyDate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)))
+		r := newRetryer()
+		down := &smithy.GenericAPIError{Code: codeUnavailable}
+		for range 60 {
+			if d, err := r.RetryDelay(1, down); err != nil || d < 50*time.Millisecond {
+				t.Errorf("at %v: %v, %v, want 50ms at least", time.Now(), d, err)
+			}
+			time.Sleep(24 * time.Hour)
+		}
+	})
+}

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
 )
 
 // recorded is what a record names, as far as EC2 still has it.
@@ -54,17 +54,17 @@ func (o *observation) readRecorded(ctx context.Context, g *errgroup.Group) {
 }
 
 // add notes what the network doesn't show for itself.
-func (r recorded) add(n *containment.Network) {
-	n.Groups, n.Elsewhere = r.groups, map[string]containment.ACL{}
+func (r recorded) add(n *network.Network) {
+	n.Groups, n.Elsewhere = r.groups, map[string]network.ACL{}
 	for _, i := range r.interfaces {
-		attached := slices.ContainsFunc(n.Interfaces, func(a containment.Interface) bool {
+		attached := slices.ContainsFunc(n.Interfaces, func(a network.Interface) bool {
 			return a.ID == aws.ToString(i.NetworkInterfaceId)
 		})
 		if !attached {
 			n.Detached = append(n.Detached, fromSDKInterface(i))
 		}
 	}
-	slices.SortFunc(n.Detached, func(a, b containment.Interface) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(n.Detached, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
 	for _, a := range r.acls {
 		if _, serves := n.ACLs[aws.ToString(a.NetworkAclId)]; !serves {
 			n.Elsewhere[aws.ToString(a.NetworkAclId)] = fromSDKACL(a)

@@ -13,7 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
-	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // A Reverter implements containment.Restorer. It alone can loosen: the function
@@ -23,7 +24,7 @@ type Reverter struct {
 }
 
 // Revert undoes all steps side by side; see containment.Restorer.
-func (r *Reverter) Revert(ctx context.Context, steps []containment.Step) []error {
+func (r *Reverter) Revert(ctx context.Context, steps []record.Step) []error {
 	errs := make([]error, len(steps))
 	var g errgroup.Group
 	g.SetLimit(maxInFlight)
@@ -39,36 +40,25 @@ func (r *Reverter) Revert(ctx context.Context, steps []containment.Step) []error
 	return errs
 }
 
-func (r *Reverter) revert(ctx context.Context, s containment.Step) error {
+func (r *Reverter) revert(ctx context.Context, s record.Step) error {
 	switch s := s.(type) {
-	case containment.Quarantine:
-		return r.restore(ctx, s)
-	case containment.Denial:
+	case record.Replacement:
+		return r.set(ctx, s, s.Before)
+	case record.Denial:
 		return r.removeEntry(ctx, s)
-	case containment.Tracking:
-		return r.track(ctx, s.Interface, s.Before)
 	default:
 		return fmt.Errorf("no such kind of step: %T", s)
 	}
 }
 
-// restore sets the recorded groups of one interface outright.
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
-func (r *Reverter) restore(ctx context.Context, q containment.Quarantine) error {
-	_, err := r.ec2.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
-		NetworkInterfaceId: aws.String(q.Interface), Groups: q.Before,
-	})
-	return err
-}
-
 // removeEntry removes an entry by its number, once and without a retry of the SDK's: after
 // a lost answer the number may be somebody else's by then, and only a look tells.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNetworkAclEntry.html
-func (r *Reverter) removeEntry(ctx context.Context, d containment.Denial) error {
+func (r *Reverter) removeEntry(ctx context.Context, d record.Denial) error {
 	_, err := r.ec2.DeleteNetworkAclEntry(ctx, &ec2.DeleteNetworkAclEntryInput{
 		NetworkAclId: aws.String(d.ACL),
 		RuleNumber:   aws.Int32(int32(d.Number)), //nolint:gosec // at most 32766
-		Egress:       aws.Bool(d.Direction == containment.Out),
+		Egress:       aws.Bool(d.Direction == network.Out),
 	}, func(o *ec2.Options) { o.Retryer = aws.NopRetryer{} })
 	if code(err) == codeEntryGone {
 		return nil
@@ -98,12 +88,12 @@ func (r *Reverter) Untag(ctx context.Context, keys map[string][]string) error {
 }
 
 // ACLs are all network ACLs of the account and Region; see containment.Restorer.
-func (r *Reverter) ACLs(ctx context.Context) ([]containment.ACL, error) {
+func (r *Reverter) ACLs(ctx context.Context) ([]network.ACL, error) {
 	found, err := r.describeACLs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var acls []containment.ACL
+	var acls []network.ACL
 	for _, a := range found {
 		acls = append(acls, fromSDKACL(a))
 	}

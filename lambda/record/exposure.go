@@ -1,4 +1,4 @@
-package containment
+package record
 
 // An Exposure is traffic that may still flow after containment, and why.
 type Exposure struct {
@@ -62,8 +62,8 @@ const (
 	FailedStep ExposureKind = "failed-step"
 )
 
-// partial reports whether exposure of this kind leaves a containment partial.
-func (k ExposureKind) partial() bool {
+// Partial reports whether exposure of this kind leaves a containment partial.
+func (k ExposureKind) Partial() bool {
 	switch k {
 	case UnchangeableInterface, ACLFull, NoSlotBelowAllow, ForeignACL, OmittedPeers, FailedStep:
 		return true

@@ -1,12 +1,16 @@
-package containment
+package answer
 
 import (
 	"slices"
+
+	"tourniquet/lambda/containment"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // An Answer is what an invocation returns: the JSON that the outside world relies on.
 type Answer struct {
-	Verdict         Verdict          `json:"verdict"`
+	Verdict         record.Verdict   `json:"verdict"`
 	Reason          string           `json:"reason"`
 	Incidents       []IncidentAnswer `json:"incidents"`
 	Calls           int64            `json:"calls"`
@@ -17,9 +21,9 @@ type Answer struct {
 type IncidentAnswer struct {
 	Instance   string           `json:"instance"`
 	Generation int              `json:"generation,omitempty"`
-	Verdict    Verdict          `json:"verdict"`
+	Verdict    record.Verdict   `json:"verdict"`
 	Reason     string           `json:"reason"`
-	Status     Status           `json:"status,omitempty"`
+	Status     record.Status    `json:"status,omitempty"`
 	Unrecorded bool             `json:"unrecorded"`
 	Steps      []StepAnswer     `json:"steps"`
 	Exposure   []ExposureAnswer `json:"residualExposure"`
@@ -29,44 +33,37 @@ type IncidentAnswer struct {
 
 // A StepAnswer is one step and its state.
 type StepAnswer struct {
-	ID        string    `json:"id"`
-	Kind      string    `json:"kind"`
-	Resource  string    `json:"resource"`
-	Direction Direction `json:"direction,omitempty"`
-	Number    int       `json:"number,omitempty"`
-	Prefix    string    `json:"prefix,omitempty"`
-	State     State     `json:"state"`
-	Note      string    `json:"note,omitempty"`
-	Until     string    `json:"until,omitempty"` // RFC 3339
-	Before    []string  `json:"before,omitempty"`
-	After     []string  `json:"after,omitempty"`
+	ID        string            `json:"id"`
+	Kind      record.Kind       `json:"kind"`
+	Resource  string            `json:"resource"`
+	Direction network.Direction `json:"direction,omitempty"`
+	Number    int               `json:"number,omitempty"`
+	Prefix    string            `json:"prefix,omitempty"`
+	State     record.State      `json:"state"`
+	Note      string            `json:"note,omitempty"`
+	Until     string            `json:"until,omitempty"` // RFC 3339
+	Before    []string          `json:"before,omitempty"`
+	After     []string          `json:"after,omitempty"`
 }
 
 // An ExposureAnswer is one residual exposure.
 type ExposureAnswer struct {
-	Kind   ExposureKind `json:"kind"`
-	Detail string       `json:"detail"`
+	Kind   record.ExposureKind `json:"kind"`
+	Detail string              `json:"detail"`
 }
-
-// The kinds of step, as answers and records name them.
-const (
-	KindQuarantine = "quarantine"
-	KindDenial     = "denial"
-	KindTracking   = "tracking"
-)
 
 // precedence orders the verdicts of several incidents: what was done comes before
 // why something was not done.
-var precedence = []Verdict{Contain, Release, Reconcile, Expire, ObservedOnly, Held, Exempt, Sample, NotActionable, OtherAccount}
+var precedence = []record.Verdict{record.Contain, record.Release, record.Reconcile, record.Expire, record.ObservedOnly, record.Held, record.Exempt, record.Sample, record.NotActionable, record.OtherAccount}
 
 // NewAnswer joins the outcomes of one event. Its verdict is that of the incident
 // that matters most.
-func NewAnswer(outcomes []Outcome) Answer {
-	a := Answer{Verdict: NotActionable, Reason: "the event names no finding", Incidents: []IncidentAnswer{}}
+func NewAnswer(outcomes []containment.Outcome) Answer {
+	a := Answer{Verdict: record.NotActionable, Reason: "the event names no finding", Incidents: []IncidentAnswer{}}
 	best := len(precedence)
 	for _, o := range outcomes {
 		if o.Instance != "" {
-			a.Incidents = append(a.Incidents, o.answer())
+			a.Incidents = append(a.Incidents, ofOutcome(o))
 		}
 		if rank := slices.Index(precedence, o.Verdict); rank >= 0 && rank < best {
 			best, a.Verdict, a.Reason = rank, o.Verdict, o.Reason
@@ -75,14 +72,14 @@ func NewAnswer(outcomes []Outcome) Answer {
 	return a
 }
 
-func (o Outcome) answer() IncidentAnswer {
+func ofOutcome(o containment.Outcome) IncidentAnswer {
 	a := IncidentAnswer{
 		Instance: o.Instance, Generation: o.Record.Generation, Verdict: o.Verdict, Reason: o.Reason,
 		Status: o.Record.Status, Unrecorded: o.Unrecorded, Warnings: o.Warnings, ACLRoom: o.ACLRoom,
 		Steps: []StepAnswer{}, Exposure: []ExposureAnswer{},
 	}
 	for _, s := range o.Record.Steps {
-		a.Steps = append(a.Steps, s.answer())
+		a.Steps = append(a.Steps, ofStep(s))
 	}
 	for _, e := range o.Record.Exposure {
 		a.Exposure = append(a.Exposure, ExposureAnswer(e))
@@ -90,21 +87,16 @@ func (o Outcome) answer() IncidentAnswer {
 	return a
 }
 
-func (s StepState) answer() StepAnswer {
-	a := StepAnswer{ID: s.Step.ID(), State: s.State, Note: s.Note}
+func ofStep(s record.StepState) StepAnswer {
+	a := StepAnswer{ID: s.Step.ID(), Kind: s.Step.Kind(), State: s.State, Note: s.Note}
 	if !s.Until.IsZero() {
-		a.Until = clock(s.Until)
+		a.Until = record.Clock(s.Until)
 	}
 	switch step := s.Step.(type) {
-	case Quarantine:
-		a.Kind, a.Resource, a.Before = KindQuarantine, step.Interface, step.Before
-		if step.Group != "" {
-			a.After = []string{step.Group}
-		}
-	case Tracking:
-		a.Kind, a.Resource, a.Before, a.After = KindTracking, step.Interface, step.Before.Texts(), step.After.Texts()
-	case Denial:
-		a.Kind, a.Resource, a.Direction, a.Number, a.Prefix = KindDenial, step.ACL, step.Direction, step.Number, step.Prefix.String()
+	case record.Replacement:
+		a.Resource, a.Before, a.After = step.Resource, step.Before, step.After
+	case record.Denial:
+		a.Resource, a.Direction, a.Number, a.Prefix = step.ACL, step.Direction, step.Number, step.Prefix.String()
 	}
 	return a
 }

@@ -1,4 +1,4 @@
-package containment
+package network
 
 import (
 	"net/netip"
@@ -79,12 +79,6 @@ type Interface struct {
 	Timeouts        Timeouts // as far as they are set
 }
 
-// DefaultTracking is how long EC2 tracks an idle established TCP flow of an
-// interface without a setting of its own. Nitro v6 types keep it for 350 s only;
-// which these are changes with each launch, so the longer time stands for all.
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html#connection-tracking-timeouts
-const DefaultTracking = 432_000 * time.Second
-
 // A Subnet is a subnet of one of the interfaces.
 type Subnet struct {
 	ID       string
@@ -93,8 +87,8 @@ type Subnet struct {
 	ACL      string
 }
 
-// contains reports whether an address is one of the subnet's own.
-func (s Subnet) contains(a netip.Addr) bool {
+// Contains reports whether an address is one of the subnet's own.
+func (s Subnet) Contains(a netip.Addr) bool {
 	return slices.ContainsFunc(s.Prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
@@ -128,9 +122,9 @@ func (n Network) Contains(id string) bool {
 	return slices.ContainsFunc(n.Interfaces, func(i Interface) bool { return i.ID == id })
 }
 
-// ready is the quarantine group to use in a VPC: empty of rules and, among
+// Ready is the quarantine group to use in a VPC: empty of rules and, among
 // several, always the same one.
-func (n Network) ready(vpc string) string {
+func (n Network) Ready(vpc string) string {
 	for _, q := range n.Quarantine[vpc] {
 		if q.Empty {
 			return q.Group
@@ -139,25 +133,25 @@ func (n Network) ready(vpc string) string {
 	return ""
 }
 
-// allEmpty reports whether no quarantine group of a VPC has a rule.
-func (n Network) allEmpty(vpc string) bool {
+// AllEmpty reports whether no quarantine group of a VPC has a rule.
+func (n Network) AllEmpty(vpc string) bool {
 	return !slices.ContainsFunc(n.Quarantine[vpc], func(q Quarantined) bool { return !q.Empty })
 }
 
-// quarantined reports whether an interface has one group, and that is a
+// Quarantined reports whether an interface has one group, and that is a
 // quarantine group without rules.
-func (n Network) quarantined(i Interface) bool {
+func (n Network) Quarantined(i Interface) bool {
 	return len(i.Groups) == 1 && slices.Contains(n.Quarantine[i.VPC], Quarantined{Group: i.Groups[0], Empty: true})
 }
 
-// held reports whether an interface has one group, and that is a quarantine group,
+// Held reports whether an interface has one group, and that is a quarantine group,
 // with rules or without.
-func (n Network) held(i Interface) bool {
+func (n Network) Held(i Interface) bool {
 	return len(i.Groups) == 1 && slices.ContainsFunc(n.Quarantine[i.VPC], func(q Quarantined) bool { return q.Group == i.Groups[0] })
 }
 
-// find is an interface by its id, attached to the instance or not.
-func (n Network) find(id string) (Interface, bool) {
+// Find is an interface by its id, attached to the instance or not.
+func (n Network) Find(id string) (Interface, bool) {
 	for _, list := range [][]Interface{n.Interfaces, n.Detached} {
 		for _, i := range list {
 			if i.ID == id {
@@ -168,8 +162,8 @@ func (n Network) find(id string) (Interface, bool) {
 	return Interface{}, false
 }
 
-// acl is an ACL by its id, wherever it serves.
-func (n Network) acl(id string) (ACL, bool) {
+// ACL is an ACL by its id, wherever it serves.
+func (n Network) ACL(id string) (ACL, bool) {
 	if acl, ok := n.ACLs[id]; ok {
 		return acl, true
 	}
@@ -177,9 +171,9 @@ func (n Network) acl(id string) (ACL, bool) {
 	return acl, ok
 }
 
-// tracking is how long EC2 may go on to track an idle flow of the instance. An
+// Tracking is how long EC2 may go on to track an idle flow of the instance. An
 // interface that is gone may have had any timeout.
-func (n Network) tracking() time.Duration {
+func (n Network) Tracking() time.Duration {
 	if len(n.Interfaces) == 0 {
 		return DefaultTracking
 	}
@@ -188,4 +182,27 @@ func (n Network) tracking() time.Duration {
 		longest = max(longest, i.TrackingTimeout)
 	}
 	return longest
+}
+
+// Resolvers are the addresses of the VPCs' DNS resolvers: the base of each VPC's
+// primary IPv4 range plus two.
+// https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
+func (n Network) Resolvers() []netip.Addr {
+	var all []netip.Addr
+	for _, ranges := range n.Ranges {
+		if len(ranges) > 0 && ranges[0].Addr().Is4() {
+			all = append(all, ranges[0].Masked().Addr().Next().Next())
+		}
+	}
+	return all
+}
+
+// Has reports whether one of the instance's interfaces has an address.
+func (n Network) Has(a netip.Addr) bool {
+	return slices.ContainsFunc(n.Interfaces, func(i Interface) bool { return slices.Contains(i.Addresses, a) })
+}
+
+// AnyHeld reports whether an interface is in quarantine and says what its groups were.
+func (n Network) AnyHeld() bool {
+	return slices.ContainsFunc(n.Interfaces, func(i Interface) bool { return n.Held(i) && len(i.Originals) > 0 })
 }

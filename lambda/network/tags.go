@@ -1,4 +1,4 @@
-package containment
+package network
 
 import (
 	"fmt"
@@ -6,38 +6,46 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+)
 
-	"tourniquet/lambda/guardduty"
+// The tags that Tourniquet sets, and the one by which it finds its groups.
+const (
+	StatusTag    = "tourniquet:status"          // on a contained instance
+	PeersTag     = "tourniquet:peers"           // on one contained without the ledger: addresses, separated by spaces
+	OriginalsTag = "tourniquet:original-groups" // on its interfaces: group ids, separated by spaces
+	RoleTag      = "tourniquet:role"            // on quarantine groups
+	RoleValue    = "quarantine"
+	GroupName    = "tourniquet-quarantine"
 )
 
 // maxTagValue is how long a tag's value can be.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions
-const maxTagValue = 256
+const MaxTagValue = 256
 
 // maxPeerTags bounds the tags that peers are written in: a resource has 50 tags at
 // most, its owner's among them.
-const maxPeerTags = 8
+const MaxPeerTags = 8
 
-// originalsTags writes group ids into tags, as many as their length asks for: 16
+// OriginalsTags writes group ids into tags, as many as their length asks for: 16
 // groups, the most that an interface can have, don't fit in one value.
-func originalsTags(groups []string) map[string]string { return listTags(OriginalsTag, groups) }
+func OriginalsTags(groups []string) map[string]string { return listTags(OriginalsTag, groups) }
 
-func originalsKeys(groups []string) []string {
-	return slices.Sorted(maps.Keys(originalsTags(groups)))
+func OriginalsKeys(groups []string) []string {
+	return slices.Sorted(maps.Keys(OriginalsTags(groups)))
 }
 
-// peersTags writes peers into tags, the most important first and as many as fit.
-func peersTags(peers []guardduty.Peer) map[string]string {
-	var addrs []string
-	for _, p := range peers {
-		addrs = append(addrs, p.Addr.String())
+// PeersTags writes peers into tags, the most important first and as many as fit.
+func PeersTags(peers []netip.Addr) map[string]string {
+	var texts []string
+	for _, a := range peers {
+		texts = append(texts, a.String())
 	}
-	tags := listTags(PeersTag, addrs)
+	tags := listTags(PeersTag, texts)
 	if len(tags) == 0 {
 		tags[PeersTag] = "" // says that there was no ledger, if nothing else
 	}
 	for key := range tags {
-		if !slices.Contains(numbered(PeersTag, maxPeerTags), key) {
+		if !slices.Contains(numbered(PeersTag, MaxPeerTags), key) {
 			delete(tags, key)
 		}
 	}
@@ -50,7 +58,7 @@ func listTags(key string, list []string) map[string]string {
 	tags := map[string]string{}
 	value, n := "", 1
 	for _, s := range list {
-		if value != "" && len(value)+1+len(s) > maxTagValue {
+		if value != "" && len(value)+1+len(s) > MaxTagValue {
 			value, n = "", n+1
 		}
 		value = strings.TrimSpace(value + " " + s)
@@ -106,10 +114,10 @@ func PeersOf(tags map[string]string) []netip.Addr {
 	return peers
 }
 
-// ourKeys are the keys of the tags that a containment sets on an instance.
-func ourKeys(tags map[string]string) []string {
+// OurKeys are the keys of the tags that a containment sets on an instance.
+func OurKeys(tags map[string]string) []string {
 	var keys []string
-	for _, key := range append(numbered(PeersTag, maxPeerTags), StatusTag) {
+	for _, key := range append(numbered(PeersTag, MaxPeerTags), StatusTag) {
 		if _, ok := tags[key]; ok {
 			keys = append(keys, key)
 		}

@@ -1,4 +1,4 @@
-package containment
+package plan
 
 import (
 	"fmt"
@@ -10,6 +10,8 @@ import (
 	"go4.org/netipx"
 
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // deny plans the denials: each peer, in each ACL that stands between the peer and
@@ -37,9 +39,9 @@ func (p *planner) deny() {
 // separates reports whether traffic between a peer and an interface of the
 // instance passes the ACL: within a subnet it does not.
 // https://docs.aws.amazon.com/vpc/latest/userguide/nacl-basics.html
-func (p *planner) separates(acl ACL, peer netip.Addr) bool {
+func (p *planner) separates(acl network.ACL, peer netip.Addr) bool {
 	for _, s := range p.seen.Subnets {
-		if s.ACL == acl.ID && !s.contains(peer) {
+		if s.ACL == acl.ID && !s.Contains(peer) {
 			return true
 		}
 	}
@@ -48,18 +50,18 @@ func (p *planner) separates(acl ACL, peer netip.Addr) bool {
 
 func (p *planner) exposeNeighbour(peer netip.Addr) {
 	for _, id := range slices.Sorted(maps.Keys(p.seen.Subnets)) {
-		if p.seen.Subnets[id].contains(peer) {
-			p.expose(SameSubnetPeer, "%s is inside %s, where no ACL is evaluated: established connections with it go on", peer, id)
+		if p.seen.Subnets[id].Contains(peer) {
+			p.expose(record.SameSubnetPeer, "%s is inside %s, where no ACL is evaluated: established connections with it go on", peer, id)
 		}
 	}
 }
 
-func (p *planner) exposeForeign(acl ACL, peers []netip.Addr) {
+func (p *planner) exposeForeign(acl network.ACL, peers []netip.Addr) {
 	open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
-		return acl.Shuts(In, host(a)) && acl.Shuts(Out, host(a))
+		return acl.Shuts(network.In, network.Host(a)) && acl.Shuts(network.Out, network.Host(a))
 	})
 	if len(open) > 0 {
-		p.expose(ForeignACL, "%s is owned by account %s, which alone can deny %s in it", acl.ID, acl.Account, list(open))
+		p.expose(record.ForeignACL, "%s is owned by account %s, which alone can deny %s in it", acl.ID, acl.Account, list(open))
 	}
 }
 
@@ -67,8 +69,8 @@ func (p *planner) exposeForeign(acl ACL, peers []netip.Addr) {
 // already breaks an established connection, and then, as far as there is room,
 // in the other. It goes on until nothing more finds a place: a later plan, which
 // sees what this one makes, then has nothing to add.
-func (p *planner) denyIn(acl ACL, peers []netip.Addr, never *netipx.IPSet) {
-	d := denier{planner: p, acl: acl, view: p.withReservations(acl), never: never, held: map[SlotKey]bool{}, why: map[side]ExposureKind{}}
+func (p *planner) denyIn(acl network.ACL, peers []netip.Addr, never *netipx.IPSet) {
+	d := denier{planner: p, acl: acl, view: p.withReservations(acl), never: never, held: map[record.SlotKey]bool{}, why: map[side]record.ExposureKind{}}
 	for d.round(peers) {
 	}
 	for _, peer := range peers {
@@ -81,11 +83,11 @@ func (p *planner) denyIn(acl ACL, peers []netip.Addr, never *netipx.IPSet) {
 // noteRoom keeps the least room that the plan leaves in a direction and family.
 func (d *denier) noteRoom() {
 	least := d.rules.ACLQuota
-	for _, dir := range Directions {
+	for _, dir := range network.Directions {
 		least = min(least, d.room(dir, false), d.room(dir, true))
 	}
 	for _, why := range d.why {
-		if why == ACLFull { // as EC2 said, whatever the quota is thought to be
+		if why == record.ACLFull { // as EC2 said, whatever the quota is thought to be
 			least = 0
 		}
 	}
@@ -98,40 +100,40 @@ func (d *denier) noteRoom() {
 // and not in the ACL yet, as another invocation will have made them. Of one that EC2
 // refuses to make, and of one that a release is about to remove, the number alone is
 // taken.
-func (p *planner) withReservations(acl ACL) ACL {
+func (p *planner) withReservations(acl network.ACL) network.ACL {
 	for _, s := range p.known.Slots {
 		if s.ACL != acl.ID {
 			continue
 		}
-		e := s.entry()
-		_, taken := acl.at(s.Direction, s.Number)
+		e := s.Entry()
+		_, taken := acl.At(s.Direction, s.Number)
 		switch {
-		case s.State == SlotRemoving:
+		case s.State == record.SlotRemoving:
 			e.AllTraffic = false // settles nothing, and counts until it is gone
-			acl = acl.without(s.Direction, s.Number)
+			acl = acl.Without(s.Direction, s.Number)
 		case taken:
 			continue
-		case p.seen.Refused[s.denial().ID()].Reason != "":
+		case p.seen.Refused[s.Denial().ID()].Reason != "":
 			e.Prefix = netip.Prefix{}
 		}
-		acl = acl.with(e)
+		acl = acl.With(e)
 	}
 	return acl
 }
 
 // expired reports whether a peer's denials in an ACL have expired, and it can do
 // without: no finding has named it since, and no interface lets anything through.
-func (p *planner) expired(acl ACL, peer netip.Addr) bool {
-	open := p.known.open()
+func (p *planner) expired(acl network.ACL, peer netip.Addr) bool {
+	open := p.known.Open()
 	named := slices.ContainsFunc(p.in.Peers, func(n guardduty.Peer) bool { return n.Addr == peer })
-	loose := slices.ContainsFunc(p.seen.Interfaces, func(i Interface) bool { return !p.seen.quarantined(i) })
-	if open == nil || open.Status == Releasing || named || loose {
+	loose := slices.ContainsFunc(p.seen.Interfaces, func(i network.Interface) bool { return !p.seen.Quarantined(i) })
+	if open == nil || open.Status == record.Releasing || named || loose {
 		return false
 	}
 	found := false
 	for _, s := range open.Steps {
-		if d, ok := s.Step.(Denial); ok && d.ACL == acl.ID && d.Prefix.Contains(peer) {
-			if s.State != Removed {
+		if d, ok := s.Step.(record.Denial); ok && d.ACL == acl.ID && d.Prefix.Contains(peer) {
+			if s.State != record.Removed {
 				return false
 			}
 			found = true
@@ -140,26 +142,21 @@ func (p *planner) expired(acl ACL, peer netip.Addr) bool {
 	return found
 }
 
-// denial is the step that fills the slot.
-func (s Slot) denial() Denial {
-	return Denial{VPC: s.VPC, ACL: s.ACL, Direction: s.Direction, Number: s.Number, Prefix: s.Prefix}
-}
-
 // A denier plans the denials of one ACL.
 type denier struct {
 	*planner
-	acl   ACL           // as observed
-	view  ACL           // as it will be
+	acl   network.ACL   // as observed
+	view  network.ACL   // as it will be
 	never *netipx.IPSet // what no covering prefix may contain
-	taken []Slot        // reserved by this plan
-	held  map[SlotKey]bool
-	why   map[side]ExposureKind
+	taken []record.Slot // reserved by this plan
+	held  map[record.SlotKey]bool
+	why   map[side]record.ExposureKind
 }
 
 // A side is one direction of one peer's traffic.
 type side struct {
 	peer netip.Addr
-	dir  Direction
+	dir  network.Direction
 }
 
 // round reserves places for what is still open, and reports whether it found any.
@@ -169,7 +166,7 @@ func (d *denier) round(peers []netip.Addr) bool {
 		d.place(t)
 	}
 	for _, peer := range peers {
-		for _, dir := range Directions {
+		for _, dir := range network.Directions {
 			if !d.shuts(dir, peer) && d.shuts(dir.Opposite(), peer) {
 				d.reserve(d.mirror(peer, dir, peers), dir)
 			}
@@ -178,7 +175,9 @@ func (d *denier) round(peers []netip.Addr) bool {
 	return len(d.taken) > before
 }
 
-func (d *denier) shuts(dir Direction, peer netip.Addr) bool { return d.view.Shuts(dir, host(peer)) }
+func (d *denier) shuts(dir network.Direction, peer netip.Addr) bool {
+	return d.view.Shuts(dir, network.Host(peer))
+}
 
 // targets are what has to be denied of the peers that pass in both directions:
 // each by itself, as long as the two directions together have a place for each.
@@ -186,9 +185,9 @@ func (d *denier) targets(peers []netip.Addr) []target {
 	var all []target
 	for _, v6 := range []bool{false, true} {
 		open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
-			return a.Is6() != v6 || d.shuts(In, a) || d.shuts(Out, a)
+			return a.Is6() != v6 || d.shuts(network.In, a) || d.shuts(network.Out, a)
 		})
-		all = append(all, cover(open, d.places(In, v6, open)+d.places(Out, v6, open), d.mayCover)...)
+		all = append(all, cover(open, d.places(network.In, v6, open)+d.places(network.Out, v6, open), d.mayCover)...)
 	}
 	for i := range all {
 		all[i].rank = slices.Index(peers, all[i].peers[0])
@@ -199,36 +198,38 @@ func (d *denier) targets(peers []netip.Addr) []target {
 
 // places is how many more denials a direction takes that come before an entry which
 // lets one of the peers through.
-func (d *denier) places(dir Direction, v6 bool, peers []netip.Addr) int {
+func (d *denier) places(dir network.Direction, v6 bool, peers []netip.Addr) int {
 	below := 0
 	for _, peer := range peers {
-		below = max(below, d.view.decide(dir, host(peer)).entry.Number)
+		below = max(below, d.view.Decide(dir, network.Host(peer)).Entry.Number)
 	}
-	return len(d.view.freeNumbers(dir, below, d.room(dir, v6)))
+	return len(d.view.FreeNumbers(dir, below, d.room(dir, v6)))
 }
 
-func (d *denier) room(dir Direction, v6 bool) int { return d.view.room(dir, v6, d.rules.ACLQuota) }
+func (d *denier) room(dir network.Direction, v6 bool) int {
+	return d.view.Room(dir, v6, d.rules.ACLQuota)
+}
 
 // place denies a target in the direction that has more room, else in the other. If
 // neither takes a covering prefix, its peers are denied one by one as far as possible.
 func (d *denier) place(t target) {
-	first, v6 := In, t.prefix.Addr().Is6()
-	if d.room(Out, v6) > d.room(In, v6) {
-		first = Out
+	first, v6 := network.In, t.prefix.Addr().Is6()
+	if d.room(network.Out, v6) > d.room(network.In, v6) {
+		first = network.Out
 	}
 	if d.reserve(t, first) || d.reserve(t, first.Opposite()) || !t.covers() {
 		return
 	}
 	for _, peer := range t.peers {
-		d.place(target{prefix: host(peer), peers: []netip.Addr{peer}})
+		d.place(target{prefix: network.Host(peer), peers: []netip.Addr{peer}})
 	}
 }
 
 // mirror is the target for the second direction of a peer that is denied in one:
 // the same covering prefix, where it is denied by one.
-func (d *denier) mirror(peer netip.Addr, dir Direction, peers []netip.Addr) target {
-	t := target{prefix: host(peer), peers: []netip.Addr{peer}}
-	opposite := d.view.decide(dir.Opposite(), t.prefix).entry
+func (d *denier) mirror(peer netip.Addr, dir network.Direction, peers []netip.Addr) target {
+	t := target{prefix: network.Host(peer), peers: []netip.Addr{peer}}
+	opposite := d.view.Decide(dir.Opposite(), t.prefix).Entry
 	if _, ours := d.slotAt(opposite); !ours || opposite.Prefix == t.prefix || !d.mayCover(opposite.Prefix) {
 		return t
 	}
@@ -240,37 +241,37 @@ func (d *denier) mirror(peer netip.Addr, dir Direction, peers []netip.Addr) targ
 
 // reserve takes a new slot for a target below the entries that let its peers
 // through, and reports whether there was one.
-func (d *denier) reserve(t target, dir Direction) bool {
-	denial := Denial{VPC: d.acl.VPC, ACL: d.acl.ID, Direction: dir, Prefix: t.prefix}
-	below := MaxRuleNumber + 1
+func (d *denier) reserve(t target, dir network.Direction) bool {
+	denial := record.Denial{VPC: d.acl.VPC, ACL: d.acl.ID, Direction: dir, Prefix: t.prefix}
+	below := network.MaxRuleNumber + 1
 	for _, peer := range t.peers {
-		below = min(below, d.view.decide(dir, host(peer)).entry.Number)
+		below = min(below, d.view.Decide(dir, network.Host(peer)).Entry.Number)
 	}
-	n, free := d.view.free(dir, below)
+	n, free := d.view.Free(dir, below)
 	refusal := d.seen.Refused[denial.ID()]
 	switch {
 	case refusal.Full:
-		d.blocked(t, dir, ACLFull)
+		d.blocked(t, dir, record.ACLFull)
 		return false
 	case refusal.Reason != "":
-		d.blocked(t, dir, FailedStep)
+		d.blocked(t, dir, record.FailedStep)
 		return false
 	case !free:
-		d.blocked(t, dir, NoSlotBelowAllow)
+		d.blocked(t, dir, record.NoSlotBelowAllow)
 		return false
 	case d.room(dir, t.prefix.Addr().Is6()) == 0:
-		d.blocked(t, dir, ACLFull)
+		d.blocked(t, dir, record.ACLFull)
 		return false
 	}
 	denial.Number = n
-	slot := Slot{SlotKey: denial.Slot(), Prefix: denial.Prefix, Holders: []string{d.record.Holder()}, State: SlotReserved}
-	d.view = d.view.with(denial.Entry())
+	slot := record.Slot{SlotKey: denial.Slot(), Prefix: denial.Prefix, Holders: []string{d.record.Holder()}, State: record.SlotReserved}
+	d.view = d.view.With(denial.Entry())
 	d.taken = append(d.taken, slot)
-	d.slots = append(d.slots, SlotChange{slot, Reserve})
+	d.slots = append(d.slots, record.SlotChange{Slot: slot, Op: record.Reserve})
 	return true
 }
 
-func (d *denier) blocked(t target, dir Direction, why ExposureKind) {
+func (d *denier) blocked(t target, dir network.Direction, why record.ExposureKind) {
 	for _, peer := range t.peers {
 		d.why[side{peer, dir}] = why
 	}
@@ -279,64 +280,64 @@ func (d *denier) blocked(t target, dir Direction, why ExposureKind) {
 // report adds the steps that shut a peer out, the incoming one first, and those
 // that EC2 refuses for good.
 func (d *denier) report(peer netip.Addr, peers []netip.Addr) {
-	for _, dir := range Directions {
-		exact := Denial{VPC: d.acl.VPC, ACL: d.acl.ID, Direction: dir, Prefix: host(peer)}
-		decided := d.view.decide(dir, exact.Prefix)
-		slot, ours := d.slotAt(decided.entry)
+	for _, dir := range network.Directions {
+		exact := record.Denial{VPC: d.acl.VPC, ACL: d.acl.ID, Direction: dir, Prefix: network.Host(peer)}
+		decided := d.view.Decide(dir, exact.Prefix)
+		slot, ours := d.slotAt(decided.Entry)
 		refusal := d.seen.Refused[exact.ID()]
 		switch {
-		case decided.shut && ours:
+		case decided.Shut && ours:
 			d.hold(slot, peers)
-		case decided.shut: // somebody else's entry, or the ACL's own "*", does it
-			d.relies = d.relies || decided.entry.Number > 0
+		case decided.Shut: // somebody else's entry, or the ACL's own "*", does it
+			d.relies = d.relies || decided.Entry.Number > 0
 		case refusal.Reason != "":
 			if s, ok := d.recorded(exact.ID()); ok {
-				exact.Number = s.Step.(Denial).Number
+				exact.Number = s.Step.(record.Denial).Number
 			}
-			d.add(exact, Failed, refusal.Reason)
+			d.add(exact, record.Failed, refusal.Reason)
 		}
 	}
 }
 
 // slotAt is the slot of an entry, if the entry is ours.
-func (d *denier) slotAt(e Entry) (Slot, bool) {
-	for _, all := range [][]Slot{d.taken, d.known.Slots} {
-		i := slices.IndexFunc(all, func(s Slot) bool { return s.ACL == d.acl.ID && s.entry() == e })
+func (d *denier) slotAt(e network.Entry) (record.Slot, bool) {
+	for _, all := range [][]record.Slot{d.taken, d.known.Slots} {
+		i := slices.IndexFunc(all, func(s record.Slot) bool { return s.ACL == d.acl.ID && s.Entry() == e })
 		if i >= 0 {
 			return all[i], true
 		}
 	}
-	return Slot{}, false
+	return record.Slot{}, false
 }
 
 // hold makes the containment a holder of a denial that is there, or that is
 // reserved and still has to be made.
-func (d *denier) hold(slot Slot, peers []netip.Addr) {
+func (d *denier) hold(slot record.Slot, peers []netip.Addr) {
 	if d.held[slot.SlotKey] { // for an earlier peer
 		return
 	}
 	d.held[slot.SlotKey] = true
-	state, want := Pending, slot.State
-	if e, ok := d.acl.at(slot.Direction, slot.Number); ok && e == slot.entry() {
-		state, want = Applied, SlotApplied
+	state, want := record.Pending, slot.State
+	if e, ok := d.acl.At(slot.Direction, slot.Number); ok && e == slot.Entry() {
+		state, want = record.Applied, record.SlotApplied
 	}
-	d.add(slot.denial(), state, covering(slot.Prefix, peers))
-	op := Settle
-	if holder := d.record.Holder(); !slot.heldBy(holder) {
-		op = Hold
+	d.add(slot.Denial(), state, covering(slot.Prefix, peers))
+	op := record.Settle
+	if holder := d.record.Holder(); !slot.HeldBy(holder) {
+		op = record.Hold
 		slot.Holders = append(slices.Clone(slot.Holders), holder)
 		slices.Sort(slot.Holders)
 	}
-	planned := slices.ContainsFunc(d.taken, func(s Slot) bool { return s.SlotKey == slot.SlotKey })
-	if !planned && (op == Hold || slot.State != want) {
+	planned := slices.ContainsFunc(d.taken, func(s record.Slot) bool { return s.SlotKey == slot.SlotKey })
+	if !planned && (op == record.Hold || slot.State != want) {
 		slot.State = want
-		d.slots = append(d.slots, SlotChange{slot, op})
+		d.slots = append(d.slots, record.SlotChange{Slot: slot, Op: op})
 	}
 }
 
 // covering is what to know of a denial that reaches beyond one peer.
 func covering(prefix netip.Prefix, peers []netip.Addr) string {
-	if prefix == host(prefix.Addr()) {
+	if prefix == network.Host(prefix.Addr()) {
 		return ""
 	}
 	within := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return !prefix.Contains(a) })
@@ -345,28 +346,28 @@ func covering(prefix netip.Prefix, peers []netip.Addr) string {
 
 // exposeOpen says in which directions the ACL goes on to let peers through.
 func (d *denier) exposeOpen(peers []netip.Addr) {
-	for _, dir := range Directions {
-		for _, why := range []ExposureKind{ACLFull, NoSlotBelowAllow, FailedStep} {
+	for _, dir := range network.Directions {
+		for _, why := range []record.ExposureKind{record.ACLFull, record.NoSlotBelowAllow, record.FailedStep} {
 			some := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
 				return !d.shuts(dir, a) || d.shuts(dir.Opposite(), a) || d.why[side{a, dir.Opposite()}] != why
 			})
 			if len(some) > 0 {
-				d.expose(OneDirection, "%s denies %s only %s (%s): connections with %s break, packets %s still pass",
+				d.expose(record.OneDirection, "%s denies %s only %s (%s): connections with %s break, packets %s still pass",
 					d.acl.ID, list(some), dir, why, them(some), dir.Opposite())
 			}
 		}
 	}
-	open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return d.shuts(In, a) || d.shuts(Out, a) })
+	open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return d.shuts(network.In, a) || d.shuts(network.Out, a) })
 	for _, e := range []struct{ kind, format string }{
-		{string(NoSlotBelowAllow), "%s has no free rule number below the entry that allows %s"},
-		{string(ACLFull), "%s has no room for another entry: %s not denied"},
-		{string(FailedStep), "%s does not deny %s: EC2 refused the entry"},
+		{string(record.NoSlotBelowAllow), "%s has no free rule number below the entry that allows %s"},
+		{string(record.ACLFull), "%s has no room for another entry: %s not denied"},
+		{string(record.FailedStep), "%s does not deny %s: EC2 refused the entry"},
 	} {
-		kind := ExposureKind(e.kind)
+		kind := record.ExposureKind(e.kind)
 		some := slices.DeleteFunc(slices.Clone(open), func(a netip.Addr) bool { return d.whyOpen(a) != kind })
 		if len(some) > 0 {
 			who := list(some)
-			if kind == ACLFull {
+			if kind == record.ACLFull {
 				who += map[bool]string{true: " is", false: " are"}[len(some) == 1]
 			}
 			d.expose(kind, e.format, d.acl.ID, who)
@@ -376,9 +377,9 @@ func (d *denier) exposeOpen(peers []netip.Addr) {
 
 // whyOpen is why a peer that passes in both directions has no denial in any: in
 // the direction that had a place left, if one had.
-func (d *denier) whyOpen(peer netip.Addr) ExposureKind {
-	in, out := d.why[side{peer, In}], d.why[side{peer, Out}]
-	if in == ACLFull {
+func (d *denier) whyOpen(peer netip.Addr) record.ExposureKind {
+	in, out := d.why[side{peer, network.In}], d.why[side{peer, network.Out}]
+	if in == record.ACLFull {
 		return out
 	}
 	return in

@@ -1,4 +1,4 @@
-package containment
+package network
 
 import (
 	"net/netip"
@@ -61,16 +61,16 @@ type ACL struct {
 
 // deciding is what settles a prefix in one direction of an ACL.
 type deciding struct {
-	entry Entry // the first entry that decides traffic of the prefix
-	shut  bool  // the entry shuts out all of it; otherwise it lets some of it pass
+	Entry Entry // the first entry that decides traffic of the prefix
+	Shut  bool  // the entry shuts out all of it; otherwise it lets some of it pass
 }
 
-// decide finds the first entry that settles prefix in a direction: one that
+// Decide finds the first entry that settles prefix in a direction: one that
 // denies all of its traffic, or one that allows any. Entries that deny a part
 // settle nothing. With no entry left, the ACL's own "*" entry denies; the result
 // then has number 0.
-func (a ACL) decide(dir Direction, prefix netip.Prefix) deciding {
-	first := deciding{shut: true}
+func (a ACL) Decide(dir Direction, prefix netip.Prefix) deciding {
+	first := deciding{Shut: true}
 	for _, e := range a.Entries {
 		if e.Direction != dir || !e.Prefix.Overlaps(prefix) {
 			continue
@@ -79,8 +79,8 @@ func (a ACL) decide(dir Direction, prefix netip.Prefix) deciding {
 		if !shuts && !e.Allow {
 			continue
 		}
-		if first.entry.Number == 0 || e.Number < first.entry.Number {
-			first = deciding{entry: e, shut: shuts}
+		if first.Entry.Number == 0 || e.Number < first.Entry.Number {
+			first = deciding{Entry: e, Shut: shuts}
 		}
 	}
 	return first
@@ -88,11 +88,11 @@ func (a ACL) decide(dir Direction, prefix netip.Prefix) deciding {
 
 // Shuts reports whether the ACL denies every packet of prefix in a direction.
 func (a ACL) Shuts(dir Direction, prefix netip.Prefix) bool {
-	return a.decide(dir, prefix).shut
+	return a.Decide(dir, prefix).Shut
 }
 
-// at is the entry with a number in a direction.
-func (a ACL) at(dir Direction, number int) (Entry, bool) {
+// At is the entry with a number in a direction.
+func (a ACL) At(dir Direction, number int) (Entry, bool) {
 	i := slices.IndexFunc(a.Entries, func(e Entry) bool { return e.Direction == dir && e.Number == number })
 	if i < 0 {
 		return Entry{}, false
@@ -100,22 +100,22 @@ func (a ACL) at(dir Direction, number int) (Entry, bool) {
 	return a.Entries[i], true
 }
 
-// with is the ACL with one more entry.
-func (a ACL) with(e Entry) ACL {
+// With is the ACL with one more entry.
+func (a ACL) With(e Entry) ACL {
 	a.Entries = append(slices.Clip(a.Entries), e)
 	return a
 }
 
-// without is the ACL without the entry of a number in a direction.
-func (a ACL) without(dir Direction, number int) ACL {
+// Without is the ACL without the entry of a number in a direction.
+func (a ACL) Without(dir Direction, number int) ACL {
 	a.Entries = slices.DeleteFunc(slices.Clone(a.Entries), func(e Entry) bool { return e.Direction == dir && e.Number == number })
 	return a
 }
 
-// room is how many more entries a direction takes for an address family. An ACL
+// Room is how many more entries a direction takes for an address family. An ACL
 // that holds more entries than the quota has had its quota raised; how far is not
 // to be seen, so that it counts as full.
-func (a ACL) room(dir Direction, v6 bool, quota int) int {
+func (a ACL) Room(dir Direction, v6 bool, quota int) int {
 	for _, e := range a.Entries {
 		if e.Direction == dir && e.Prefix.IsValid() && e.Prefix.Addr().Is6() == v6 {
 			quota--
@@ -124,19 +124,19 @@ func (a ACL) room(dir Direction, v6 bool, quota int) int {
 	return max(quota, 0)
 }
 
-// free is the lowest number below limit that no entry of the direction has; both
+// Free is the lowest number below limit that no entry of the direction has; both
 // address families share the numbers. The lowest, because a number at the top
 // stays in front of the rules that people add later.
-func (a ACL) free(dir Direction, limit int) (int, bool) {
-	numbers := a.freeNumbers(dir, limit, 1)
+func (a ACL) Free(dir Direction, limit int) (int, bool) {
+	numbers := a.FreeNumbers(dir, limit, 1)
 	if len(numbers) == 0 {
 		return 0, false
 	}
 	return numbers[0], true
 }
 
-// freeNumbers are the lowest free numbers below limit, as many as are asked for.
-func (a ACL) freeNumbers(dir Direction, limit, most int) []int {
+// FreeNumbers are the lowest free numbers below limit, as many as are asked for.
+func (a ACL) FreeNumbers(dir Direction, limit, most int) []int {
 	taken := map[int]bool{}
 	for _, e := range a.Entries {
 		if e.Direction == dir {
@@ -157,5 +157,5 @@ func covers(outer, inner netip.Prefix) bool {
 	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
 }
 
-// host is the prefix of one address.
-func host(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+// Host is the prefix of one address.
+func Host(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

@@ -1,4 +1,4 @@
-package containment
+package policy
 
 import (
 	"fmt"
@@ -6,28 +6,14 @@ import (
 	"time"
 
 	"tourniquet/lambda/guardduty"
-)
-
-// Verdict is what was decided: to act, or a named reason not to.
-type Verdict string
-
-// The verdicts. Those after Expire are reasons not to act.
-const (
-	Contain       Verdict = "contain"
-	Release       Verdict = "release"
-	Reconcile     Verdict = "reconcile"
-	Expire        Verdict = "expire"
-	NotActionable Verdict = "not-actionable"
-	Exempt        Verdict = "exempt"
-	Sample        Verdict = "sample"
-	OtherAccount  Verdict = "other-account"
-	Held          Verdict = "held"
-	ObservedOnly  Verdict = "observed" // observe mode, dry run
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
 )
 
 // A Decision is a verdict and why, in words for people.
 type Decision struct {
-	Verdict Verdict
+	Verdict record.Verdict
 	Reason  string
 }
 
@@ -61,33 +47,33 @@ func (t Tag) matches(tags map[string]string) bool {
 // Decide judges a finding by what it says itself, before anything is observed.
 func (p Policy) Decide(f guardduty.Finding) Decision {
 	what := fmt.Sprintf("%s, severity %.1f", f.Type, f.Severity)
-	if d := p.concerns(f); d.Verdict != Contain {
+	if d := p.concerns(f); d.Verdict != record.Contain {
 		return Decision{d.Verdict, what + ": " + d.Reason}
 	}
 	if f.Origin == guardduty.SecurityHub { // a person chose the finding
-		return Decision{Contain, what + ", sent by an analyst from Security Hub"}
+		return Decision{record.Contain, what + ", sent by an analyst from Security Hub"}
 	}
 	if why := p.refuses(f); why != "" {
-		return Decision{NotActionable, what + ": " + why}
+		return Decision{record.NotActionable, what + ": " + why}
 	}
-	return Decision{Contain, what}
+	return Decision{record.Contain, what}
 }
 
 // concerns judges whether a finding is real, and of an instance here.
 func (p Policy) concerns(f guardduty.Finding) Decision {
 	switch {
 	case p.Account != "" && f.AccountID != "" && f.AccountID != p.Account:
-		return Decision{OtherAccount, fmt.Sprintf("the finding is of account %s, this function acts in %s", f.AccountID, p.Account)}
+		return Decision{record.OtherAccount, fmt.Sprintf("the finding is of account %s, this function acts in %s", f.AccountID, p.Account)}
 	case p.Region != "" && f.Region != "" && f.Region != p.Region:
-		return Decision{NotActionable, fmt.Sprintf("the finding is of Region %s, this function acts in %s", f.Region, p.Region)}
+		return Decision{record.NotActionable, fmt.Sprintf("the finding is of Region %s, this function acts in %s", f.Region, p.Region)}
 	case f.Sample:
-		return Decision{Sample, "a sample finding: the pipeline works, nothing was changed"}
+		return Decision{record.Sample, "a sample finding: the pipeline works, nothing was changed"}
 	case f.Archived:
-		return Decision{NotActionable, "the finding is archived"}
+		return Decision{record.NotActionable, "the finding is archived"}
 	case len(f.Instances) == 0:
-		return Decision{NotActionable, namesNone(f)}
+		return Decision{record.NotActionable, namesNone(f)}
 	default:
-		return Decision{Verdict: Contain}
+		return Decision{Verdict: record.Contain}
 	}
 }
 
@@ -165,43 +151,43 @@ func resource(kind string) string {
 }
 
 // Admit judges an incident by the instance as observed and the ledger as read.
-func (p Policy) Admit(in Incident, seen Network, known Known) Decision {
+func (p Policy) Admit(in plan.Incident, seen network.Network, known record.Known) Decision {
 	i := seen.Instance
 	switch {
 	case !seen.Exists():
-		return Decision{NotActionable, fmt.Sprintf("%s does not exist in this account and Region", in.Instance)}
+		return Decision{record.NotActionable, fmt.Sprintf("%s does not exist in this account and Region", in.Instance)}
 	case seen.Gone():
-		return Decision{NotActionable, fmt.Sprintf("%s is %s and has no network interface", i.ID, i.State)}
+		return Decision{record.NotActionable, fmt.Sprintf("%s is %s and has no network interface", i.ID, i.State)}
 	case p.ExemptTag.Key != "" && p.ExemptTag.matches(i.Tags) && !in.Adopt:
-		return Decision{Exempt, fmt.Sprintf("%s carries the exempt tag %s", i.ID, p.ExemptTag.Key)}
+		return Decision{record.Exempt, fmt.Sprintf("%s carries the exempt tag %s", i.ID, p.ExemptTag.Key)}
 	}
-	return p.yield(in, known)
+	return p.Yield(in, known)
 }
 
-// yield judges, at every look, whether an incident has to give way to a release.
-func (p Policy) yield(in Incident, known Known) Decision {
+// Yield judges, at every look, whether an incident has to give way to a release.
+func (p Policy) Yield(in plan.Incident, known record.Known) Decision {
 	switch {
-	case in.Repair && (known.open() == nil || known.Record.Status == Releasing):
-		return Decision{NotActionable, in.Instance + " is not contained any more, or being released"}
+	case in.Repair && (known.Open() == nil || known.Record.Status == record.Releasing):
+		return Decision{record.NotActionable, in.Instance + " is not contained any more, or being released"}
 	case stale(in, known):
-		return Decision{NotActionable, fmt.Sprintf("last seen %s, before the instance's release at %s",
-			in.seen().UTC().Format(time.RFC3339), known.Record.Released.UTC().Format(time.RFC3339))}
+		return Decision{record.NotActionable, fmt.Sprintf("last seen %s, before the instance's release at %s",
+			in.Seen().UTC().Format(time.RFC3339), known.Record.Released.UTC().Format(time.RFC3339))}
 	}
-	return Decision{Contain, in.Reason}
+	return Decision{record.Contain, in.Reason}
 }
 
 // stale reports whether all that the incident's findings saw was before the
 // instance's release, or in the same second: findings are no more precise. A
 // person's command is as old as the moment in which it was given.
-func stale(in Incident, known Known) bool {
+func stale(in plan.Incident, known record.Known) bool {
 	r := known.Record
-	if r == nil || r.Status != Released && r.Status != Releasing {
+	if r == nil || r.Status != record.Released && r.Status != record.Releasing {
 		return false
 	}
 	if in.ByPerson {
 		return in.Asked.Before(r.Released)
 	}
-	return !in.seen().IsZero() && !in.seen().Truncate(time.Second).After(r.Released.Truncate(time.Second))
+	return !in.Seen().IsZero() && !in.Seen().Truncate(time.Second).After(r.Released.Truncate(time.Second))
 }
 
 // A TypeSet is the finding types that are contained automatically: those that the

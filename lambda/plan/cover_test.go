@@ -1,4 +1,4 @@
-package containment
+package plan
 
 import (
 	"fmt"
@@ -10,6 +10,8 @@ import (
 	"pgregory.net/rapid"
 
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // drawNear draws an address of a few neighbourhoods, so that many are near each
@@ -98,32 +100,32 @@ func sameAddrs(a, b []netip.Addr) bool {
 }
 
 // scarce is a random network whose ACLs have few places, with the rules to plan by.
-func scarce(t *rapid.T) (Network, Known, Rules) {
+func scarce(t *rapid.T) (network.Network, record.Known, Rules) {
 	seen := ordinary()
-	seen.Interfaces[0].Timeouts = ShortestTimeouts // of denials alone is the question here
+	seen.Interfaces[0].Timeouts = network.ShortestTimeouts // of denials alone is the question here
 	seen.Ranges = map[string][]netip.Prefix{"vpc-1": prefixes("10.0.0.0/16", "2001:db8:1::/56")}
-	seen.Owners = map[netip.Addr]Owner{
+	seen.Owners = map[netip.Addr]network.Owner{
 		netip.MustParseAddr("198.51.100.9"): {Interface: "eni-nat", Service: "nat_gateway"},
 		netip.MustParseAddr("10.0.9.7"):     {Interface: "eni-9", Instance: "i-9"},
 	}
-	entries := map[int]Entry{}
+	entries := map[int]network.Entry{}
 	for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(1, 12), 0, 8, rapid.ID[int]).Draw(t, "numbers") {
 		p := netip.PrefixFrom(drawNear(t), rapid.SampledFrom([]int{20, 24, 28, 30, 32}).Draw(t, "length")).Masked()
-		entries[n] = Entry{
-			Number: n, Prefix: p, Direction: rapid.SampledFrom(Directions[:]).Draw(t, "direction"),
+		entries[n] = network.Entry{
+			Number: n, Prefix: p, Direction: rapid.SampledFrom(network.Directions[:]).Draw(t, "direction"),
 			Allow: rapid.Bool().Draw(t, "allow"), AllTraffic: rapid.Bool().Draw(t, "all traffic"),
 		}
 	}
-	var known Known
+	var known record.Known
 	for n, e := range entries {
-		seen = seen.withEntries(e)
+		seen = withEntries(seen, e)
 		if !e.Allow && e.AllTraffic && rapid.Bool().Draw(t, "ours") { // another incident's denial
-			known.Slots = append(known.Slots, Slot{
-				SlotKey: SlotKey{"vpc-1", "acl-1", e.Direction, n}, Prefix: e.Prefix, Holders: []string{"i-9#1"}, State: SlotApplied,
+			known.Slots = append(known.Slots, record.Slot{
+				SlotKey: record.SlotKey{VPC: "vpc-1", ACL: "acl-1", Direction: e.Direction, Number: n}, Prefix: e.Prefix, Holders: []string{"i-9#1"}, State: record.SlotApplied,
 			})
 		}
 	}
-	slices.SortFunc(known.Slots, func(a, b Slot) int { return a.Number - b.Number })
+	slices.SortFunc(known.Slots, func(a, b record.Slot) int { return a.Number - b.Number })
 	rules := Rules{
 		ACLQuota:  rapid.IntRange(2, 14).Draw(t, "quota"),
 		CoverIPv4: rapid.SampledFrom([]int{0, 24, 26, 28, 30, 31, 32}).Draw(t, "cover IPv4"),
@@ -136,11 +138,11 @@ func scarce(t *rapid.T) (Network, Known, Rules) {
 }
 
 // applied is the network and the ledger once a plan's steps are in effect.
-func applied(seen Network, known Known, plan Plan) (Network, Known) {
-	known = known.after(Change{Record: plan.Record, Slots: plan.Slots})
+func applied(seen network.Network, known record.Known, plan Plan) (network.Network, record.Known) {
+	known = known.After(record.Change{Record: plan.Record, Slots: plan.Slots})
 	for _, s := range plan.Record.Steps {
-		if d, ok := s.Step.(Denial); ok && s.State == Pending {
-			seen = seen.withEntries(d.Entry())
+		if d, ok := s.Step.(record.Denial); ok && s.State == record.Pending {
+			seen = withEntries(seen, d.Entry())
 		}
 	}
 	for i := range seen.Interfaces {
@@ -148,9 +150,9 @@ func applied(seen Network, known Known, plan Plan) (Network, Known) {
 		seen.Interfaces[i].Groups = []string{"sg-q"}
 	}
 	for _, s := range plan.Record.Pending() {
-		if tr, ok := s.(Tracking); ok {
-			i := slices.IndexFunc(seen.Interfaces, func(i Interface) bool { return i.ID == tr.Interface })
-			seen.Interfaces[i].Timeouts = tr.After
+		if r, ok := s.(record.Replacement); ok && r.Of == record.KindTracking {
+			i := slices.IndexFunc(seen.Interfaces, func(i network.Interface) bool { return i.ID == r.Resource })
+			seen.Interfaces[i].Timeouts = network.ShortestTimeouts
 		}
 	}
 	return seen, known
@@ -173,7 +175,7 @@ func TestPlansWithFewPlaces(t *testing.T) {
 
 		second := NewPlan(in, after, then, rules)
 		for _, c := range second.Slots {
-			if c.Op != Settle {
+			if c.Op != record.Settle {
 				t.Errorf("the second plan would %s %s %s %d", c.Op, c.Slot.Prefix, c.Slot.Direction, c.Slot.Number)
 			}
 		}
@@ -197,19 +199,19 @@ func TestPlansWithFewPlaces(t *testing.T) {
 func stepIDs(p Plan) string {
 	var ids []string
 	for _, s := range p.Record.Steps {
-		if _, later := s.Step.(Tracking); later {
+		if s.Step.Kind() == record.KindTracking {
 			continue
 		}
-		ids = append(ids, fmt.Sprintf("%s %s", attempt(s.Step), s.Note))
+		ids = append(ids, fmt.Sprintf("%s %s", record.Attempt(s.Step), s.Note))
 	}
 	return strings.Join(ids, "\n")
 }
 
-func checkPlaces(t *rapid.T, before, after ACL, rules Rules) {
-	for _, dir := range Directions {
+func checkPlaces(t *rapid.T, before, after network.ACL, rules Rules) {
+	for _, dir := range network.Directions {
 		for _, v6 := range []bool{false, true} {
-			had := 1000 - before.room(dir, v6, 1000)
-			has := 1000 - after.room(dir, v6, 1000)
+			had := 1000 - before.Room(dir, v6, 1000)
+			has := 1000 - after.Room(dir, v6, 1000)
 			if has > max(had, rules.ACLQuota) {
 				t.Errorf("%d entries %s, quota %d, were %d", has, dir, rules.ACLQuota, had)
 			}
@@ -224,7 +226,7 @@ func checkPlaces(t *rapid.T, before, after ACL, rules Rules) {
 	}
 }
 
-func checkReach(t *rapid.T, in Incident, plan Plan, before, after Network, rules Rules) {
+func checkReach(t *rapid.T, in Incident, plan Plan, before, after network.Network, rules Rules) {
 	probes := map[netip.Addr]bool{}
 	for _, p := range in.Peers {
 		for a, n := p.Addr, 0; n < 5; a, n = a.Next(), n+1 {
@@ -232,25 +234,25 @@ func checkReach(t *rapid.T, in Incident, plan Plan, before, after Network, rules
 		}
 	}
 	for _, s := range plan.Record.Steps {
-		if d, ok := s.Step.(Denial); ok { // the ends of a covering prefix
+		if d, ok := s.Step.(record.Denial); ok { // the ends of a covering prefix
 			probes[d.Prefix.Addr()] = true
 		}
 	}
 	for a := range probes {
 		peer := slices.ContainsFunc(in.Peers, func(p guardduty.Peer) bool { return p.Addr == a })
 		_, refused := refuse(a, before, rules)
-		for _, dir := range Directions {
-			was, is := before.ACLs["acl-1"].decide(dir, host(a)), after.ACLs["acl-1"].decide(dir, host(a))
+		for _, dir := range network.Directions {
+			was, is := before.ACLs["acl-1"].Decide(dir, network.Host(a)), after.ACLs["acl-1"].Decide(dir, network.Host(a))
 			switch {
-			case was.shut == is.shut:
+			case was.Shut == is.Shut:
 				continue
-			case was.shut:
+			case was.Shut:
 				t.Errorf("%s was shut out %s, and passes now", a, dir)
 			case refused || !peer && inAny(before.Ranges["vpc-1"], a):
-				t.Errorf("%s is denied %s by %s and must not be", a, dir, is.entry.Prefix)
-			case !peer && is.entry.Prefix.Bits() < rules.shortest(a.Is6()):
-				t.Errorf("%s is denied by %s, which is wider than configured", a, is.entry.Prefix)
-			case !peer && is.entry.Prefix == host(a):
+				t.Errorf("%s is denied %s by %s and must not be", a, dir, is.Entry.Prefix)
+			case !peer && is.Entry.Prefix.Bits() < rules.shortest(a.Is6()):
+				t.Errorf("%s is denied by %s, which is wider than configured", a, is.Entry.Prefix)
+			case !peer && is.Entry.Prefix == network.Host(a):
 				t.Errorf("%s is no peer and is denied", a)
 			}
 		}
@@ -259,31 +261,31 @@ func checkReach(t *rapid.T, in Incident, plan Plan, before, after Network, rules
 
 // checkReported: a peer is denied in a direction, or the record says why not. With
 // covering prefixes off, those denied are the most important ones.
-func checkReported(t *rapid.T, in Incident, plan Plan, after Network, rules Rules) {
+func checkReported(t *rapid.T, in Incident, plan Plan, after network.Network, rules Rules) {
 	acl := after.ACLs["acl-1"]
-	says := func(a netip.Addr, kinds ...ExposureKind) bool {
-		return slices.ContainsFunc(plan.Record.Exposure, func(e Exposure) bool {
+	says := func(a netip.Addr, kinds ...record.ExposureKind) bool {
+		return slices.ContainsFunc(plan.Record.Exposure, func(e record.Exposure) bool {
 			words := strings.FieldsFunc(e.Detail, func(r rune) bool { return r == ' ' || r == ',' })
 			named := slices.Contains(words, a.String()) || slices.Contains(words, a.String()+":")
-			return named && (slices.Contains(kinds, e.Kind) || len(kinds) == 0 && e.Kind != OneDirection && e.Kind != OwnInstancePeer)
+			return named && (slices.Contains(kinds, e.Kind) || len(kinds) == 0 && e.Kind != record.OneDirection && e.Kind != record.OwnInstancePeer)
 		})
 	}
 	full := map[bool]bool{} // by family: a more important peer found no room
 	for _, p := range byImportance(in.Peers) {
-		open := !acl.Shuts(In, host(p.Addr)) && !acl.Shuts(Out, host(p.Addr))
+		open := !acl.Shuts(network.In, network.Host(p.Addr)) && !acl.Shuts(network.Out, network.Host(p.Addr))
 		if open && !says(p.Addr) {
 			t.Errorf("%s passes, and no exposure says so: %v", p.Addr, plan.Record.Exposure)
 		}
 		if full[p.Addr.Is6()] && rules.CoverIPv4+rules.CoverIPv6 == 0 && newly(plan, p.Addr) {
 			t.Errorf("%s has a place that a more important peer needed", p.Addr)
 		}
-		full[p.Addr.Is6()] = full[p.Addr.Is6()] || says(p.Addr, ACLFull)
+		full[p.Addr.Is6()] = full[p.Addr.Is6()] || says(p.Addr, record.ACLFull)
 	}
 }
 
 // newly reports whether the plan reserves a place for a peer itself.
 func newly(plan Plan, a netip.Addr) bool {
-	return slices.ContainsFunc(plan.Slots, func(c SlotChange) bool { return c.Op == Reserve && c.Slot.Prefix == host(a) })
+	return slices.ContainsFunc(plan.Slots, func(c record.SlotChange) bool { return c.Op == record.Reserve && c.Slot.Prefix == network.Host(a) })
 }
 
 // Many peers and ACLs, as many as there can be.
@@ -296,7 +298,7 @@ func BenchmarkNewPlan(b *testing.B) {
 				id := fmt.Sprintf("acl-%d", n+1)
 				acl.ID = id
 				seen.ACLs[id] = acl
-				seen.Subnets["s"+id] = Subnet{ID: "s" + id, VPC: "vpc-1", ACL: id}
+				seen.Subnets["s"+id] = network.Subnet{ID: "s" + id, VPC: "vpc-1", ACL: id}
 			}
 			in := incident()
 			for n := range size.peers {
@@ -304,7 +306,7 @@ func BenchmarkNewPlan(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				NewPlan(in, seen, Known{}, Rules{ACLQuota: DefaultACLQuota, CoverIPv4: size.cover})
+				NewPlan(in, seen, record.Known{}, Rules{ACLQuota: network.DefaultACLQuota, CoverIPv4: size.cover})
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package containment
+package plan
 
 import (
 	"cmp"
@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"go4.org/netipx"
+
+	"tourniquet/lambda/network"
 )
 
 // A target is what one entry of an ACL is to deny: a peer, or by a covering prefix
@@ -28,7 +30,7 @@ func (t target) covers() bool { return t.prefix.Bits() < t.prefix.Addr().BitLen(
 func cover(peers []netip.Addr, places int, may func(netip.Prefix) bool) []target {
 	var targets []target // by address
 	for rank, p := range peers {
-		targets = append(targets, target{host(p), []netip.Addr{p}, rank})
+		targets = append(targets, target{network.Host(p), []netip.Addr{p}, rank})
 	}
 	slices.SortFunc(targets, func(a, b target) int { return a.prefix.Addr().Compare(b.prefix.Addr()) })
 	for places > 0 && len(targets) > places {
@@ -146,7 +148,7 @@ func (d *denier) mayCover(prefix netip.Prefix) bool {
 	if prefix.Bits() < d.rules.shortest(prefix.Addr().Is6()) || d.never == nil || d.never.OverlapsPrefix(prefix) {
 		return false
 	}
-	return !slices.ContainsFunc(d.acl.Entries, func(e Entry) bool {
+	return !slices.ContainsFunc(d.acl.Entries, func(e network.Entry) bool {
 		return e.Allow && e.Prefix.Bits() > prefix.Bits() && prefix.Contains(e.Prefix.Addr())
 	})
 }

@@ -1,4 +1,4 @@
-package containment
+package plan
 
 import (
 	"fmt"
@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // text is a plan as a reviewer reads it: a line for each step, change of slots and
@@ -20,12 +22,10 @@ func (p Plan) text() string {
 	fmt.Fprintf(&b, "%s generation %d\n", p.Record.Status, p.Record.Generation)
 	for _, s := range p.Record.Steps {
 		switch step := s.Step.(type) {
-		case Quarantine:
-			fmt.Fprintf(&b, "%s %s: %s -> %s", s.State, step.ID(), strings.Join(step.Before, " "), step.Group)
-		case Denial:
+		case record.Replacement:
+			fmt.Fprintf(&b, "%s %s: %s -> %s", s.State, step.ID(), strings.Join(step.Before, " "), strings.Join(step.After, " "))
+		case record.Denial:
 			fmt.Fprintf(&b, "%s %s at %d", s.State, step.ID(), step.Number)
-		case Tracking:
-			fmt.Fprintf(&b, "%s %s: %s -> %s", s.State, step.ID(), strings.Join(step.Before.Texts(), " "), strings.Join(step.After.Texts(), " "))
 		}
 		if s.Note != "" {
 			fmt.Fprintf(&b, " (%s)", s.Note)
@@ -36,17 +36,28 @@ func (p Plan) text() string {
 		fmt.Fprintf(&b, "%s %s %s %d %s for %s\n", c.Op, c.Slot.ACL, c.Slot.Direction, c.Slot.Number, c.Slot.Prefix, strings.Join(c.Slot.Holders, " "))
 	}
 	for _, e := range p.Record.Exposure {
-		if e.Kind != UnknownPeers && e.Kind != ResolverDNS {
+		if e.Kind != record.UnknownPeers && e.Kind != record.ResolverDNS {
 			fmt.Fprintf(&b, "left: %s: %s\n", e.Kind, e.Detail)
 		}
 	}
 	return b.String()
 }
 
-const me = "i-0aaaaaaaaaaaaaaa1"
+const (
+	me      = "i-0aaaaaaaaaaaaaaa1"
+	account = "111122223333"
+)
+
+func allow(n int, dir network.Direction, prefix string) network.Entry {
+	return network.Entry{Number: n, Direction: dir, Prefix: netip.MustParsePrefix(prefix), Allow: true, AllTraffic: true}
+}
+
+func denyAll(n int, dir network.Direction, prefix string) network.Entry {
+	return network.Entry{Number: n, Direction: dir, Prefix: netip.MustParsePrefix(prefix), AllTraffic: true}
+}
 
 func incident(peers ...string) Incident {
-	in := Incident{Instance: me, Findings: []FindingRef{{ID: "f1", Type: "Backdoor:EC2/C&CActivity.B", Severity: 8}}, Reason: "test"}
+	in := Incident{Instance: me, Findings: []record.FindingRef{{ID: "f1", Type: "Backdoor:EC2/C&CActivity.B", Severity: 8}}, Reason: "test"}
 	for _, p := range peers {
 		in.Peers = append(in.Peers, guardduty.Peer{Addr: netip.MustParseAddr(p)})
 	}
@@ -54,38 +65,38 @@ func incident(peers ...string) Incident {
 }
 
 // ordinary is an instance with one interface behind a default ACL.
-func ordinary() Network {
-	return Network{
-		Instance:   Instance{ID: me, Account: account, State: "running"},
-		Interfaces: []Interface{{ID: "eni-1", VPC: "vpc-1", Subnet: "subnet-1", Groups: []string{"sg-ssh", "sg-web"}, TrackingTimeout: 5 * 24 * time.Hour}},
-		Subnets: map[string]Subnet{"subnet-1": {
+func ordinary() network.Network {
+	return network.Network{
+		Instance:   network.Instance{ID: me, Account: account, State: "running"},
+		Interfaces: []network.Interface{{ID: "eni-1", VPC: "vpc-1", Subnet: "subnet-1", Groups: []string{"sg-ssh", "sg-web"}, TrackingTimeout: 5 * 24 * time.Hour}},
+		Subnets: map[string]network.Subnet{"subnet-1": {
 			ID: "subnet-1", VPC: "vpc-1", ACL: "acl-1",
 			Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.1.0/24"), netip.MustParsePrefix("2001:db8:1:1::/64")},
 		}},
-		ACLs: map[string]ACL{"acl-1": {ID: "acl-1", VPC: "vpc-1", Account: account, Entries: []Entry{
-			allow(100, In, "0.0.0.0/0"), allow(100, Out, "0.0.0.0/0"), allow(101, In, "::/0"), allow(101, Out, "::/0"),
-			denyAll(32767, In, "0.0.0.0/0"), denyAll(32767, Out, "0.0.0.0/0"), denyAll(32768, In, "::/0"), denyAll(32768, Out, "::/0"),
+		ACLs: map[string]network.ACL{"acl-1": {ID: "acl-1", VPC: "vpc-1", Account: account, Entries: []network.Entry{
+			allow(100, network.In, "0.0.0.0/0"), allow(100, network.Out, "0.0.0.0/0"), allow(101, network.In, "::/0"), allow(101, network.Out, "::/0"),
+			denyAll(32767, network.In, "0.0.0.0/0"), denyAll(32767, network.Out, "0.0.0.0/0"), denyAll(32768, network.In, "::/0"), denyAll(32768, network.Out, "::/0"),
 		}}},
-		Quarantine: map[string][]Quarantined{"vpc-1": {{Group: "sg-q", Empty: true}}},
+		Quarantine: map[string][]network.Quarantined{"vpc-1": {{Group: "sg-q", Empty: true}}},
 	}
 }
 
-func (n Network) withEntries(entries ...Entry) Network {
+func withEntries(n network.Network, entries ...network.Entry) network.Network {
 	acl := n.ACLs["acl-1"]
 	acl.Entries = append(slices.Clone(acl.Entries), entries...)
-	n.ACLs = map[string]ACL{"acl-1": acl}
+	n.ACLs = map[string]network.ACL{"acl-1": acl}
 	return n
 }
 
-var rules = Rules{ACLQuota: DefaultACLQuota}
+var rules = Rules{ACLQuota: network.DefaultACLQuota}
 
 func TestNewPlan(t *testing.T) {
 	t.Parallel()
-	slot := func(dir Direction, number int, prefix string, state SlotState, holders ...string) Slot {
-		return Slot{SlotKey: SlotKey{"vpc-1", "acl-1", dir, number}, Prefix: netip.MustParsePrefix(prefix), Holders: holders, State: state}
+	slot := func(dir network.Direction, number int, prefix string, state record.SlotState, holders ...string) record.Slot {
+		return record.Slot{SlotKey: record.SlotKey{VPC: "vpc-1", ACL: "acl-1", Direction: dir, Number: number}, Prefix: netip.MustParsePrefix(prefix), Holders: holders, State: state}
 	}
-	full := func(dir Direction) []Entry {
-		var entries []Entry
+	full := func(dir network.Direction) []network.Entry {
+		var entries []network.Entry
 		for n := 200; n < 218; n++ {
 			entries = append(entries, allow(n, dir, fmt.Sprintf("192.0.2.%d/32", n)))
 		}
@@ -94,8 +105,8 @@ func TestNewPlan(t *testing.T) {
 	const peer = "198.51.100.7"
 	tests := map[string]struct {
 		in    Incident
-		seen  Network
-		known Known
+		seen  network.Network
+		known record.Known
 		rules Rules
 		want  string
 	}{
@@ -128,11 +139,11 @@ reserve acl-1 out 2 2001:db8:ffff::7/128 for i-0aaaaaaaaaaaaaaa1#1
 			want: "containing generation 1\npending quarantine/eni-1: sg-ssh sg-web -> sg-q\n",
 		},
 		"somebody else denies the peer already": {
-			in: incident(peer), seen: ordinary().withEntries(denyAll(50, In, "198.51.100.0/24"), denyAll(50, Out, "198.51.100.0/24")),
+			in: incident(peer), seen: withEntries(ordinary(), denyAll(50, network.In, "198.51.100.0/24"), denyAll(50, network.Out, "198.51.100.0/24")),
 			want: "containing generation 1\npending quarantine/eni-1: sg-ssh sg-web -> sg-q\n",
 		},
 		"an entry in the way keeps its number": {
-			in: incident(peer), seen: ordinary().withEntries(allow(1, In, "203.0.113.0/24")),
+			in: incident(peer), seen: withEntries(ordinary(), allow(1, network.In, "203.0.113.0/24")),
 			want: `containing generation 1
 pending quarantine/eni-1: sg-ssh sg-web -> sg-q
 pending denial/acl-1/in/198.51.100.7/32 at 2
@@ -142,7 +153,7 @@ reserve acl-1 in 2 198.51.100.7/32 for i-0aaaaaaaaaaaaaaa1#1
 `,
 		},
 		"allowed at number 1: no slot below, the other direction cuts": {
-			in: incident(peer), seen: ordinary().withEntries(allow(1, In, "198.51.100.0/24")),
+			in: incident(peer), seen: withEntries(ordinary(), allow(1, network.In, "198.51.100.0/24")),
 			want: `containing generation 1
 pending quarantine/eni-1: sg-ssh sg-web -> sg-q
 pending denial/acl-1/out/198.51.100.7/32 at 1
@@ -151,14 +162,14 @@ left: one-direction: acl-1 denies 198.51.100.7 only out (no-slot-below-allow): c
 `,
 		},
 		"allowed at number 1 both ways": {
-			in: incident(peer), seen: ordinary().withEntries(allow(1, In, "198.51.100.0/24"), allow(1, Out, "198.51.100.0/24")),
+			in: incident(peer), seen: withEntries(ordinary(), allow(1, network.In, "198.51.100.0/24"), allow(1, network.Out, "198.51.100.0/24")),
 			want: `containing generation 1
 pending quarantine/eni-1: sg-ssh sg-web -> sg-q
 left: no-slot-below-allow: acl-1 has no free rule number below the entry that allows 198.51.100.7
 `,
 		},
 		"one direction full: the other is used": {
-			in: incident(peer), seen: ordinary().withEntries(full(In)...),
+			in: incident(peer), seen: withEntries(ordinary(), full(network.In)...),
 			want: `containing generation 1
 pending quarantine/eni-1: sg-ssh sg-web -> sg-q
 pending denial/acl-1/out/198.51.100.7/32 at 1
@@ -167,7 +178,7 @@ left: one-direction: acl-1 denies 198.51.100.7 only out (acl-full): connections 
 `,
 		},
 		"full: nothing is evicted": {
-			in: incident(peer), seen: ordinary().withEntries(append(full(In), full(Out)...)...),
+			in: incident(peer), seen: withEntries(ordinary(), append(full(network.In), full(network.Out)...)...),
 			want: `containing generation 1
 pending quarantine/eni-1: sg-ssh sg-web -> sg-q
 left: acl-full: acl-1 has no room for another entry: 198.51.100.7 is not denied
@@ -175,7 +186,7 @@ left: acl-full: acl-1 has no room for another entry: 198.51.100.7 is not denied
 		},
 		"a reservation by another counts as an entry": {
 			in: incident(peer), seen: ordinary(),
-			known: Known{Slots: []Slot{slot(In, 1, "192.0.2.9/32", SlotReserved, "i-2#1"), slot(Out, 1, peer+"/32", SlotReserved, "i-2#1")}},
+			known: record.Known{Slots: []record.Slot{slot(network.In, 1, "192.0.2.9/32", record.SlotReserved, "i-2#1"), slot(network.Out, 1, peer+"/32", record.SlotReserved, "i-2#1")}},
 			want: `containing generation 1
 pending quarantine/eni-1: sg-ssh sg-web -> sg-q
 pending denial/acl-1/in/198.51.100.7/32 at 2
@@ -185,8 +196,8 @@ hold acl-1 out 1 198.51.100.7/32 for i-0aaaaaaaaaaaaaaa1#1 i-2#1
 `,
 		},
 		"another's denial is shared": {
-			in: incident(peer), seen: ordinary().withEntries(denyAll(1, In, peer+"/32"), denyAll(1, Out, peer+"/32")),
-			known: Known{Slots: []Slot{slot(In, 1, peer+"/32", SlotApplied, "i-2#1"), slot(Out, 1, peer+"/32", SlotApplied, "i-2#1")}},
+			in: incident(peer), seen: withEntries(ordinary(), denyAll(1, network.In, peer+"/32"), denyAll(1, network.Out, peer+"/32")),
+			known: record.Known{Slots: []record.Slot{slot(network.In, 1, peer+"/32", record.SlotApplied, "i-2#1"), slot(network.Out, 1, peer+"/32", record.SlotApplied, "i-2#1")}},
 			want: `containing generation 1
 pending quarantine/eni-1: sg-ssh sg-web -> sg-q
 applied denial/acl-1/in/198.51.100.7/32 at 1
@@ -196,8 +207,8 @@ hold acl-1 out 1 198.51.100.7/32 for i-0aaaaaaaaaaaaaaa1#1 i-2#1
 `,
 		},
 		"our slot was taken by somebody else's entry": {
-			in: incident(peer), seen: ordinary().withEntries(allow(1, In, "203.0.113.0/24")),
-			known: Known{Slots: []Slot{slot(In, 1, peer+"/32", SlotReserved, me+"#1")}},
+			in: incident(peer), seen: withEntries(ordinary(), allow(1, network.In, "203.0.113.0/24")),
+			known: record.Known{Slots: []record.Slot{slot(network.In, 1, peer+"/32", record.SlotReserved, me+"#1")}},
 			want: `containing generation 1
 pending quarantine/eni-1: sg-ssh sg-web -> sg-q
 pending denial/acl-1/in/198.51.100.7/32 at 2
@@ -209,9 +220,9 @@ give-up acl-1 in 1 198.51.100.7/32 for i-0aaaaaaaaaaaaaaa1#1
 		},
 		"addresses that no ACL may deny": {
 			in: incident("0.0.0.0", "127.0.0.1", "169.254.169.254", "224.0.0.1", "255.255.255.255", "::1", "fe80::1", "ff02::1", "203.0.113.9"),
-			seen: func() Network {
+			seen: func() network.Network {
 				n := ordinary()
-				n.Owners = map[netip.Addr]Owner{netip.MustParseAddr("203.0.113.9"): {Interface: "eni-nat", Service: "natGateway"}}
+				n.Owners = map[netip.Addr]network.Owner{netip.MustParseAddr("203.0.113.9"): {Interface: "eni-nat", Service: "natGateway"}}
 				return n
 			}(),
 			want: `containing generation 1
@@ -248,7 +259,7 @@ left: same-subnet-peer: 10.0.1.99 is inside subnet-1, where no ACL is evaluated:
 		},
 		"an ACL of another account": {
 			in: incident(peer),
-			seen: func() Network {
+			seen: func() network.Network {
 				n := ordinary()
 				acl := n.ACLs["acl-1"]
 				acl.Account = "999999999999"
@@ -262,7 +273,7 @@ left: foreign-acl: acl-1 is owned by account 999999999999, which alone can deny 
 		},
 		"an interface that another service manages": {
 			in: incident(),
-			seen: func() Network {
+			seen: func() network.Network {
 				n := ordinary()
 				n.Interfaces[0].ManagedBy = "amazon-ecs"
 				return n
@@ -271,9 +282,9 @@ left: foreign-acl: acl-1 is owned by account 999999999999, which alone can deny 
 		},
 		"EC2 refuses the swap and an entry": {
 			in: incident(peer),
-			seen: func() Network {
+			seen: func() network.Network {
 				n := ordinary()
-				n.Refused = map[string]Refusal{
+				n.Refused = map[string]network.Refusal{
 					"quarantine/eni-1":                 {Reason: "EC2 refuses (AuthFailure)"},
 					"denial/acl-1/in/198.51.100.7/32":  {Reason: "limit", Full: true},
 					"denial/acl-1/out/198.51.100.7/32": {Reason: "limit", Full: true},
@@ -290,7 +301,7 @@ left: acl-full: acl-1 has no room for another entry: 198.51.100.7 is not denied
 		},
 		"quarantined by nobody we know: the tag's originals": {
 			in: incident(),
-			seen: func() Network {
+			seen: func() network.Network {
 				n := ordinary()
 				n.Interfaces[0].Groups, n.Interfaces[0].Originals = []string{"sg-q"}, []string{"sg-web"}
 				return n
@@ -299,7 +310,7 @@ left: acl-full: acl-1 has no room for another entry: 198.51.100.7 is not denied
 		},
 		"a tag left from earlier is not believed": {
 			in: incident(),
-			seen: func() Network {
+			seen: func() network.Network {
 				n := ordinary()
 				n.Interfaces[0].Originals = []string{"sg-old"}
 				return n
@@ -325,12 +336,12 @@ left: acl-full: acl-1 has no room for another entry: 198.51.100.7 is not denied
 func TestRecordedOriginalsStay(t *testing.T) {
 	t.Parallel()
 	seen := ordinary()
-	first := NewPlan(incident(), seen, Known{}, rules)
+	first := NewPlan(incident(), seen, record.Known{}, rules)
 	rec := first.Record
 	rec.Version = 1
 	swapped := ordinary()
 	swapped.Interfaces[0].Groups = []string{"sg-q"}
-	second := NewPlan(incident("198.51.100.7"), swapped, Known{Record: &rec}, rules)
+	second := NewPlan(incident("198.51.100.7"), swapped, record.Known{Record: &rec}, rules)
 	want := `containing generation 1
 applied quarantine/eni-1: sg-ssh sg-web -> sg-q
 pending denial/acl-1/in/198.51.100.7/32 at 1
@@ -350,13 +361,13 @@ func TestOriginalsSurviveTags(t *testing.T) {
 	for n := range 16 {
 		groups = append(groups, fmt.Sprintf("sg-0123456789abcde%02d", n))
 	}
-	tags := originalsTags(groups)
+	tags := network.OriginalsTags(groups)
 	for k, v := range tags {
-		if len(v) > maxTagValue {
+		if len(v) > network.MaxTagValue {
 			t.Errorf("tag %s has %d characters", k, len(v))
 		}
 	}
-	if d := cmp.Diff(groups, Originals(tags)); d != "" {
+	if d := cmp.Diff(groups, network.Originals(tags)); d != "" {
 		t.Errorf("read back (-want +got):\n%s", d)
 	}
 }
@@ -370,16 +381,16 @@ func TestPeersSurviveTags(t *testing.T) {
 		peers = append(peers, guardduty.Peer{Addr: netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0xff, 0xff, 14: byte(n), 15: byte(n)})})
 	}
 	for _, count := range []int{0, 1, 40, 200} {
-		tags := peersTags(peers[:count])
-		if _, ok := tags[PeersTag]; !ok || len(tags) > maxPeerTags {
-			t.Errorf("%d peers: %d tags, %s among them: %t", count, len(tags), PeersTag, ok)
+		tags := network.PeersTags(addresses(peers[:count]))
+		if _, ok := tags[network.PeersTag]; !ok || len(tags) > network.MaxPeerTags {
+			t.Errorf("%d peers: %d tags, %s among them: %t", count, len(tags), network.PeersTag, ok)
 		}
 		for k, v := range tags {
-			if len(v) > maxTagValue {
+			if len(v) > network.MaxTagValue {
 				t.Errorf("tag %s has %d characters", k, len(v))
 			}
 		}
-		got := PeersOf(tags)
+		got := network.PeersOf(tags)
 		if len(got) < min(count, 80) {
 			t.Errorf("%d peers: %d read back", count, len(got))
 		}
@@ -389,7 +400,7 @@ func TestPeersSurviveTags(t *testing.T) {
 			}
 		}
 	}
-	if got := PeersOf(map[string]string{PeersTag: "198.51.100.7 evil; $(reboot)\n::1%eth0x"}); len(got) != 1 || got[0].String() != "198.51.100.7" {
+	if got := network.PeersOf(map[string]string{network.PeersTag: "198.51.100.7 evil; $(reboot)\n::1%eth0x"}); len(got) != 1 || got[0].String() != "198.51.100.7" {
 		t.Errorf("read %v", got)
 	}
 }

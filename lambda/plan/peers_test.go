@@ -1,4 +1,4 @@
-package containment
+package plan
 
 import (
 	"net/netip"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // The order in which peers take the places of an ACL.
@@ -60,10 +62,10 @@ func TestMergePeers(t *testing.T) {
 // What no covering prefix may contain.
 func TestMayCover(t *testing.T) {
 	t.Parallel()
-	seen := ordinary().withEntries(allow(50, Out, "45.148.10.160/28"), allow(51, In, "45.148.10.128/25"))
+	seen := withEntries(ordinary(), allow(50, network.Out, "45.148.10.160/28"), allow(51, network.In, "45.148.10.128/25"))
 	seen.Ranges = map[string][]netip.Prefix{"vpc-1": prefixes("10.0.0.0/16", "45.148.20.0/24", "2001:db8:1::/56")}
 	seen.Interfaces[0].Addresses = []netip.Addr{netip.MustParseAddr("45.148.30.9")}
-	seen.Owners = map[netip.Addr]Owner{netip.MustParseAddr("45.148.40.9"): {Interface: "eni-nat", Service: "nat_gateway"}}
+	seen.Owners = map[netip.Addr]network.Owner{netip.MustParseAddr("45.148.40.9"): {Interface: "eni-nat", Service: "nat_gateway"}}
 	p := &planner{seen: seen, rules: Rules{CoverIPv4: 24, CoverIPv6: 64, NeverDeny: prefixes("45.148.50.128/25", "2a06:98c0:1::/48")}}
 	d := denier{planner: p, acl: seen.ACLs["acl-1"], never: p.uncoverable()}
 	for prefix, want := range map[string]bool{
@@ -138,8 +140,18 @@ func TestIncidentsAreBounded(t *testing.T) {
 	if in.Peers[0].Addr != netip.MustParseAddr("45.148.2.2") {
 		t.Errorf("the first peer is %s", in.Peers[0].Addr)
 	}
-	plan := NewPlan(in, ordinary(), Known{}, rules)
-	if !slices.ContainsFunc(plan.Record.Exposure, func(e Exposure) bool { return e.Kind == OmittedPeers }) {
+	plan := NewPlan(in, ordinary(), record.Known{}, rules)
+	if !slices.ContainsFunc(plan.Record.Exposure, func(e record.Exposure) bool { return e.Kind == record.OmittedPeers }) {
 		t.Errorf("no exposure of omitted peers: %v", plan.Record.Exposure)
 	}
+}
+
+// finding is one of an ordinary instance, as a test changes it.
+func finding(change func(*guardduty.Finding)) guardduty.Finding {
+	f := guardduty.Finding{
+		ID: "f1", AccountID: account, Type: "Backdoor:EC2/C&CActivity.B", Severity: 8, Role: "ACTOR",
+		Instances: []guardduty.Instance{{ID: "i-1"}},
+	}
+	change(&f)
+	return f
 }

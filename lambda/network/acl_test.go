@@ -1,4 +1,4 @@
-package containment
+package network
 
 import (
 	"net/netip"
@@ -45,9 +45,9 @@ func TestDecide(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := ACL{Entries: tc.entries}.decide(In, netip.MustParsePrefix(peer))
-			if got.entry.Number != tc.number || got.shut != tc.shut {
-				t.Errorf("got entry %d, shut %t; want entry %d, shut %t", got.entry.Number, got.shut, tc.number, tc.shut)
+			got := ACL{Entries: tc.entries}.Decide(In, netip.MustParsePrefix(peer))
+			if got.Entry.Number != tc.number || got.Shut != tc.shut {
+				t.Errorf("got entry %d, shut %t; want entry %d, shut %t", got.Entry.Number, got.Shut, tc.number, tc.shut)
 			}
 		})
 	}
@@ -74,7 +74,7 @@ func TestFree(t *testing.T) {
 		"nothing below one":                  {1, 0, false},
 	}
 	for name, tc := range tests {
-		if got, ok := acl.free(In, tc.limit); got != tc.want || ok != tc.ok {
+		if got, ok := acl.Free(In, tc.limit); got != tc.want || ok != tc.ok {
 			t.Errorf("%s: got %d, %t; want %d, %t", name, got, ok, tc.want, tc.ok)
 		}
 	}
@@ -83,13 +83,13 @@ func TestFree(t *testing.T) {
 func TestRoomCountsTheDefaultEntry(t *testing.T) {
 	t.Parallel()
 	acl := ACL{Entries: []Entry{allow(100, In, "0.0.0.0/0"), denyAll(32767, In, "0.0.0.0/0"), allow(101, In, "::/0")}}
-	if got := acl.room(In, false, DefaultACLQuota); got != 18 {
+	if got := acl.Room(In, false, DefaultACLQuota); got != 18 {
 		t.Errorf("IPv4: got room for %d, want 18", got)
 	}
-	if got := acl.room(In, true, DefaultACLQuota); got != 19 {
+	if got := acl.Room(In, true, DefaultACLQuota); got != 19 {
 		t.Errorf("IPv6: got room for %d, want 19", got)
 	}
-	if got := acl.room(In, false, 1); got != 0 {
+	if got := acl.Room(In, false, 1); got != 0 {
 		t.Errorf("over the quota: got room for %d, want 0", got)
 	}
 }
@@ -100,18 +100,18 @@ func TestDenialIsEffectiveAndPrecise(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		acl := ACL{Entries: drawEntries(t)}
-		peer := host(drawAddr(t, "peer"))
-		before := acl.decide(In, peer)
-		n, ok := acl.free(In, before.entry.Number)
-		if before.shut || !ok {
+		peer := Host(drawAddr(t, "peer"))
+		before := acl.Decide(In, peer)
+		n, ok := acl.Free(In, before.Entry.Number)
+		if before.Shut || !ok {
 			t.Skip("nothing to deny, or no place")
 		}
-		after := acl.with(Entry{Number: n, Direction: In, Prefix: peer, AllTraffic: true})
+		after := acl.With(Entry{Number: n, Direction: In, Prefix: peer, AllTraffic: true})
 		if !after.Shuts(In, peer) {
 			t.Fatalf("denial of %s at %d does not shut it out of %v", peer, n, acl.Entries)
 		}
-		other := host(drawAddr(t, "other"))
-		if other != peer && after.decide(In, other) != acl.decide(In, other) {
+		other := Host(drawAddr(t, "other"))
+		if other != peer && after.Decide(In, other) != acl.Decide(In, other) {
 			t.Fatalf("denial of %s at %d changes the decision on %s", peer, n, other)
 		}
 	})

@@ -1,4 +1,4 @@
-package containment
+package plan
 
 import (
 	"cmp"
@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // maxPeers is how many peers a record keeps: several times what network ACLs take,
@@ -141,25 +143,12 @@ func undeniable(a netip.Addr) string {
 	}
 }
 
-// resolvers are the addresses of the VPCs' DNS resolvers: the base of each VPC's
-// primary IPv4 range plus two.
-// https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
-func (n Network) resolvers() []netip.Addr {
-	var all []netip.Addr
-	for _, ranges := range n.Ranges {
-		if len(ranges) > 0 && ranges[0].Addr().Is4() {
-			all = append(all, ranges[0].Masked().Addr().Next().Next())
-		}
-	}
-	return all
-}
-
 // deniable sorts the peers into those to deny and the exposure that each of the
 // others leaves. Whether a peer shares a subnet with an interface is left to
 // each ACL: what is next to one interface may be remote to another.
-func deniable(peers []guardduty.Peer, seen Network, rules Rules) ([]netip.Addr, []Exposure) {
+func deniable(peers []guardduty.Peer, seen network.Network, rules Rules) ([]netip.Addr, []record.Exposure) {
 	var deny []netip.Addr
-	var left []Exposure
+	var left []record.Exposure
 	for _, p := range peers {
 		if e, ok := refuse(p.Addr, seen, rules); ok {
 			left = append(left, e)
@@ -171,30 +160,25 @@ func deniable(peers []guardduty.Peer, seen Network, rules Rules) ([]netip.Addr, 
 }
 
 // refuse is the exposure that a peer leaves because it must not be denied.
-func refuse(a netip.Addr, seen Network, rules Rules) (Exposure, bool) {
+func refuse(a netip.Addr, seen network.Network, rules Rules) (record.Exposure, bool) {
 	if why := undeniable(a); why != "" {
-		return Exposure{UndeniablePeer, fmt.Sprintf("%s is %s: no network ACL denies it", a, why)}, true
+		return record.Exposure{Kind: record.UndeniablePeer, Detail: fmt.Sprintf("%s is %s: no network ACL denies it", a, why)}, true
 	}
-	if slices.Contains(seen.resolvers(), a) {
-		return Exposure{UndeniablePeer, fmt.Sprintf("%s is the VPC's DNS resolver: no network ACL denies it", a)}, true
+	if slices.Contains(seen.Resolvers(), a) {
+		return record.Exposure{Kind: record.UndeniablePeer, Detail: fmt.Sprintf("%s is the VPC's DNS resolver: no network ACL denies it", a)}, true
 	}
 	if i := slices.IndexFunc(rules.NeverDeny, func(p netip.Prefix) bool { return p.Contains(a) }); i >= 0 {
-		return Exposure{ExemptPeer, fmt.Sprintf("%s is in %s, which is never denied", a, rules.NeverDeny[i])}, true
+		return record.Exposure{Kind: record.ExemptPeer, Detail: fmt.Sprintf("%s is in %s, which is never denied", a, rules.NeverDeny[i])}, true
 	}
 	o, ours := seen.Owners[a]
 	switch {
-	case seen.has(a) || ours && o.Instance == seen.Instance.ID:
-		return Exposure{UndeniablePeer, fmt.Sprintf("%s is the instance's own address: it is not denied", a)}, true
+	case seen.Has(a) || ours && o.Instance == seen.Instance.ID:
+		return record.Exposure{Kind: record.UndeniablePeer, Detail: fmt.Sprintf("%s is the instance's own address: it is not denied", a)}, true
 	case o.Service != "":
-		return Exposure{SharedInfrastructurePeer, fmt.Sprintf(
+		return record.Exposure{Kind: record.SharedInfrastructurePeer, Detail: fmt.Sprintf(
 			"%s belongs to %s (%s), which the whole subnet uses: it is not denied", a, o.Interface, o.Service)}, true
 	}
-	return Exposure{}, false
-}
-
-// has reports whether one of the instance's interfaces has an address.
-func (n Network) has(a netip.Addr) bool {
-	return slices.ContainsFunc(n.Interfaces, func(i Interface) bool { return slices.Contains(i.Addresses, a) })
+	return record.Exposure{}, false
 }
 
 // exposeOwn names a peer that is ours: whoever talks with a compromised host may be
@@ -204,8 +188,8 @@ func (p *planner) exposeOwn(peer netip.Addr) {
 	switch {
 	case !ours:
 	case o.Instance != "":
-		p.expose(OwnInstancePeer, "%s is %s (%s) of this account, which may be compromised too", peer, o.Instance, o.Interface)
+		p.expose(record.OwnInstancePeer, "%s is %s (%s) of this account, which may be compromised too", peer, o.Instance, o.Interface)
 	default:
-		p.expose(OwnInstancePeer, "%s is %s of this account, whose user may be compromised too", peer, o.Interface)
+		p.expose(record.OwnInstancePeer, "%s is %s of this account, whose user may be compromised too", peer, o.Interface)
 	}
 }

@@ -1,17 +1,18 @@
-package containment
+package plan
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
 )
 
 // An Incident is what is known of one instance's compromise, from one event.
 type Incident struct {
 	Instance string
-	Findings []FindingRef
+	Findings []record.FindingRef
 	Peers    []guardduty.Peer // most important first
 	// Unreadable are peers that a finding gives in a form that is no address,
 	// cleaned for display.
@@ -31,14 +32,6 @@ type Incident struct {
 	Repair bool
 	// Adopt: the instance was contained without the ledger, and is to be recorded.
 	Adopt bool
-}
-
-// A FindingRef is a finding as the record keeps it.
-type FindingRef struct {
-	ID       string
-	Type     string
-	Severity float64
-	Seen     time.Time // when the activity was last seen
 }
 
 // NewIncidents makes an incident of each instance that findings name, with all of
@@ -83,7 +76,7 @@ func atMost[T any](all []T, most, omitted int) ([]T, int) {
 
 // with adds to the incident what a finding says of its instance.
 func (in Incident) with(f guardduty.Finding, i guardduty.Instance) Incident {
-	in.Findings = mergeFindings(in.Findings, []FindingRef{{ID: f.ID, Type: f.Type, Severity: f.Severity, Seen: f.Seen()}})
+	in.Findings = mergeFindings(in.Findings, []record.FindingRef{{ID: f.ID, Type: f.Type, Severity: f.Severity, Seen: f.Seen()}})
 	in.Peers = mergePeers(in.Peers, i.Peers)
 	in.Unreadable = mergeStrings(in.Unreadable, i.UnreadablePeers)
 	in.Omitted += i.OmittedPeers
@@ -99,8 +92,8 @@ func (in Incident) with(f guardduty.Finding, i guardduty.Instance) Incident {
 	return in
 }
 
-// seen is when the incident's activity was last seen; zero when no finding says.
-func (in Incident) seen() time.Time {
+// Seen is when the incident's activity was last seen; zero when no finding says.
+func (in Incident) Seen() time.Time {
 	var last time.Time
 	for _, f := range in.Findings {
 		if f.Seen.After(last) {
@@ -111,21 +104,18 @@ func (in Incident) seen() time.Time {
 }
 
 // Target is what to observe for the incident, given the peers recorded so far.
-func (in Incident) Target(recorded []guardduty.Peer) Target {
-	var addrs []netip.Addr
-	for _, p := range mergePeers(recorded, in.Peers) {
-		addrs = append(addrs, p.Addr)
-	}
-	return Target{Instance: in.Instance, Subnets: in.Subnets, VPCs: in.VPCs, Peers: addrs}
+func (in Incident) Target(recorded []guardduty.Peer) network.Target {
+	peers := addresses(mergePeers(recorded, in.Peers))
+	return network.Target{Instance: in.Instance, Subnets: in.Subnets, VPCs: in.VPCs, Peers: peers}
 }
 
 // mergeFindings adds to the findings known so far those with a new id. A repeat
 // of a known finding changes nothing, so that GuardDuty's regular repeats leave
 // the record as it is.
-func mergeFindings(known, more []FindingRef) []FindingRef {
+func mergeFindings(known, more []record.FindingRef) []record.FindingRef {
 	merged := slices.Clone(known)
 	for _, f := range more {
-		if !slices.ContainsFunc(merged, func(k FindingRef) bool { return k.ID == f.ID }) {
+		if !slices.ContainsFunc(merged, func(k record.FindingRef) bool { return k.ID == f.ID }) {
 			merged = append(merged, f)
 		}
 	}

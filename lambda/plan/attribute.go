@@ -1,0 +1,119 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
+)
+
+// An attribute is what plans have to know of one kind of step that replaces a
+// value. Planning, comparing and restoring are the same for all of them.
+type attribute struct {
+	// value is what the network shows; false where the resource does not exist any more.
+	value func(seen network.Network, r record.Replacement) ([]string, bool)
+
+	// inForce reports whether a value is as good as the one to set. Nil: it has to
+	// be that one.
+	inForce func(seen network.Network, r record.Replacement) bool
+
+	// ours reports whether a value is there because of a containment, so that a
+	// release may replace it. Nil: it has to be the recorded one.
+	ours func(seen network.Network, r record.Replacement) bool
+
+	// back is the value that a release sets. Nil: the one from before.
+	back func(seen network.Network, r record.Replacement) restoration
+
+	// once says that a refusal is for good, on later invocations too: the resource
+	// does not have the attribute.
+	once bool
+
+	resource string // what it is an attribute of, for people
+}
+
+// A restoration is the value that a release sets.
+type restoration struct {
+	value  []string
+	note   string // what differs from the value before
+	refuse string // why it can't be set at all
+}
+
+// attributes are the kinds of step that replace a value.
+var attributes = map[record.Kind]attribute{
+	record.KindQuarantine: {
+		value: groups, inForce: quarantined, ours: heldInQuarantine, back: groupsBefore, resource: "interface",
+	},
+	record.KindTracking: {value: timeouts, back: timeoutsBefore, once: true, resource: "interface"},
+}
+
+func (a attribute) isInForce(seen network.Network, r record.Replacement, value []string) bool {
+	if a.inForce != nil {
+		return a.inForce(seen, r)
+	}
+	return slices.Equal(value, r.After)
+}
+
+func (a attribute) isOurs(seen network.Network, r record.Replacement, value []string) bool {
+	return slices.Equal(value, r.After) || a.ours != nil && a.ours(seen, r)
+}
+
+func (a attribute) restoration(seen network.Network, r record.Replacement) restoration {
+	if a.back != nil {
+		return a.back(seen, r)
+	}
+	return restoration{value: r.Before}
+}
+
+// replace plans that an attribute gets a value, and returns how far that has come.
+// The value to restore stays as it is recorded, whatever the attribute has today.
+func (p *planner) replace(r record.Replacement) record.StepState {
+	was, recorded := p.recorded(r.ID())
+	if recorded {
+		r.Before = was.Step.(record.Replacement).Before
+	}
+	a := attributes[r.Of]
+	value, _ := a.value(p.seen, r)
+	refusal := p.seen.Refused[r.ID()]
+	s := record.StepState{Step: r, State: record.Pending}
+	switch {
+	case a.isInForce(p.seen, r, value):
+		r.After = value
+		s = record.StepState{Step: r, State: record.Applied}
+	case recorded && was.State == record.Failed && a.once:
+		s.State, s.Note = record.Failed, was.Note
+	case refusal.Reason != "":
+		s.State, s.Note = record.Failed, refusal.Reason
+	}
+	p.record.Steps = append(p.record.Steps, s)
+	return s
+}
+
+// restore plans the return of an attribute to its value from before. What somebody
+// else has changed since is left alone.
+func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
+	if s.State.Final() {
+		p.steps = append(p.steps, s)
+		return
+	}
+	a := attributes[r.Of]
+	value, found := a.value(p.seen, r)
+	if !found {
+		p.add(s, record.Gone, "the "+a.resource+" does not exist any more")
+		return
+	}
+	back := a.restoration(p.seen, r)
+	switch ours := a.isOurs(p.seen, r, value); {
+	case ours && back.refuse != "":
+		p.add(s, record.Failed, back.refuse)
+	case slices.Equal(value, back.value) || slices.Equal(value, r.Before):
+		p.settled(s, record.Restored, back.note)
+	case ours:
+		r.Before = back.value
+		p.reverts = append(p.reverts, r)
+		p.steps = append(p.steps, s)
+	default:
+		p.add(s, record.ChangedElsewhere, fmt.Sprintf("somebody has set %s since: left as it is", strings.Join(value, ", ")))
+	}
+}

@@ -1,0 +1,328 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
+)
+
+// Tags are the second copy of the originals, on the interfaces, before their
+// groups change, and in the end the status on the instance. Without the ledger the
+// instance's also say who the peers are.
+func (p Plan) Tags(seen network.Network, unrecorded bool) map[string]map[string]string {
+	tags := map[string]map[string]string{}
+	if p.Record.Status == record.Observed {
+		return tags
+	}
+	for _, s := range p.Record.Steps {
+		q, ok := record.AsQuarantine(s.Step)
+		if !ok || s.State != record.Pending || len(q.Before) == 0 {
+			continue
+		}
+		for _, i := range seen.Interfaces {
+			if i.ID == q.Resource && !slices.Equal(i.Originals, q.Before) {
+				tags[i.ID] = network.OriginalsTags(q.Before)
+			}
+		}
+	}
+	if mine := p.marks(seen.Instance, unrecorded); len(mine) > 0 {
+		tags[seen.Instance.ID] = mine
+	}
+	return tags
+}
+
+// marks are the instance's own tags, as far as it doesn't carry them yet.
+func (p Plan) marks(i network.Instance, unrecorded bool) map[string]string {
+	mine := map[string]string{}
+	if unrecorded {
+		mine = network.PeersTags(addresses(p.Record.Peers))
+	}
+	if p.Record.Status != record.Containing {
+		mine[network.StatusTag] = string(p.Record.Status)
+	}
+	maps.DeleteFunc(mine, func(key, value string) bool { is, set := i.Tags[key]; return set && is == value })
+	return mine
+}
+
+// addresses are those of peers, in their order.
+func addresses(peers []guardduty.Peer) []netip.Addr {
+	var addrs []netip.Addr
+	for _, p := range peers {
+		addrs = append(addrs, p.Addr)
+	}
+	return addrs
+}
+
+// Observed is the plan as observe mode records it: shown, not carried out. Beside
+// an open containment it is not recorded at all.
+func (p Plan) Observed(known record.Known) Plan {
+	p.Slots = nil
+	for i := range p.Record.Steps {
+		if p.Record.Steps[i].State == record.Pending {
+			p.Record.Steps[i].State = record.Planned
+		}
+	}
+	if known.Open() != nil {
+		p.Changed = false
+		return p
+	}
+	p.Record.Status = record.Observed
+	if last := known.Record; last != nil && last.Status == record.Observed {
+		p.Record.Generation, p.Record.Version = last.Generation, last.Version
+		p.Record.Opened = last.Opened
+		p.Record.Findings = mergeFindings(last.Findings, p.Record.Findings)
+		p.Changed = !p.Record.Says(*last)
+	}
+	return p
+}
+
+// Rules are the bounds of a plan that an operator sets.
+type Rules struct {
+	NeverDeny []netip.Prefix
+	ACLQuota  int // entries per ACL, direction and family, the "*" entry counted
+
+	// CoverIPv4 and CoverIPv6 are how short, in bits, a prefix may be that covers
+	// several peers where an ACL has no room for each; 0: each peer by itself.
+	CoverIPv4, CoverIPv6 int
+}
+
+// A Plan is a containment's record as it is to be, and what has to be changed in
+// the ledger to get there. Its pending steps are what has to be changed in EC2.
+type Plan struct {
+	Record  record.Record
+	Slots   []record.SlotChange
+	Changed bool // the ledger does not say so yet
+	Relies  bool // on an entry that the ledger does not know
+	ACLRoom *int // see Outcome
+}
+
+// NewPlan works out the containment of an incident from the network as observed
+// and the ledger as read. It makes no calls, and is a function of its arguments
+// alone: a second plan, made after the first one's steps were applied, shows
+// them as applied and has nothing left to do.
+func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules) Plan {
+	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, known)}
+	p.quarantine()
+	p.shorten()
+	p.deny()
+	p.exposeOmitted(in)
+	p.keepOthers()
+	p.giveUpUnused()
+	p.remain()
+	if p.record.Adopted {
+		p.claimNothing()
+	}
+	p.record.Status = p.status()
+	changed := known.Open() == nil || !p.record.Says(*known.Open()) || len(p.slots) > 0
+	return Plan{Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies, ACLRoom: p.aclRoom}
+}
+
+// next is the record that an incident opens or continues, without its steps.
+func next(in Incident, known record.Known) record.Record {
+	rec := record.Record{
+		Instance: in.Instance, Generation: 1, ByPerson: in.ByPerson, Adopted: in.Adopt, Reason: in.Reason,
+	}
+	switch open := known.Open(); {
+	case open != nil:
+		rec = *open
+	case known.Record != nil:
+		rec.Generation = known.Record.Generation + 1
+	}
+	rec.Findings = mergeFindings(rec.Findings, in.Findings)
+	rec.Peers, _ = atMost(mergePeers(rec.Peers, in.Peers), maxPeers, 0)
+	rec.Unreadable, _ = atMost(mergeStrings(rec.Unreadable, in.Unreadable), maxUnreadable, 0)
+	rec.Steps, rec.Exposure = nil, nil
+	return rec
+}
+
+// exposeOmitted says that there are more peers than the record keeps. Peers that it
+// has are never given up for new ones: they may hold a denial.
+func (p *planner) exposeOmitted(in Incident) {
+	if open := p.known.Open(); open != nil {
+		for _, e := range open.Exposure {
+			if e.Kind == record.OmittedPeers {
+				p.record.Exposure = append(p.record.Exposure, e)
+				return
+			}
+		}
+	}
+	dropped := slices.ContainsFunc(in.Peers, func(peer guardduty.Peer) bool { return !p.record.Has(peer.Addr) })
+	if dropped || in.Omitted > 0 {
+		p.expose(record.OmittedPeers, "the findings name more peers than the %d that a record keeps: the others are neither recorded nor denied", maxPeers)
+	}
+}
+
+func mergeStrings(known, more []string) []string {
+	merged := slices.Clone(known)
+	for _, s := range more {
+		if !slices.Contains(merged, s) {
+			merged = append(merged, s)
+		}
+	}
+	return merged
+}
+
+type planner struct {
+	in      Incident
+	seen    network.Network
+	known   record.Known
+	rules   Rules
+	record  record.Record // as it comes to be
+	slots   []record.SlotChange
+	relies  bool
+	aclRoom *int // the least of the ACLs planned so far
+}
+
+func (p *planner) add(s record.Step, state record.State, note string) {
+	p.record.Steps = append(p.record.Steps, record.StepState{Step: s, State: state, Note: note})
+}
+
+func (p *planner) expose(kind record.ExposureKind, format string, args ...any) {
+	e := record.Exposure{Kind: kind, Detail: fmt.Sprintf(format, args...)}
+	if !slices.Contains(p.record.Exposure, e) {
+		p.record.Exposure = append(p.record.Exposure, e)
+	}
+}
+
+// recorded finds a step in the record as the ledger has it.
+func (p *planner) recorded(id string) (record.StepState, bool) {
+	if open := p.known.Open(); open != nil {
+		return open.Step(id)
+	}
+	return record.StepState{}, false
+}
+
+// keepOthers carries over the recorded steps that the network no longer asks
+// for: a release has to undo them all the same. A slot that a release was about to
+// free stays with it.
+func (p *planner) keepOthers() {
+	open := p.known.Open()
+	if open == nil {
+		return
+	}
+	for _, s := range open.Steps {
+		if _, planned := p.record.Step(s.Step.ID()); planned {
+			continue
+		}
+		switch step := s.Step.(type) {
+		case record.Denial:
+			p.keepDenial(step, s)
+		case record.Replacement:
+			if step.Of == record.KindQuarantine && !p.seen.Contains(step.Resource) {
+				p.add(step, record.Gone, "the interface is no longer attached to the instance")
+			} else { // not asked for any more, or managed by another service since
+				p.add(step, s.State, s.Note)
+			}
+		}
+	}
+}
+
+// keepDenial carries over a recorded denial whose peer is shut out without it, or
+// whose ACL no longer serves the instance.
+func (p *planner) keepDenial(d record.Denial, s record.StepState) {
+	acl, inForce := p.seen.ACLs[d.ACL]
+	e, there := acl.At(d.Direction, d.Number)
+	switch {
+	case s.State == record.Removed && p.known.Open().Status != record.Releasing: // it expired
+		p.add(d, record.Removed, s.Note)
+	case !inForce && s.State == record.Applied:
+		p.add(d, record.Applied, s.Note)
+	case !inForce:
+		p.add(d, record.Gone, "the ACL no longer serves a subnet of the instance")
+	case there && e == d.Entry() && !p.leaving(d):
+		p.add(d, record.Applied, "")
+	}
+}
+
+// leaving reports whether a release is about to remove a denial.
+func (p *planner) leaving(d record.Denial) bool {
+	return slices.ContainsFunc(p.known.Slots, func(s record.Slot) bool { return s.SlotKey == d.Slot() && s.State == record.SlotRemoving })
+}
+
+// giveUpUnused frees the slots that a lost race left reserved: held by this
+// containment, needed by none of its steps, and without an entry in the ACL.
+func (p *planner) giveUpUnused() {
+	for _, s := range p.known.Slots {
+		acl, inForce := p.seen.ACLs[s.ACL]
+		if !inForce || !s.HeldBy(p.record.Holder()) || p.uses(s) || s.State == record.SlotRemoving {
+			continue
+		}
+		if e, ok := acl.At(s.Direction, s.Number); ok && e == s.Entry() {
+			continue // ours and in effect: a release removes it
+		}
+		p.slots = append(p.slots, record.SlotChange{Slot: s, Op: record.GiveUp})
+	}
+}
+
+func (p *planner) uses(s record.Slot) bool {
+	return slices.ContainsFunc(p.record.Steps, func(st record.StepState) bool {
+		d, ok := st.Step.(record.Denial)
+		return ok && d.Slot() == s.SlotKey && st.State != record.Failed
+	})
+}
+
+// remain states the exposure that every containment leaves.
+func (p *planner) remain() {
+	var timeouts []string
+	for _, i := range p.seen.Interfaces {
+		timeouts = append(timeouts, fmt.Sprintf("%s on %s", wait(i.TrackingTimeout), i.ID))
+	}
+	if len(timeouts) > 0 {
+		p.expose(record.UnknownPeers, "connections that stood before, with addresses that no finding names, go on until idle for %s",
+			strings.Join(timeouts, ", "))
+	}
+	for _, u := range p.record.Unreadable {
+		p.expose(record.UnreadablePeer, "the finding's remote address %q is not an IP address: it is not denied", u)
+	}
+	p.expose(record.ResolverDNS, "DNS queries to the VPC's resolver pass groups and ACLs; only Route 53 Resolver DNS Firewall stops a DNS tunnel")
+	if p.seen.Instance.Profile != "" {
+		p.expose(record.IMDSCredentials, "the instance can still fetch credentials of %s from its metadata service, and credentials it has stay valid elsewhere",
+			p.seen.Instance.Profile)
+	}
+}
+
+// claimNothing names the entries that only tags say may be ours: a release leaves
+// them.
+func (p *planner) claimNothing() {
+	for _, e := range unclaimed(p.seen, addresses(p.record.Peers)) {
+		if !slices.ContainsFunc(p.known.Slots, func(s record.Slot) bool {
+			return e.Detail == unclaimedDetail(s.ACL, s.Entry())
+		}) {
+			p.expose(e.Kind, "%s", e.Detail)
+		}
+	}
+}
+
+// wait is a duration as people say it.
+func wait(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= day && d%day == 0 {
+		return fmt.Sprintf("%d days", d/day)
+	}
+	return fmt.Sprintf("%d s", int(d.Seconds()))
+}
+
+func (p *planner) status() record.Status {
+	in := func(state record.State) bool {
+		return slices.ContainsFunc(p.record.Steps, func(s record.StepState) bool {
+			return s.State == state && s.Step.Kind().Decides()
+		})
+	}
+	pending := in(record.Pending)
+	partial := slices.ContainsFunc(p.record.Exposure, func(e record.Exposure) bool { return e.Kind.Partial() }) || in(record.Failed)
+	switch {
+	case pending:
+		return record.Containing
+	case partial:
+		return record.PartiallyContained
+	default:
+		return record.Contained
+	}
+}

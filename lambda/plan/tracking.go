@@ -1,0 +1,57 @@
+package plan
+
+import (
+	"time"
+
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
+)
+
+// shorten plans lower tracking timeouts, once an interface is in quarantine, where no
+// peer is known. There is nobody to deny then: what stays connected lives only as
+// long as it isn't idle for a minute, instead of five days.
+func (p *planner) shorten() {
+	if len(p.record.Peers) > 0 {
+		return
+	}
+	for _, i := range p.seen.Interfaces {
+		t := record.TrackingOf(i.ID, i.Timeouts, network.ShortestTimeouts)
+		_, recorded := p.recorded(t.ID())
+		if p.seen.Quarantined(i) && (recorded || i.Timeouts != network.ShortestTimeouts) {
+			p.replace(t)
+		}
+	}
+}
+
+func timeouts(seen network.Network, r record.Replacement) ([]string, bool) {
+	i, found := seen.Find(r.Resource)
+	return i.Timeouts.Texts(), found
+}
+
+// timeoutsBefore are the timeouts to give back: those that were set, and EC2's
+// defaults where none was. EC2 takes a value back, not the absence of one.
+func timeoutsBefore(seen network.Network, r record.Replacement) restoration {
+	return restoration{value: settled(seen, r).Texts()}
+}
+
+// settled are the timeouts that an interface had before, set or not.
+func settled(seen network.Network, r record.Replacement) network.Timeouts {
+	before, err := network.ParseTimeouts(r.Before)
+	if err != nil { // the ledger refuses such a record
+		before = network.Timeouts{}
+	}
+	return before.Or(network.DefaultTimeouts(seen.Instance.Type))
+}
+
+// tracking is how long EC2 may go on to track a flow from before the containment:
+// as long as the interface's timeout was then. AWS does not document that a lower
+// one holds for flows that are tracked already.
+func (p *releasePlanner) tracking() time.Duration {
+	longest := p.seen.Tracking()
+	for _, s := range p.was.Steps {
+		if r, ok := s.Step.(record.Replacement); ok && r.Of == record.KindTracking {
+			longest = max(longest, settled(p.seen, r).TCP)
+		}
+	}
+	return longest
+}

@@ -1,0 +1,143 @@
+package record
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+)
+
+// A FindingRef is a finding as the record keeps it.
+type FindingRef struct {
+	ID       string
+	Type     string
+	Severity float64
+	Seen     time.Time // when the activity was last seen
+}
+
+// Has reports whether the record lists a peer.
+func (r Record) Has(a netip.Addr) bool {
+	return slices.ContainsFunc(r.Peers, func(p guardduty.Peer) bool { return p.Addr == a })
+}
+
+// Status is how a containment stands.
+type Status string
+
+// The statuses of a containment.
+const (
+	Containing         Status = "containing"
+	Contained          Status = "contained"
+	PartiallyContained Status = "partially-contained"
+	Releasing          Status = "releasing"
+	Released           Status = "released"
+	Closed             Status = "closed"   // the instance is gone
+	Observed           Status = "observed" // observe mode: open to nothing, holds nothing
+)
+
+// Open reports whether a containment of this status restrains its instance.
+func (s Status) Open() bool {
+	switch s {
+	case Containing, Contained, PartiallyContained, Releasing:
+		return true
+	default:
+		return false
+	}
+}
+
+// A Record is the ledger's account of one containment of one instance.
+type Record struct {
+	Instance   string
+	Generation int // 1 for an instance's first containment
+	Version    int // 0 until the ledger has it; each write adds one
+	Status     Status
+	ByPerson   bool // the blast-radius guard doesn't count it
+	Adopted    bool // made from tags, after a containment without the ledger
+	Reason     string
+	Findings   []FindingRef
+	Peers      []guardduty.Peer
+	Unreadable []string
+	Steps      []StepState // sorted by the step's id
+	Exposure   []Exposure
+
+	Opened    time.Time
+	Updated   time.Time
+	Contained time.Time // when it was first seen to be complete; zero before
+	Released  time.Time // when its release was asked for
+}
+
+// Holder is the name under which the containment holds slots.
+func (r Record) Holder() string { return fmt.Sprintf("%s#%d", r.Instance, r.Generation) }
+
+// Step finds a step by its id.
+func (r Record) Step(id string) (StepState, bool) {
+	i := slices.IndexFunc(r.Steps, func(s StepState) bool { return s.Step.ID() == id })
+	if i < 0 {
+		return StepState{}, false
+	}
+	return r.Steps[i], true
+}
+
+// DenialIn is the index of the step that fills a slot; -1 when there is none.
+func (r Record) DenialIn(slot SlotKey) int {
+	return slices.IndexFunc(r.Steps, func(s StepState) bool {
+		d, ok := s.Step.(Denial)
+		return ok && d.Slot() == slot
+	})
+}
+
+// Pending are the steps that are recorded and not yet seen in the network.
+func (r Record) Pending() []Step {
+	var steps []Step
+	for _, s := range r.Steps {
+		if s.State == Pending {
+			steps = append(steps, s.Step)
+		}
+	}
+	return steps
+}
+
+// Says reports whether both records say the same of the world, whenever they
+// were written.
+func (r Record) Says(o Record) bool {
+	return r.Generation == o.Generation && r.Status == o.Status &&
+		slices.EqualFunc(r.Steps, o.Steps, StepState.equal) &&
+		slices.Equal(r.Peers, o.Peers) && slices.Equal(r.Unreadable, o.Unreadable) &&
+		slices.Equal(r.Exposure, o.Exposure) && slices.EqualFunc(r.Findings, o.Findings, sameFinding)
+}
+
+func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
+
+// Target is everything that the record names.
+func (r Record) Target() network.Target {
+	t := network.Target{Instance: r.Instance}
+	for _, s := range r.Steps {
+		switch step := s.Step.(type) {
+		case Replacement:
+			t.Interfaces = append(t.Interfaces, step.Resource)
+			if step.Of == KindQuarantine {
+				t.Groups = append(t.Groups, step.Before...)
+			}
+		case Denial:
+			t.ACLs = append(t.ACLs, step.ACL)
+		}
+	}
+	for _, list := range []*[]string{&t.Interfaces, &t.Groups, &t.ACLs} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return t
+}
+
+// VPCs are those in which the record has denials.
+func (r Record) VPCs() []string {
+	var vpcs []string
+	for _, s := range r.Steps {
+		if d, ok := s.Step.(Denial); ok && !slices.Contains(vpcs, d.VPC) {
+			vpcs = append(vpcs, d.VPC)
+		}
+	}
+	return vpcs
+}

@@ -1,0 +1,191 @@
+package record
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"tourniquet/lambda/network"
+)
+
+// A Step is one reversible change to one AWS resource. Steps are data: adapters
+// apply them, package ledger stores them.
+type Step interface {
+	// ID names the step within its incident. It is the same on every attempt,
+	// so a retried invocation recognizes its own work.
+	ID() string
+	// Kind is the kind of the step.
+	Kind() Kind
+	step() // only this package defines steps
+}
+
+// Kind is the kind of a step, as answers and records name it.
+type Kind string
+
+// The kinds of step.
+const (
+	KindQuarantine Kind = "quarantine" // all groups of a network interface are replaced by the quarantine group
+	KindDenial     Kind = "denial"     // a network ACL gets a deny entry
+	KindTracking   Kind = "tracking"   // the connection-tracking timeouts of a network interface are lowered
+)
+
+// Decides reports whether a containment is complete only with the steps of this
+// kind. A step of another kind comes beside the cut and can fail without lessening it.
+func (k Kind) Decides() bool { return k == KindQuarantine || k == KindDenial }
+
+// HeldByTags reports whether a step of this kind can be taken back without the
+// ledger, from the tags of the instance and its interfaces.
+func (k Kind) HeldByTags() bool { return k == KindQuarantine || k == KindDenial }
+
+// A Replacement replaces the value of one attribute of one AWS resource. Most kinds
+// of step have this shape.
+type Replacement struct {
+	Of       Kind
+	Resource string   // the id of the resource
+	Name     string   // which attribute of the resource, where the kind has several; otherwise empty
+	Before   []string // the value to restore on release; empty when nobody knows it
+	After    []string // the value to set; empty in a preview of a value that does not exist yet
+}
+
+// QuarantineOf is the step that replaces all security groups of a network interface
+// by the quarantine group of its VPC. The groups before are sorted; the quarantine
+// group is empty in a preview of a VPC that has none yet.
+func QuarantineOf(eni string, before []string, group string) Replacement {
+	r := Replacement{Of: KindQuarantine, Resource: eni, Before: before}
+	if group != "" {
+		r.After = []string{group}
+	}
+	return r
+}
+
+// TrackingOf is the step that sets the connection-tracking timeouts of a network
+// interface.
+func TrackingOf(eni string, before, after network.Timeouts) Replacement {
+	return Replacement{Of: KindTracking, Resource: eni, Before: before.Texts(), After: after.Texts()}
+}
+
+// AsQuarantine is the replacement of an interface's groups that a step is; false for
+// any other step.
+func AsQuarantine(s Step) (Replacement, bool) {
+	r, ok := s.(Replacement)
+	return r, ok && r.Of == KindQuarantine
+}
+
+// ID is the kind and the resource, and the attribute's name where the kind has several.
+func (r Replacement) ID() string {
+	id := string(r.Of) + "/" + r.Resource
+	if r.Name != "" {
+		id += "/" + r.Name
+	}
+	return id
+}
+
+// Kind is the kind of the attribute that is replaced.
+func (r Replacement) Kind() Kind { return r.Of }
+
+func (Replacement) step() {}
+
+// Check is why a replacement makes no sense, or nil.
+func (r Replacement) Check() error {
+	switch {
+	case r.Resource == "":
+		return fmt.Errorf("a step of kind %s without a resource", r.Of)
+	case r.Of == KindQuarantine && len(r.After) > 1:
+		return fmt.Errorf("step %s sets %d groups, want one quarantine group", r.ID(), len(r.After))
+	case r.Of == KindTracking:
+		for _, value := range [][]string{r.Before, r.After} {
+			if _, err := network.ParseTimeouts(value); err != nil {
+				return fmt.Errorf("step %s: %w", r.ID(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// A Denial adds one deny entry for all protocols to a network ACL.
+type Denial struct {
+	VPC       string // the VPC of the ACL
+	ACL       string
+	Direction network.Direction
+	Number    int // the entry's rule number
+	Prefix    netip.Prefix
+}
+
+// ID names the ACL, the direction and the prefix, and leaves out the number: a
+// denial that had to move to another number is still the same step.
+func (d Denial) ID() string {
+	return fmt.Sprintf("denial/%s/%s/%s", d.ACL, d.Direction, d.Prefix)
+}
+
+// Kind is KindDenial.
+func (Denial) Kind() Kind { return KindDenial }
+
+func (Denial) step() {}
+
+// Entry is the network ACL entry that the denial adds.
+func (d Denial) Entry() network.Entry {
+	return network.Entry{Number: d.Number, Direction: d.Direction, Prefix: d.Prefix, AllTraffic: true}
+}
+
+// Slot is the place in the network ACL that the denial takes.
+func (d Denial) Slot() SlotKey {
+	return SlotKey{VPC: d.VPC, ACL: d.ACL, Direction: d.Direction, Number: d.Number}
+}
+
+// State says how far a step has come.
+type State string
+
+// The states of a step. A planned one is only shown (observe mode, dry run); a
+// pending one is recorded and not yet seen in the network.
+const (
+	Planned          State = "planned"
+	Pending          State = "pending"
+	Applied          State = "applied"
+	Failed           State = "failed"
+	Lingering        State = "lingering"
+	Restored         State = "restored"
+	Removed          State = "removed"
+	ChangedElsewhere State = "changed-by-someone-else"
+	Gone             State = "gone"
+)
+
+// Final reports whether a release has nothing left to do for a step of this state.
+func (s State) Final() bool {
+	switch s {
+	case Restored, Removed, ChangedElsewhere, Gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// A StepState is a step and how far it has come.
+type StepState struct {
+	Step  Step
+	State State
+	Note  string    // why, where the state needs a reason: a refusal of EC2, for one
+	Until time.Time // when a lingering step can be settled; zero where nothing lingers
+}
+
+// equal reports whether both say the same of the same step.
+func (s StepState) equal(o StepState) bool {
+	return s.State == o.State && s.Note == o.Note && s.Until.Equal(o.Until) && sameStep(s.Step, o.Step)
+}
+
+func sameStep(a, b Step) bool {
+	x, ok := a.(Replacement)
+	if !ok {
+		return a == b
+	}
+	y, ok := b.(Replacement)
+	return ok && x.ID() == y.ID() && slices.Equal(x.Before, y.Before) && slices.Equal(x.After, y.After)
+}
+
+// Attempt tells a denial that moved to another number from its first try.
+func Attempt(s Step) string {
+	if d, ok := s.(Denial); ok {
+		return fmt.Sprintf("%s at %d", d.ID(), d.Number)
+	}
+	return s.ID()
+}

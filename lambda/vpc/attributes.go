@@ -1,0 +1,56 @@
+package vpc
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
+)
+
+// set gives the attribute of a step a value: the one to replace it by, or the one from
+// before.
+func (c *Client) set(ctx context.Context, r record.Replacement, value []string) error {
+	switch r.Of {
+	case record.KindQuarantine:
+		return c.setGroups(ctx, r.Resource, value)
+	case record.KindTracking:
+		t, err := network.ParseTimeouts(value)
+		if err != nil {
+			return err
+		}
+		return c.setTimeouts(ctx, r.Resource, t)
+	default:
+		return fmt.Errorf("%s is not an attribute of EC2 that can be set", r.Of)
+	}
+}
+
+// setGroups sets the groups of one interface outright. The call for an interface,
+// never the one for an instance: that one fails when there are several.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
+func (c *Client) setGroups(ctx context.Context, eni string, groups []string) error {
+	_, err := c.ec2.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
+		NetworkInterfaceId: aws.String(eni), Groups: groups,
+	})
+	return err
+}
+
+// setTimeouts sets the timeouts of connection tracking of one interface. One attribute a
+// call: groups and timeouts can't be changed by the same one. Only Nitro instances
+// have them.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
+func (c *Client) setTimeouts(ctx context.Context, eni string, t network.Timeouts) error {
+	whole := func(d time.Duration) *int32 { return aws.Int32(int32(d.Seconds())) } // at most 432000
+	_, err := c.ec2.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
+		NetworkInterfaceId: aws.String(eni),
+		ConnectionTrackingSpecification: &types.ConnectionTrackingSpecificationRequest{
+			TcpEstablishedTimeout: whole(t.TCP), UdpStreamTimeout: whole(t.UDPStream), UdpTimeout: whole(t.UDP),
+		},
+	})
+	return err
+}
