@@ -16,9 +16,12 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
 	"tourniquet/lambda/packets"
 	"tourniquet/lambda/packets/clock"
 	"tourniquet/lambda/packets/fabric"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/policy"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
@@ -191,14 +194,14 @@ func (l *lab) swap(group string) {
 // contain has Tourniquet contain the victim.
 func (l *lab) contain(peers ...string) containment.Outcome {
 	l.Helper()
-	in := containment.Incident{Instance: victim, Reason: "a test", ByPerson: true}
+	in := plan.Incident{Instance: victim, Reason: "a test", ByPerson: true}
 	for _, p := range peers {
 		in.Peers = append(in.Peers, guardduty.Peer{Addr: netip.MustParseAddr(p)})
 	}
 	r := &containment.Responder{
 		EC2: l.adapt, Fleet: l.adapt, Ledger: l.book, Log: slog.New(slog.DiscardHandler), Now: l.vpc.Clock.Now, LedgerWait: time.Second,
-		Policy: containment.Policy{Account: "111122223333", Region: "eu-central-1", MaxContained: 1},
-		Rules:  containment.Rules{ACLQuota: containment.DefaultACLQuota},
+		Policy: policy.Policy{Account: "111122223333", Region: "eu-central-1", MaxContained: 1},
+		Rules:  plan.Rules{ACLQuota: network.DefaultACLQuota},
 	}
 	out, err := r.Contain(l.ctx(), in)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/packets/fabric"
+	"tourniquet/lambda/record"
 )
 
 // A neighbour's long download from another address goes on through a containment and
@@ -64,7 +64,7 @@ func TestLateralConnectionSurvives(t *testing.T) {
 	lateral := l.shell("tcp 10.0.1.10:47000 -> 10.0.1.20:5432")
 	out := l.contain(peer, "10.0.1.20")
 	l.alive(lateral)
-	if !slices.ContainsFunc(out.Record.Exposure, func(e containment.Exposure) bool { return e.Kind == containment.SameSubnetPeer }) {
+	if !slices.ContainsFunc(out.Record.Exposure, func(e record.Exposure) bool { return e.Kind == record.SameSubnetPeer }) {
 		t.Errorf("the exposure doesn't have it: %+v", out.Record.Exposure)
 	}
 	if _, err := l.vpc.Talk(l.ctx(), l.flow("tcp 10.0.1.10:47001 -> 10.0.1.20:5432"), nil); err == nil {

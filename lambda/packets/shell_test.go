@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"tourniquet/lambda/containment"
 	"tourniquet/lambda/packets/fabric"
+	"tourniquet/lambda/record"
 )
 
 // The claim that this product rests on: with its groups swapped for an empty one, a
@@ -49,7 +49,7 @@ func TestTourniquetCutsShells(t *testing.T) {
 			l := newLab(t, place)
 			shell := l.shell(flow)
 			out := l.contain(peer, peer6)
-			if out.Record.Status != containment.Contained {
+			if out.Record.Status != record.Contained {
 				t.Errorf("%s, want contained", out.Record.Status)
 			}
 			if ok, reason := shell.Alive(); ok || reason.Hop != fabric.ACL {

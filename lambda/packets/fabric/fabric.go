@@ -95,7 +95,8 @@ type Event struct {
 	// SeenFrom and SeenTo are what the receiver reads. They differ where a gateway
 	// has rewritten them, and say nothing when the packet did not arrive.
 	SeenFrom, SeenTo netip.AddrPort
-	Payload          int // bytes of the application
+	Payload          int    // bytes of the application
+	Echo             uint16 // the identifier of an ICMP echo, as the receiver reads it
 	Arrived          bool
 	Reason           Reason // why it did not arrive
 }
@@ -143,7 +144,7 @@ func (t *trip) end() {
 	if watchers := t.f.watchers.Load(); watchers != nil {
 		e := Event{
 			At: t.now, Protocol: t.p.protocol, From: t.from, To: t.to, SeenFrom: t.p.from, SeenTo: t.p.to,
-			Payload: t.p.payload, Arrived: t.arrived != nil, Reason: t.reason,
+			Payload: t.p.payload, Echo: t.p.echo, Arrived: t.arrived != nil, Reason: t.reason,
 		}
 		for _, watch := range *watchers {
 			watch(e)

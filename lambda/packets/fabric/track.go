@@ -28,6 +28,7 @@ const most = 1 << 16
 type flowKey struct {
 	protocol      int
 	local, remote netip.AddrPort
+	pinged        bool // of an echo: the remote end asks
 }
 
 func (p *packet) key(outbound bool) flowKey {
@@ -35,10 +36,11 @@ func (p *packet) key(outbound bool) flowKey {
 	if !outbound {
 		local, remote = p.to, p.from
 	}
-	if _, echo := p.echoes(); echo {
+	request, echo := p.echoes()
+	if echo {
 		local = netip.AddrPortFrom(local.Addr(), p.echo)
 	}
-	return flowKey{p.protocol, local, remote}
+	return flowKey{p.protocol, local, remote, echo && request != outbound}
 }
 
 // A flow is what an interface remembers of one.
@@ -47,6 +49,7 @@ type flow struct {
 	tracked  bool
 	via      string    // what always makes it tracked: nat or nlb
 	seen     time.Time // the last packet
+	opened   bool      // by a SYN, not in the middle of a connection
 	asked    int       // packets of the initiator
 	answered int       // packets of the responder
 	finished byte      // who has sent a FIN: 1 the initiator, 2 the responder
@@ -57,7 +60,7 @@ func (f *flow) timeout(protocol int, idle Idle) time.Duration {
 	switch {
 	case protocol == TCP && f.finished == 3:
 		return closing
-	case protocol == TCP && f.answered == 0:
+	case protocol == TCP && f.opened && f.answered == 0:
 		return handshake
 	case protocol == TCP && f.via == viaBalancer:
 		return balancedTCP
@@ -141,7 +144,7 @@ func (t table) pass(r *Rules, n *Interface, p *packet, o opening, via string, no
 		if !r.allows(n, p, o) {
 			return false, ""
 		}
-		f = &flow{opening: o, tracked: via != "" || r.tracks(n, p, o), via: via}
+		f = &flow{opening: o, tracked: via != "" || r.tracks(n, p, o), via: via, opened: p.begins()}
 		t.remember(k, f)
 		f.note(p, o.outbound, now)
 		return true, "a rule"

@@ -78,6 +78,7 @@ func TestAlwaysTracked(t *testing.T) {
 	l.passes(l.answer(fabric.ACK))
 	l.passes(ping)
 	l.passes(fabric.Probe{Protocol: fabric.ICMP, From: at(shell + ":0"), To: at(webPub + ":0"), Kind: 0, Echo: 77})
+	l.stops(fabric.Probe{Protocol: fabric.ICMP, From: at(shell + ":0"), To: at(webPub + ":0"), Kind: 8, Echo: 77}, groupsStop("eni-web", false))
 	other := ping
 	other.Echo = 78
 	l.stops(other, groupsStop("eni-web", true))
