@@ -3,6 +3,7 @@
 //
 //	tourniquet drill                     the built-in compromise
 //	tourniquet drill finding.json        a finding of your own
+//	tourniquet drill --naive             what a swap of the groups alone leaves
 //	tourniquet simulate world.txt        a simulated EC2 for the AWS CLI or an SDK
 //
 // Exit status: 0 done; 1 a peer's flow still passes; 2 wrong use or bad input.
@@ -17,6 +18,8 @@ import (
 	"os/signal"
 
 	"github.com/alecthomas/kong"
+
+	"tourniquet/lambda/drill"
 )
 
 const (
@@ -25,8 +28,8 @@ const (
 )
 
 type cli struct {
-	Drill    drillCmd    `cmd:"" help:"Rehearse a containment on a simulated VPC, with the real responder and the real AWS SDK."`
-	Simulate simulateCmd `cmd:"" help:"Serve a simulated VPC to any AWS client, until interrupted."`
+	Drill    drill.Command `cmd:"" help:"Rehearse a containment on a simulated VPC, with the real responder and the real AWS SDK."`
+	Simulate simulateCmd   `cmd:"" help:"Serve a simulated VPC to any AWS client, until interrupted."`
 }
 
 func main() {
@@ -59,7 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, errStillOpen):
+	case errors.Is(err, drill.ErrStillOpen):
 		fmt.Fprintln(stderr, "tourniquet:", err)
 		return exitOpen
 	default:

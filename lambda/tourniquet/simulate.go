@@ -4,10 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
+	"tourniquet/lambda/drill"
 	"tourniquet/lambda/simvpc"
-	"tourniquet/lambda/simvpc/world"
 )
 
 type simulateCmd struct {
@@ -18,7 +17,7 @@ type simulateCmd struct {
 // Run serves the world until the command is interrupted, and then prints it as
 // the clients left it.
 func (c *simulateCmd) Run(ctx context.Context, out io.Writer) error {
-	w, err := readWorld(c.World)
+	w, err := drill.ReadWorld(c.World)
 	if err != nil {
 		return err
 	}
@@ -27,16 +26,4 @@ func (c *simulateCmd) Run(ctx context.Context, out io.Writer) error {
 		fmt.Fprint(out, after)
 	}
 	return err
-}
-
-func readWorld(file string) (*world.World, error) {
-	text, err := os.ReadFile(file) //nolint:gosec // the file that the user names
-	if err != nil {
-		return nil, err
-	}
-	w, err := simvpc.ParseWorld(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return w, nil
 }

@@ -1,4 +1,4 @@
-package main
+package drill
 
 import (
 	"encoding/json"
@@ -254,7 +254,7 @@ func TestAnyFindingCanBeRehearsed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := rehearse(t.Context(), f, w)
+		r, err := rehearse(t.Context(), f, w, nil, silent(), false)
 		if err != nil {
 			t.Fatalf("seed %d: %s\n%s", seed, err, w)
 		}
