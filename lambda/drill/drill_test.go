@@ -100,8 +100,13 @@ func TestDrillReleases(t *testing.T) {
 		if f.Peer && f.Released {
 			t.Errorf("%s passes once released, while it may still be tracked", f.Flow)
 		}
-		if before := r.Flows[i].Before; f.Expired != before {
-			t.Errorf("%s: passes %t in the end, %t before", f.Flow, f.Expired, before)
+		switch known := r.Flows[i]; {
+		case known.New && f.Expired != known.Before:
+			t.Errorf("%s: passes %t in the end, %t before", f.Flow, f.Expired, known.Before)
+		case f.Peer && !known.New && f.Expired:
+			t.Errorf("%s has come back to life", f.Flow)
+		case !f.Peer && !f.Released:
+			t.Errorf("%s is not with a peer and doesn't pass once released", f.Flow)
 		}
 	}
 	if len(r.Release.Left) > 0 {
@@ -115,7 +120,8 @@ func TestDrillPrintsATimeline(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit status %d: %s", code, errs)
 	}
-	for _, want := range []string{"1. The finding", "Backdoor:EC2/C&CActivity.B", "5. What still passes", "group swap alone", "Contained."} {
+	for _, want := range []string{"The finding", "Backdoor:EC2/C&CActivity.B", "198.51.100.7 $ whoami\n   root", "no answer: denied by acl-front entry 1", "0 arrived",
+		"every one as it was sent", "What still passes", "group swap alone", "Contained."} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the output lacks %q:\n%s", want, out)
 		}

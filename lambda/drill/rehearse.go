@@ -47,7 +47,7 @@ func rehearse(ctx context.Context, f guardduty.Finding, before *world.World, not
 	d := &rehearsal{show: show, before: before, in: in, peers: in.Target(nil).Peers}
 	defer d.started.end()
 	d.flows = rehearsedFlows(before, in.Instance, d.peers)
-	d.report = &report{Finding: summarize(f, in), Differs: notes, Decision: decision, Naive: naive}
+	d.report = &report{Finding: summarize(f, in), Differs: notes, Decision: decision, Naive: naive, Observed: []string{}, Calls: []callReport{}}
 	if err := d.open(ctx); err != nil {
 		return nil, err
 	}
@@ -67,10 +67,13 @@ func rehearse(ctx context.Context, f guardduty.Finding, before *world.World, not
 
 // open opens the world's connections, and lets the intruder type on one of them.
 func (d *rehearsal) open(ctx context.Context) (err error) {
-	if d.main, err = newStage(ctx, &d.started, d.before); err != nil {
+	if d.main, err = newStage(ctx, &d.started, d.before, d.show.speed); err != nil {
 		return err
 	}
-	d.report.Differs = append(d.report.Differs, d.main.notes...)
+	if d.main.net != nil {
+		d.show.pass = d.main.net.Clock.Pass
+	}
+	d.report.ByOracle = d.main.notes
 	for _, f := range d.flows {
 		v := d.main.judge(ctx, f)
 		d.report.Flows = append(d.report.Flows, flowReport{
@@ -171,7 +174,7 @@ func (d *rehearsal) neighbourName() string {
 func (d *rehearsal) naive(ctx context.Context) error {
 	var started scope
 	defer started.end()
-	s, err := newStage(ctx, &started, d.before)
+	s, err := newStage(ctx, &started, d.before, 1)
 	if err != nil {
 		return err
 	}

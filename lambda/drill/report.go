@@ -27,6 +27,7 @@ type report struct {
 	Flows    []flowReport    `json:"flows"`
 	Minute   minuteReport    `json:"minute"`
 	Release  releaseReport   `json:"release"`
+	ByOracle []string        `json:"byOracle,omitempty"` // flows that no packets show, and why
 
 	disagreements []string // between packets and oracle: a fault of this program
 }
@@ -152,7 +153,14 @@ func (r *report) printFlows(show *screen) {
 		rows = append(rows, append(row, cell{clean(f.Why), dim}))
 	}
 	show.table(rows)
-	show.line("! with a peer of the finding; released: an hour later, while the denials linger")
+	for _, o := range r.ByOracle {
+		show.line("judged by the oracle: %s", clean(o))
+	}
+	legend := "! with a peer of the finding"
+	if !r.Naive {
+		legend += "; released: an hour later, while the denials linger"
+	}
+	show.line("%s", legend)
 }
 
 func (r *report) verdict() string {

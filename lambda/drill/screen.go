@@ -21,7 +21,8 @@ type screen struct {
 	live   bool
 	colour bool
 	speed  float64
-	err    error // the first one of writing
+	pass   func(time.Duration) // lets simulated time pass where nobody waits for it
+	err    error               // the first one of writing
 }
 
 // newScreen shows a drill on a writer. NO_COLOR, if set, takes the colour away
@@ -56,10 +57,13 @@ func (s *screen) write(text string) {
 	}
 }
 
-// rest waits on a terminal, so that people can read.
+// rest waits on a terminal, so that people can read. Elsewhere time passes at once.
 func (s *screen) rest(d time.Duration) {
-	if s.live {
+	switch {
+	case s.live:
 		time.Sleep(time.Duration(float64(d) / s.speed))
+	case s.pass != nil:
+		s.pass(d)
 	}
 }
 
@@ -78,7 +82,9 @@ func (s *screen) prompt(from fmt.Stringer, command string) {
 	s.write("   " + s.paint(red, from.String()+" $ "))
 	for _, r := range command {
 		s.write(string(r))
-		s.rest(40 * time.Millisecond)
+		if s.live {
+			s.rest(40 * time.Millisecond)
+		}
 	}
 	s.write("\n")
 }
@@ -90,6 +96,9 @@ func (s *screen) answer(text string) {
 
 // silence shows that no answer comes, for a while, and why.
 func (s *screen) silence(name string, d *packets.Download, err error) {
+	if !s.live {
+		s.rest(2 * time.Second)
+	}
 	for waited := 0; s.live && waited < 20; waited++ {
 		s.write("\r\x1b[K   " + strings.Repeat(".", 1+waited/2) + s.paint(dim, s.download(name, d)))
 		s.rest(100 * time.Millisecond)
@@ -140,8 +149,10 @@ func (s *screen) changes(r *report) {
 		s.line("observed %s", o)
 	}
 	for _, c := range r.Calls {
-		s.rest(60 * time.Millisecond)
-		s.line("%s  %s %s", s.paint(dim, fmt.Sprintf("%7.1f ms", c.Millis)), c.Call, c.Error)
+		if s.live {
+			s.rest(60 * time.Millisecond)
+		}
+		s.line("%s", strings.TrimRight(s.paint(dim, fmt.Sprintf("%7.1f ms", c.Millis))+"  "+c.Call+" "+c.Error, " "))
 	}
 	for _, i := range r.Answer.Incidents {
 		s.line("read back: %s, %d steps", s.paint(green, string(i.Status)), len(i.Steps))

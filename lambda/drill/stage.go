@@ -46,8 +46,8 @@ func (s *scope) end() {
 // patience is how long a connection may take to come about, in real time.
 const patience = 3 * time.Second
 
-// newStage serves a world and opens its connections.
-func newStage(ctx context.Context, started *scope, w *world.World) (*stage, error) {
+// newStage serves a world and opens its connections. Its clock runs at that speed.
+func newStage(ctx context.Context, started *scope, w *world.World, speed float64) (*stage, error) {
 	s := &stage{talks: map[string]*packets.Talk{}, ports: 50555}
 	s.server = simvpc.Start(started, w, simvpc.Options{})
 	s.config = aws.Config{
@@ -55,10 +55,10 @@ func newStage(ctx context.Context, started *scope, w *world.World) (*stage, erro
 		Credentials: credentials.NewStaticCredentialsProvider("drill", "drill", ""),
 	}
 	s.client = vpc.New(s.config)
-	c := clock.New(time.Now(), 1)
+	c := clock.New(time.Now(), speed)
 	net, err := packets.New(s.server, c)
 	if err != nil {
-		s.notes = append(s.notes, fmt.Sprintf("no packets move, the oracle judges: %s", err))
+		s.notes = append(s.notes, fmt.Sprintf("all, since no packets move: %s", err))
 		c.Stop()
 		return s, nil
 	}
@@ -83,7 +83,7 @@ func (s *stage) establish(ctx context.Context, w *world.World, f world.Flow) {
 	if errors.As(err, &stopped) && !oracle.Passes(w, f).Passes {
 		return // it doesn't stand, and doesn't pass
 	}
-	s.notes = append(s.notes, fmt.Sprintf("%s is judged by the oracle: %s", f, err))
+	s.notes = append(s.notes, fmt.Sprintf("%s: %s", f, err))
 }
 
 // hostname is what the instance at the inside end of a flow is called.

@@ -88,6 +88,8 @@ func (v *VPC) plug(name string, cards ...[]netip.Addr) error {
 	return nil
 }
 
+var broadcast = netip.MustParseAddr("255.255.255.255")
+
 // Host is the host that has an address: an interface's, or any outside the VPC, where
 // one is plugged in when there is none yet.
 func (v *VPC) Host(a netip.Addr) (*host.Host, error) {
@@ -98,6 +100,9 @@ func (v *VPC) Host(a netip.Addr) (*host.Host, error) {
 	}
 	if v.closed {
 		return nil, fmt.Errorf("plugging in %s: the VPC is closed", a)
+	}
+	if a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a == broadcast || a.Is6() && a.IsLinkLocalUnicast() {
+		return nil, fmt.Errorf("no host outside can have the address %s", a)
 	}
 	if err := v.plug(a.String(), []netip.Addr{a}); err != nil {
 		return nil, err

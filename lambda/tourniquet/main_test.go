@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tourniquet/lambda/drill"
 )
 
 func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -69,7 +71,9 @@ func TestBadUse(t *testing.T) {
 
 func TestSimulateRefusesPublicAddresses(t *testing.T) {
 	t.Parallel()
-	code, _, errs := runCommand(t, "simulate", "world.txt", "--listen", "0.0.0.0:4510")
+	file := filepath.Join(t.TempDir(), "world.txt")
+	write(t, file, drill.BuiltinWorld)
+	code, _, errs := runCommand(t, "simulate", file, "--listen", "0.0.0.0:4510")
 	if code != exitUsage || !strings.Contains(errs, "loopback") {
 		t.Errorf("exit status %d, %q; want %d and why", code, errs, exitUsage)
 	}

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -47,8 +48,13 @@ type card struct {
 	done sync.WaitGroup
 }
 
+// quiet keeps gVisor from logging packets that it drops: what becomes of packets is the
+// fabric's to tell.
+var quiet = sync.OnceFunc(func() { log.SetLevel(log.Warning) })
+
 // New plugs a host into the fabric, with a network card for each list of addresses.
 func New(f *fabric.Fabric, clock tcpip.Clock, name string, cards ...[]netip.Addr) (*Host, error) {
+	quiet()
 	h := &Host{name: name, stack: stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol, ipv6.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
