@@ -31,6 +31,7 @@ type Command struct {
 	World   string  `help:"File with the world to rehearse in. Without it: one made from the finding's instance details."`
 	JSON    bool    `name:"json" help:"Print JSON."`
 	Naive   bool    `help:"Stop after a swap of the security groups alone, and show what is still alive."`
+	SVG     string  `name:"svg" enum:"none,light,dark" default:"none" help:"Print a picture of the drill, for a light or a dark page."`
 	Speed   float64 `default:"1" help:"How fast the drill is shown on a terminal: 2 is twice as fast."`
 }
 
@@ -45,18 +46,21 @@ func (c *Command) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	show := newScreen(out, c.Speed)
-	if c.JSON {
+	if c.JSON || c.drawn() {
 		show = silent()
 	}
 	report, err := rehearse(ctx, finding, w, notes, show, c.Naive)
 	if err != nil {
 		return err
 	}
-	if c.JSON {
+	switch {
+	case c.JSON:
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
 		err = enc.Encode(report)
-	} else {
+	case c.drawn():
+		_, err = io.WriteString(out, report.picture(c.SVG == "dark"))
+	default:
 		report.print(show)
 		err = show.err
 	}
@@ -65,6 +69,9 @@ func (c *Command) Run(ctx context.Context, out io.Writer) error {
 	}
 	return err
 }
+
+// drawn reports whether a picture is asked for.
+func (c *Command) drawn() bool { return c.SVG == "light" || c.SVG == "dark" }
 
 // read reads the finding, and the world to rehearse in. The notes say what that
 // has otherwise than the finding.

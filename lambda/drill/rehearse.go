@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -47,7 +48,7 @@ func rehearse(ctx context.Context, f guardduty.Finding, before *world.World, not
 	d := &rehearsal{show: show, before: before, in: in, peers: in.Target(nil).Peers}
 	defer d.started.end()
 	d.flows = rehearsedFlows(before, in.Instance, d.peers)
-	d.report = &report{Finding: summarize(f, in), Differs: notes, Decision: decision, Naive: naive, Observed: []string{}, Calls: []callReport{}}
+	d.report = &report{Finding: summarize(f, in), Differs: notes, Decision: decision, Naive: naive, Observed: []string{}, Calls: []callReport{}, Prompts: []promptReport{}}
 	if err := d.open(ctx); err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func (d *rehearsal) open(ctx context.Context) (err error) {
 	}
 	d.show.title("An intruder at %s has a shell on %s (%s)", d.intruder(), hostname(d.before, d.shell.Flow), d.in.Instance)
 	for _, command := range []string{"id", "hostname"} {
-		d.types(d.shell, command)
+		d.types(d.shell, whenBefore, command)
 	}
 	d.show.progress(d.neighbourName(), d.neighbour)
 	return nil
@@ -120,16 +121,29 @@ func (d *rehearsal) intruder() netip.Addr {
 	return d.shell.Flow.From.Addr()
 }
 
-// types has the intruder type a command, and reports whether it was answered.
-func (d *rehearsal) types(shell *packets.Talk, command string) bool {
-	d.show.prompt(d.intruder(), command)
+// When the intruder types.
+const (
+	whenBefore    = "before"
+	whenSwapped   = "groups swapped"
+	whenContained = "contained"
+)
+
+// types has the intruder type a command.
+func (d *rehearsal) types(shell *packets.Talk, when, command string) {
+	p := promptReport{When: when, From: d.intruder().String(), Command: command}
+	d.show.prompt(p.From, command)
 	answer, err := shell.Ask(command)
-	if err != nil {
-		d.show.silence(d.neighbourName(), d.neighbour, err)
-		return false
+	if p.Answer = answer; err == nil {
+		d.show.answer(answer)
+	} else {
+		p.Silence = err.Error()
+		var stopped *packets.StoppedError
+		if errors.As(err, &stopped) {
+			p.Silence = stopped.Reason.String()
+		}
+		d.show.silence(d.neighbourName(), d.neighbour, p.Silence)
 	}
-	d.show.answer(answer)
-	return true
+	d.report.Prompts = append(d.report.Prompts, p)
 }
 
 // Of the neighbour's download, some is left when the instance has been contained.
@@ -183,7 +197,7 @@ func (d *rehearsal) naive(ctx context.Context) error {
 	}
 	d.show.title("What most responders do: swap the security groups, and nothing else")
 	if shell := d.shellOn(s); shell != nil {
-		d.types(shell, "whoami")
+		d.types(shell, whenSwapped, "whoami")
 	}
 	for i, f := range d.flows {
 		v := s.judge(ctx, f)
@@ -239,7 +253,7 @@ func (d *rehearsal) contain(ctx context.Context, rules policy.Policy, book *ledg
 	d.show.title("Tourniquet")
 	d.show.changes(r)
 	if d.shell != nil {
-		d.types(d.shell, "whoami")
+		d.types(d.shell, whenContained, "whoami")
 	}
 	for i, f := range d.flows {
 		v := d.main.judge(ctx, f)
@@ -276,7 +290,7 @@ func (d *rehearsal) minute(ctx context.Context) error {
 		if err := d.neighbour.Wait(ctx); err != nil {
 			m.Neighbour = fmt.Sprintf("%s lost its download: %s", d.neighbourName(), err)
 		} else {
-			m.Neighbour = fmt.Sprintf("%s has downloaded %d bytes, every one as it was sent", d.neighbourName(), d.neighbour.Size)
+			m.Neighbour = fmt.Sprintf("%s, in the same subnet, has downloaded %d bytes, every one as it was sent", d.neighbourName(), d.neighbour.Size)
 		}
 	}
 	d.show.minute(*m)

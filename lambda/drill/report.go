@@ -24,12 +24,22 @@ type report struct {
 	Plan     answer.Answer   `json:"plan"`
 	Calls    []callReport    `json:"changes"`
 	Answer   answer.Answer   `json:"answer"`
+	Prompts  []promptReport  `json:"prompts"`
 	Flows    []flowReport    `json:"flows"`
 	Minute   minuteReport    `json:"minute"`
 	Release  releaseReport   `json:"release"`
 	ByOracle []string        `json:"byOracle,omitempty"` // flows that no packets show, and why
 
 	disagreements []string // between packets and oracle: a fault of this program
+}
+
+// A promptReport is what the intruder has typed, and what came back.
+type promptReport struct {
+	When    string `json:"when"` // before, groups swapped, or contained
+	From    string `json:"from"`
+	Command string `json:"command"`
+	Answer  string `json:"answer,omitempty"`
+	Silence string `json:"silence,omitempty"` // why no answer came
 }
 
 // A minuteReport says what the minute after the containment brought.

@@ -1,7 +1,6 @@
 package drill
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -77,9 +76,9 @@ func (s *screen) line(format string, args ...any) {
 }
 
 // prompt shows what the intruder types.
-func (s *screen) prompt(from fmt.Stringer, command string) {
+func (s *screen) prompt(from, command string) {
 	s.rest(300 * time.Millisecond)
-	s.write("   " + s.paint(red, from.String()+" $ "))
+	s.write("   " + s.paint(red, from+" $ "))
 	for _, r := range command {
 		s.write(string(r))
 		if s.live {
@@ -95,7 +94,7 @@ func (s *screen) answer(text string) {
 }
 
 // silence shows that no answer comes, for a while, and why.
-func (s *screen) silence(name string, d *packets.Download, err error) {
+func (s *screen) silence(name string, d *packets.Download, why string) {
 	if !s.live {
 		s.rest(2 * time.Second)
 	}
@@ -105,11 +104,6 @@ func (s *screen) silence(name string, d *packets.Download, err error) {
 	}
 	if s.live {
 		s.write("\r\x1b[K")
-	}
-	why := err.Error()
-	var stopped *packets.StoppedError
-	if errors.As(err, &stopped) {
-		why = stopped.Reason.String()
 	}
 	s.line("%s", s.paint(green, "no answer: "+why))
 	s.progress(name, d)

@@ -77,6 +77,7 @@ func (s *stage) establish(ctx context.Context, w *world.World, f world.Flow) {
 	talk, err := s.net.Talk(ctx, f, packets.Shell(hostname(w, f)))
 	if err == nil {
 		s.talks[f.String()] = talk
+		_, _ = talk.Alive() // something is exchanged over it, as over any connection that stands
 		return
 	}
 	var stopped *packets.StoppedError

@@ -55,7 +55,7 @@ func (f closerFunc) Close() error { f(); return nil }
 
 // send sends random bytes at a rate.
 func (v *VPC) send(w io.Writer, size int64, rate int, stop <-chan struct{}) result {
-	const chunk = 16 << 10
+	const chunk = 32 << 10
 	r := result{sum: sha256.New()}
 	source := rand.NewChaCha8([32]byte{1})
 	buf := make([]byte, chunk)

@@ -24,10 +24,10 @@ func (t *trip) leave(n *Interface) bool {
 	if !t.hostPasses(n, true) {
 		return false
 	}
-	if unfiltered(t.r, n, t.p.to.Addr()) {
+	to := t.p.to.Addr()
+	if other := t.r.inside[to]; unfiltered(t.r, n, to) || other != nil && unfiltered(t.r, other, t.p.from.Addr()) {
 		return t.arrive()
 	}
-	to := t.p.to.Addr()
 	if b := t.answeredBalancer(); b != nil {
 		return t.groups(n, true, nil, viaBalancer) && t.acl(n.Subnet, true, to) && t.leaveBalancer(b, n)
 	}
@@ -106,11 +106,11 @@ func (t *trip) enter() bool {
 		return t.acl(n.Subnet, false, t.p.from.Addr()) && t.reach(n, nil, t.device(n, t.p.from.Addr()))
 	}
 	if n := t.r.inside[to]; n != nil {
-		if n.Public.IsValid() && to == n.Addresses[0] && !isService(t.p.from.Addr()) {
-			return t.stop(Reason{Hop: Gateway, At: "the internet gateway"})
-		}
 		if unfiltered(t.r, n, t.p.from.Addr()) {
 			return t.hostPasses(n, false) && t.running(n) && t.arrive()
+		}
+		if n.Public.IsValid() && to == n.Addresses[0] {
+			return t.stop(Reason{Hop: Gateway, At: "the internet gateway"})
 		}
 		return t.acl(n.Subnet, false, t.p.from.Addr()) && t.reach(n, nil, t.device(n, t.p.from.Addr()))
 	}
