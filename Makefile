@@ -1,45 +1,49 @@
 # Everything that CI runs, by name. Go alone suffices for test and drill.
-GOLANGCI_VERSION := v2.15.0
-TOOLS := $(CURDIR)/.tools
 BINARY := bootstrap
+ARCHITECTURE := arm64
+FUZZTIME := 20s
+# Each linter is a module of its own, so that none picks another's requirements, nor the function's.
+TOOLS := .ci/tools
 
-.PHONY: build zip test race lint fuzz drill bench emulators deploy-tools integration ci
+.PHONY: help build zip release test race lint fuzz drill bench emulators deploy-tools integration ci
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 build: bootstrap ## the Lambda binary for this machine
 
 bootstrap: FORCE
 	CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags "-s -w" -o $(BINARY) ./lambda
 
-ARCHITECTURE := arm64
-zip: ## what the stack deploys, the same bytes for the same source
+zip: ## what the stack deploys, the same bytes for the same source (ARCHITECTURE=arm64 or x86_64)
 	go run ./infra/bundle/zip $(ARCHITECTURE) > tourniquet-$(ARCHITECTURE).zip
 	sha256sum tourniquet-$(ARCHITECTURE).zip
 
-test:
+release: ## the command for all platforms and the functions' zips, in dist/
+	.ci/release
+
+test: ## all tests that need nothing but Go
 	go test ./...
 
 # Not ./infra: the CDK's bindings take minutes to compile this way, and it has
 # nothing that runs side by side.
-race:
+race: ## the tests under the race detector, shuffled
 	go test -race -short -shuffle=on ./lambda/...
 
-lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+lint: ## go vet, the linters, the workflows, the scripts (needs shellcheck)
 	go vet ./... && go vet -tags integration ./...
-	$< run
+	go tool -modfile=$(TOOLS)/golangci-lint/go.mod golangci-lint run
+	go tool -modfile=$(TOOLS)/actionlint/go.mod actionlint
+	shellcheck .ci/emulators .ci/notes .ci/packages .ci/release .ci/run
 
-$(TOOLS)/golangci-lint-$(GOLANGCI_VERSION):
-	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
-	mv $(TOOLS)/golangci-lint $@
-
-FUZZTIME := 20s
-fuzz:
+fuzz: ## the parsers, each for FUZZTIME
 	go test ./lambda/guardduty -run '^$$' -fuzz FuzzParseEvent -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 	go test ./lambda/simvpc/world -run '^$$' -fuzz FuzzParseWorld -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 
-drill:
+drill: ## the built-in rehearsal
 	go run ./lambda/tourniquet drill
 
-bench: emulators
+bench: emulators ## all benchmarks
 	go test -tags integration -p 1 ./lambda/... -run '^$$' -bench . -benchmem
 
 emulators: ## MiniStack and moto, in a Python virtual environment
@@ -51,11 +55,11 @@ infra/_tools/node_modules/.package-lock.json: infra/_tools/package-lock.json
 	npm ci --no-audit --no-fund --prefix infra/_tools
 	touch $@
 
-integration: emulators deploy-tools
+integration: emulators deploy-tools ## the real binary and the deployed stack, against emulators
 	go test -tags integration -count=1 -p 1 ./infra/... ./lambda/emulator ./lambda ./lambda/ledger ./lambda/tourniquet
 	go test -tags integration -count=1 ./lambda/containment -run 'OnMiniStack|BurstOfAThousand'
 
-ci:
+ci: ## all of it, from a clean clone
 	.ci/run
 
 FORCE:

@@ -8,9 +8,9 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// addDashboard shows the state of the alarms first, then what was contained and
-// how fast, then the pipeline's health.
-func addDashboard(stack awscdk.Stack, a alarmed, logs awslogs.LogGroup, alarms []awscloudwatch.IAlarm) {
+// addDashboard adds a dashboard: the state of the alarms first, then what was
+// contained and how fast, then the pipeline's health.
+func addDashboard(stack awscdk.Stack, w watched, logs awslogs.LogGroup, alarms []awscloudwatch.IAlarm) {
 	const full, half = 24, 12
 	var states []interfacesawscloudwatch.IAlarmRef
 	for _, alarm := range alarms {
@@ -28,21 +28,21 @@ func addDashboard(stack awscdk.Stack, a alarmed, logs awslogs.LogGroup, alarms [
 		Title: jsii.String("Alarms"), Alarms: &states, Width: jsii.Number(full),
 	}))
 	board.AddWidgets(
-		graph("Time to contain, ms", a.logged.contained),
-		graph("Verdicts that need a person", a.logged.partial, a.logged.held, a.logged.unrecorded),
+		graph("Time to contain, ms", w.logged.contained),
+		graph("Verdicts that need a person", w.logged.partial, w.logged.held, w.logged.unrecorded),
 	)
 	board.AddWidgets(
-		graph("Invocations, errors and throttles", a.contain.MetricInvocations(nil), a.contain.MetricErrors(nil), a.contain.MetricThrottles(nil),
-			a.release.MetricInvocations(nil), a.release.MetricErrors(nil)),
-		graph("Waiting events", a.failed.MetricApproximateNumberOfMessagesVisible(nil), a.undelivered.MetricApproximateNumberOfMessagesVisible(nil)),
+		graph("Invocations, errors and throttles", w.contain.MetricInvocations(nil), w.contain.MetricErrors(nil), w.contain.MetricThrottles(nil),
+			w.release.MetricInvocations(nil), w.release.MetricErrors(nil)),
+		graph("Waiting events", w.failed.MetricApproximateNumberOfMessagesVisible(nil), w.undelivered.MetricApproximateNumberOfMessagesVisible(nil)),
 	)
 	board.AddWidgets(
-		graph("Open containments, and those that had drifted", a.logged.open, a.logged.repaired),
-		graph("Findings of types that nobody knows yet", a.logged.unknown),
+		graph("Open containments, and those that had drifted", w.logged.open, w.logged.repaired),
+		graph("Findings of unknown types", w.logged.unknown, w.unknown.MetricNumberOfMessagesSent(nil)),
 	)
 	board.AddWidgets(
-		graph("Free entries in the fullest network ACL", a.logged.aclRoom),
-		graph("Duration, ms", a.contain.MetricDuration(nil), a.release.MetricDuration(nil)),
+		graph("Free entries in the fullest network ACL", w.logged.aclRoom),
+		graph("Duration, ms", w.contain.MetricDuration(nil), w.release.MetricDuration(nil)),
 	)
 	board.AddWidgets(awscloudwatch.NewLogQueryWidget(&awscloudwatch.LogQueryWidgetProps{
 		Title: jsii.String("Incidents"), Width: jsii.Number(full), LogGroupNames: &[]*string{logs.LogGroupName()},

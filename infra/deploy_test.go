@@ -26,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"tourniquet/lambda/config"
 	"tourniquet/lambda/emulator"
 )
 
@@ -50,6 +51,7 @@ func TestDeploy(t *testing.T) {
 	t.Run("notifications", func(t *testing.T) { testNotification(t, d, w) })
 	t.Run("findings that call for nothing", func(t *testing.T) { testDeclined(t, d, w) })
 	t.Run("malformed events", func(t *testing.T) { testMalformed(t, d) })
+	t.Run("unknown types", func(t *testing.T) { testUnknown(t, d, w) })
 	t.Run("custom action", func(t *testing.T) { testCustomAction(t, d, w) })
 	t.Run("schedules", func(t *testing.T) { testSchedules(t, d, w) })
 	t.Run("release", func(t *testing.T) { testRelease(t, d, w) })
@@ -63,7 +65,7 @@ type deployment struct {
 	env             []string
 	out             string // the CDK's output
 	outputs         struct {
-		ContainFunctionName, ReleaseFunctionName, TableName, TopicArn, FailedEventsURL, UndeliveredEventsURL string
+		ContainFunctionName, ReleaseFunctionName, TableName, TopicArn, FailedEventsURL, UndeliveredEventsURL, UnknownFindingTypesURL string
 	}
 
 	ec2      *ec2.Client
@@ -135,8 +137,8 @@ func (d *deployment) cdk(t *testing.T, args ...string) string {
 func (d *deployment) synthesize(t *testing.T) {
 	t.Helper()
 	args := []string{
-		"synth", "--quiet", "--output", d.out, "-c", Prefix + "architecture=x86_64", "-c", Prefix + "endpointUrl=" + d.ministack,
-		"-c", Prefix + "endpointUrlEc2=" + d.moto,
+		"synth", "--quiet", "--output", d.out, "-c", config.Prefix + "architecture=x86_64", "-c", config.Prefix + "endpointUrl=" + d.ministack,
+		"-c", config.Prefix + "endpointUrlEc2=" + d.moto,
 	}
 	d.cdk(t, args...)
 	first := d.assets(t)

@@ -6,15 +6,14 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// excused is a rule of cdk-nag that a resource breaks, and why it may.
+// excused is a rule of cdk-nag that a resource breaks, and why that is right.
 type excused struct {
 	rule   string
 	reason string
 	about  []string // resources of a policy; empty: all that the rule finds
 }
 
-// excuse notes the reasons where cdk-nag reads them. The app doesn't load cdk-nag:
-// the tests do.
+// excuse writes the reasons to where cdk-nag reads them. Only the tests load cdk-nag.
 func excuse(c constructs.IConstruct, excuses ...excused) {
 	var rules []any
 	for _, e := range excuses {

@@ -2,83 +2,88 @@ package main
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambdadestinations"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
+	"tourniquet/lambda/config"
 	"tourniquet/lambda/plan"
 )
 
 // A function is what the two functions differ in.
 type function struct {
-	handler     string // "contain" or "release", which the binary reads from _HANDLER
+	name        config.Function // and Lambda's handler setting, which the binary reads from _HANDLER
+	id          string          // begins the ids of its role and its log group
 	description string
-	concurrency int // reserved; 0: none
-	variables   map[string]string
-	role        awsiam.Role
-	logs        awslogs.LogGroup
-	failed      awssqs.Queue
-	code        awslambda.Code
+	may         string // what its role lets it do, for people
+	concurrency int    // reserved executions; 0: none
+	calls       []string
+	terms       func(granter) []term
 }
 
-func newFunction(stack awscdk.Stack, s Settings, f function) awslambda.Function {
-	architecture := awslambda.Architecture_ARM_64()
-	if s.Architecture == "x86_64" {
-		architecture = awslambda.Architecture_X86_64()
-	}
+// newFunction adds a function with a role and a log group of its own.
+func newFunction(p parts, f function) (awslambda.Function, awslogs.LogGroup) {
+	logs := newLogGroup(p.stack, f.id+"Log", p.settings.LogDays)
+	grant := granter{parts: p, logs: logs}
+	role := grant.newRole(f.id+"Role", "Tourniquet, "+string(f.name)+": "+f.may, f.calls, f.terms(grant))
 	props := &awslambda.FunctionProps{
-		FunctionName: jsii.String("tourniquet-" + f.handler),
+		FunctionName: jsii.String("tourniquet-" + string(f.name)),
 		Description:  jsii.String(f.description),
-		Code:         f.code,
+		Code:         p.code,
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
-		Handler:      jsii.String(f.handler),
-		Architecture: architecture,
+		Handler:      jsii.String(string(f.name)),
+		Architecture: awslambda.Architecture_ARM_64(),
 		// Memory buys processor time: a cold start opens a dozen TLS connections
-		// side by side. What it holds needs a tenth.
+		// side by side. The function's data needs a tenth of it.
 		MemorySize: jsii.Number(1024),
-		// EC2's throttled calls come through after seconds; a plan with many peers
-		// waits for many of them.
+		// EC2 lets throttled calls through after seconds, and a plan with many peers
+		// waits for many calls.
 		Timeout:     seconds(plan.MaxInvocation),
-		Environment: environment(s, f.variables),
+		Environment: environment(p, f.name),
 		// The construct would add permissions that the role's terms already state.
-		Role:          f.role.WithoutPolicyUpdates(nil),
-		LogGroup:      f.logs,
+		Role:          role.WithoutPolicyUpdates(nil),
+		LogGroup:      logs,
 		LoggingFormat: awslambda.LoggingFormat_JSON, // the metric filters read JSON
 		Tracing:       awslambda.Tracing_ACTIVE,
 		RetryAttempts: jsii.Number(2),
-		MaxEventAge:   seconds(s.MaxEventAge),
-		OnFailure:     awslambdadestinations.NewSqsDestination(f.failed),
+		MaxEventAge:   seconds(p.settings.MaxEventAge),
+		OnFailure:     awslambdadestinations.NewSqsDestination(p.failed),
+	}
+	if p.settings.Architecture == config.X8664 {
+		props.Architecture = awslambda.Architecture_X86_64()
 	}
 	if f.concurrency > 0 {
-		// A floor as much as a ceiling: other functions can't use up what
-		// containment needs, and a burst of findings doesn't drain EC2's buckets.
+		// A floor and a ceiling: other functions can't use up what containment needs,
+		// and a burst of findings doesn't drain EC2's request buckets. Nothing is
+		// reserved by default: the reservation of an account whose quota is 10, as new
+		// accounts have, fails.
+		// https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
 		props.ReservedConcurrentExecutions = jsii.Number(f.concurrency)
 	}
-	fn := awslambda.NewFunction(stack, jsii.String("Function-"+f.handler), props)
-	// The reference to the role's ARN says it already.
+	fn := awslambda.NewFunction(p.stack, jsii.String("Function-"+string(f.name)), props)
+	// The reference to the role's ARN already orders the two.
 	fn.Node().DefaultChild().(awslambda.CfnFunction).AddDeletionOverride(jsii.String("DependsOn"))
-	return fn
+	return fn, logs
 }
 
-func environment(s Settings, variables map[string]string) *map[string]*string {
+// environment are the variables that the function reads: those that the operator
+// set, and those that the stack makes.
+func environment(p parts, name config.Function) *map[string]*string {
 	env := map[string]*string{}
-	for name, value := range variables {
-		env[name] = jsii.String(value)
+	for variable, value := range p.settings.Variables(name) {
+		env[variable] = jsii.String(value)
 	}
-	if s.Endpoint != "" {
-		env["AWS_ENDPOINT_URL"] = jsii.String(s.Endpoint)
-	}
-	if s.EndpointEC2 != "" {
-		env["AWS_ENDPOINT_URL_EC2"] = jsii.String(s.EndpointEC2)
+	for variable, value := range p.made() {
+		if name.Reads(variable) {
+			env[variable] = value
+		}
 	}
 	return &env
 }
 
 // newLogGroup outlives the stack: logs are evidence. Its name is new with each
-// deployment, so that the old one is in nobody's way.
+// deployment, so that a log group of an earlier one is never in the way.
 func newLogGroup(stack awscdk.Stack, id string, days int) awslogs.LogGroup {
 	group := awslogs.NewLogGroup(stack, jsii.String(id), &awslogs.LogGroupProps{
 		Retention:     awslogs.RetentionDays_INFINITE, // set below: the construct has names for the days, not numbers

@@ -16,6 +16,7 @@ import (
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 
 	"tourniquet/infra/bundle"
+	"tourniquet/lambda/config"
 )
 
 var update = flag.Bool("update", false, "rewrite the files under testdata")
@@ -82,17 +83,17 @@ func synthesize(t *testing.T) {
 	requireNode(t)
 	synth.Do(func() {
 		context := cdkJSON(t)
-		settings, err := NewSettings(context)
+		settings, err := readSettings(context)
 		if err != nil {
 			t.Fatal(err)
 		}
 		all := maps.Clone(context)
 		maps.Copy(all, map[string]any{
-			Prefix + "architecture": "x86_64", Prefix + "encryption": "customer-managed", Prefix + "email": "security@example.com",
-			Prefix + "createDetector": true, Prefix + "schedules": false, Prefix + "mode": "observe", Prefix + "neverDeny": []any{"192.0.2.0/24"},
-			Prefix + "concurrency": 0.0, Prefix + "endpointUrl": "http://127.0.0.1:4566", Prefix + "endpointUrlEc2": "http://127.0.0.1:5000",
+			config.Prefix + "architecture": "x86_64", config.Prefix + "encryption": "customer-managed", config.Prefix + "email": "security@example.com",
+			config.Prefix + "createDetector": true, config.Prefix + "schedules": false, config.Prefix + "mode": "observe", config.Prefix + "neverDeny": []any{"192.0.2.0/24"},
+			config.Prefix + "concurrency": 7.0, config.Prefix + "endpointUrl": "http://127.0.0.1:4566", config.Prefix + "endpointUrlEc2": "http://127.0.0.1:5000",
 		})
-		options, err := NewSettings(all)
+		options, err := readSettings(all)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,9 +2,9 @@
 // binary, the rules that send findings to the first, the ledger, and the alarms.
 //
 // The names that functions and stack share come from the functions' packages:
-// environment variables from config, key attributes from ledger, IAM actions from
-// vpc and ledger, event sources and finding types from guardduty. What the operator
-// decides is in cdk.json's context, see settings.go.
+// settings and environment variables from config, key attributes from ledger, IAM
+// actions from vpc and ledger, event sources and finding types from guardduty. Start
+// reading at NewStack; each other file adds one thing to the stack.
 package main
 
 import (
@@ -31,7 +31,7 @@ func main() {
 
 func run() error {
 	app := awscdk.NewApp(nil)
-	settings, err := NewSettings(contextOf(app))
+	settings, err := readSettings(contextOf(app))
 	if err != nil {
 		return fmt.Errorf("cdk.json's context, or -c:\n%w", err)
 	}
@@ -41,7 +41,7 @@ func run() error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	zip := filepath.Join(dir, "function.zip")
-	if err := writeZip(zip, settings.Architecture, bundling(app)); err != nil {
+	if err := writeZip(zip, string(settings.Architecture), bundling(app)); err != nil {
 		return err
 	}
 	addStacks(app, Props{Account: os.Getenv("CDK_DEFAULT_ACCOUNT"), Settings: settings, Zip: zip})
@@ -68,14 +68,14 @@ func contextOf(app awscdk.App) map[string]any {
 	return all
 }
 
-// bundling reports whether this synthesis needs the function: not for listing and
-// destroying. The CLI then gives an empty list of stacks to bundle.
+// bundling reports whether this synthesis needs the function. Listing and destroying
+// don't: the CLI then gives an empty list of stacks to bundle.
 func bundling(app awscdk.App) bool {
 	stacks, set := app.Node().TryGetContext(jsii.String("aws:cdk:bundling-stacks")).([]any)
 	return !set || len(stacks) > 0
 }
 
-// writeZip builds the function, or packs what stands in for it.
+// writeZip builds and packs the function, or packs a text in its place.
 func writeZip(path, architecture string, build bool) error {
 	zip, err := bundle.Pack([]byte("not built"))
 	if build {

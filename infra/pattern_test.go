@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ const ourAction = "arn:aws:securityhub:" + testRegion + ":" + testAccount + ":ac
 // object is a JSON object.
 type object = map[string]any
 
-// A patternCase is an event, and whether a rule should send it to the function.
+// A patternCase is an event, and whether a rule should match it.
 type patternCase struct {
 	name  string
 	event object
@@ -52,6 +53,9 @@ func finding(kind string, severity any, changes ...object) object {
 	return envelope(guardduty.SourceGuardDuty, guardduty.DetailTypeGuardDuty, detail)
 }
 
+// on is a change that makes a finding one on something that is no instance.
+func on(resourceType string) object { return object{"resource": object{"resourceType": resourceType}} }
+
 // set sets a field, or takes it away.
 func set(in object, name string, value any) {
 	if value == nil {
@@ -82,7 +86,7 @@ func fromSecurityHub(detailType string, resources ...any) object {
 
 const c2 = "Backdoor:EC2/C&CActivity.B"
 
-// patternCases are the events of the truth table, with what a person expects.
+// patternCases are events, and whether a rule should send them to the function.
 var patternCases = []patternCase{
 	{"command and control", finding(c2, 8), true},
 	{"command and control, decimal severity", finding(c2, 8.0), true},
@@ -135,15 +139,12 @@ var patternCases = []patternCase{
 	{"custom detection rule", finding("LateralMovement:EC2/RemoteServices", 8), false},
 	{"malware on a volume", finding("Execution:EC2/MaliciousFile", 8), false},
 	{"exfiltrated credentials", finding("UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS", 8), false},
-	{"console login", finding("UnauthorizedAccess:IAMUser/ConsoleLoginSuccess.B", 8), false},
-	{"bucket", finding("Policy:S3/BucketPublicAccessGranted", 8), false},
-	{"Kubernetes", finding("Execution:Kubernetes/ExecInKubeSystemPod", 8), false},
-	{"database", finding("CredentialAccess:RDS/AnomalousBehavior.SuccessfulLogin", 8), false},
+	{"console login", finding("UnauthorizedAccess:IAMUser/ConsoleLoginSuccess.B", 8, on("AccessKey")), false},
+	{"bucket", finding("Policy:S3/BucketPublicAccessGranted", 8, on("S3Bucket")), false},
+	{"Kubernetes", finding("Execution:Kubernetes/ExecInKubeSystemPod", 8, on("EKSCluster")), false},
+	{"database", finding("CredentialAccess:RDS/AnomalousBehavior.SuccessfulLogin", 8, on("RDSDBInstance")), false},
 	{"attack sequence on credentials", finding("AttackSequence:IAM/CompromisedCredentials", 9.5), false},
-	{"a family that is not known", finding("Novel:EC2/Thing", 9), false},
 	{"a new type of a known family, for the function to decline", finding("Trojan:EC2/Novel", 8), true},
-	{"a family's name in another place", finding("Novel:Backdoor:EC2/C&CActivity.B", 8), false},
-	{"another case", finding("backdoor:ec2/C&CActivity.B", 8), false},
 	{"no type", finding(c2, 8, object{"type": nil}), false},
 
 	{"another source", from(finding(c2, 8), "source", "aws.inspector2"), false},
@@ -164,31 +165,58 @@ var patternCases = []patternCase{
 	{"our custom action from another source", from(fromSecurityHub(guardduty.DetailTypeSecurityHub, ourAction), "source", "custom"), false},
 }
 
+// unknownCases are events, and whether the rule for findings of unknown types should
+// keep them. None goes to the function.
+var unknownCases = []patternCase{
+	{"a family that nobody knows", finding("Novel:EC2/Thing", 9), true},
+	{"an unknown family, severity at the floor", finding("Novel:EC2/Thing", 7), true},
+	{"an unknown family, severity below the floor", finding("Novel:EC2/Thing", 6.9), false},
+	{"an unknown family, archived", finding("Novel:EC2/Thing", 9, object{"service.archived": true}), false},
+	{"an unknown family, on no instance", finding("Novel:S3/Thing", 9, on("S3Bucket")), false},
+	{"an unknown family, on credentials, an instance for context", finding("Novel:IAMUser/Thing", 9, object{"resource": object{
+		"resourceType": "AccessKey", "instanceDetails": object{"instanceId": "i-0123456789abcdef0"},
+	}}), false},
+	{"an unknown family, on a container's host", finding("Novel:Runtime/Thing", 9, object{"resource": object{
+		"resourceType": "ECSCluster", "instanceDetails": object{"instanceId": "i-0123456789abcdef0"},
+	}}), true},
+	{"a new type of a family that is never contained", finding("Recon:EC2/Novel", 8), true},
+	{"a new type of a family that is contained only when configured", finding("DefenseEvasion:Runtime/Novel", 8), true},
+	{"a family's name in another place", finding("Novel:Backdoor:EC2/C&CActivity.B", 8), true},
+	{"another case", finding("backdoor:ec2/C&CActivity.B", 8), true},
+	{"an unknown family from another source", from(finding("Novel:EC2/Thing", 9), "source", "custom.guardduty"), false},
+}
+
 // TestPatterns: the truth table was made by EventBridge's matcher for exactly the
 // patterns that the stack has and these events, and says what a person expects.
 func TestPatterns(t *testing.T) {
 	tpl := plain(t).template
-	_, findings := tpl.one(t, "AWS::Events::Rule", "Findings")
-	_, action := tpl.one(t, "AWS::Events::Rule", "CustomAction")
-	golden(t, "patterns.json", marshal(object{
-		"findings": tpl.resolve(findings.Properties["EventPattern"]), "customAction": tpl.resolve(action.Properties["EventPattern"]),
-	})+"\n")
+	patterns := object{}
+	for name, rule := range map[string]string{"findings": "Findings", "unknown": "UnknownFindings", "customAction": "CustomAction"} {
+		_, r := tpl.one(t, "AWS::Events::Rule", rule)
+		patterns[name] = tpl.resolve(r.Properties["EventPattern"])
+	}
+	golden(t, "patterns.json", marshal(patterns)+"\n")
 	golden(t, "events.json", events())
 	var truth struct {
 		Matcher, Patterns, Events string
 		Rows                      []struct {
-			Name                   string
-			Findings, CustomAction bool
+			Name                            string
+			Findings, Unknown, CustomAction bool
 		}
 	}
 	read(t, "testdata/pattern-truth.json", &truth)
-	if truth.Patterns != sum(t, "testdata/patterns.json") || truth.Events != sum(t, "testdata/events.json") || len(truth.Rows) != len(patternCases) {
+	if truth.Patterns != sum(t, "testdata/patterns.json") || truth.Events != sum(t, "testdata/events.json") ||
+		len(truth.Rows) != len(patternCases)+len(unknownCases) {
 		t.Fatal("pattern-truth.json is of other patterns or events; make it anew: " + makeTruth)
 	}
 	for i, row := range truth.Rows {
-		c := patternCases[i]
-		if got := row.Findings || row.CustomAction; row.Name != c.name || got != c.want {
-			t.Errorf("%s: %s says %v, want %v", c.name, truth.Matcher, got, c.want)
+		toFunction := row.Findings || row.CustomAction
+		c, got, other := allCases()[i], toFunction, row.Unknown
+		if i >= len(patternCases) {
+			got, other = row.Unknown, toFunction
+		}
+		if row.Name != c.name || got != c.want || other {
+			t.Errorf("%s: %s says %+v, want %v", c.name, truth.Matcher, row, c.want)
 		}
 		if row.Findings && row.CustomAction {
 			t.Errorf("%s: both rules match", c.name)
@@ -196,11 +224,13 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
+func allCases() []patternCase { return slices.Concat(patternCases, unknownCases) }
+
 const makeTruth = "go test ./infra -run TestPatterns -update; mvn -q -f infra/_tools/ruler compile exec:java -Dexec.args=infra/testdata"
 
 func events() string {
 	var lines []string
-	for _, c := range patternCases {
+	for _, c := range allCases() {
 		lines = append(lines, marshal(object{"name": c.name, "event": c.event}))
 	}
 	return "[\n" + strings.Join(lines, ",\n") + "\n]\n"
@@ -218,7 +248,7 @@ func sum(t *testing.T, path string) string {
 
 // TestPatternLosesNothing: what the function would contain, the pattern lets pass.
 func TestPatternLosesNothing(t *testing.T) {
-	for _, c := range patternCases {
+	for i, c := range allCases() {
 		raw, err := json.Marshal(c.event)
 		if err != nil {
 			t.Fatal(err)
@@ -226,7 +256,7 @@ func TestPatternLosesNothing(t *testing.T) {
 		findings, _ := guardduty.ParseEvent(raw)
 		for _, f := range findings {
 			policy := policy.Policy{Account: testAccount, Region: testRegion, MinSeverity: policy.DefaultMinSeverity}
-			if d := policy.Decide(f); f.Origin == guardduty.GuardDuty && d.Verdict == record.Contain && !c.want {
+			if d := policy.Decide(f); f.Origin == guardduty.GuardDuty && d.Verdict == record.Contain && (!c.want || i >= len(patternCases)) {
 				t.Errorf("%s: the function would contain, and never hears of it: %s", c.name, d.Reason)
 			}
 		}
@@ -249,17 +279,17 @@ func TestPatternFamilies(t *testing.T) {
 				names = append(names, known.Name)
 			}
 		}
-		s, err := NewSettings(map[string]any{"tourniquet:findingTypes": strings.Join(names, ",")})
+		s, err := readSettings(map[string]any{"tourniquet:findingTypes": strings.Join(names, ",")})
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
-		in := families(s.Function)
+		in := containedFamilies(s.Config)
 		for _, name := range names {
 			if !hasPrefix(name, in) {
 				t.Errorf("%s: %s is of no family in %v", tt.name, name, in)
 			}
 		}
-		t.Logf("%s: %d families, %d characters", tt.name, len(in), len(pattern(s.Function)))
+		t.Logf("%s: %d families, %d characters, %d for unknown types", tt.name, len(in), len(findingsPattern(s.Config)), len(unknownPattern(s.Config)))
 	}
 }
 
@@ -279,7 +309,7 @@ func TestPatternTooLong(t *testing.T) {
 	for i := range 200 {
 		names = append(names, "Purpose"+strings.Repeat("x", i%20)+string(rune('a'+i/20))+":EC2/Thing")
 	}
-	_, err := NewSettings(map[string]any{"tourniquet:findingTypes": strings.Join(names, ",")})
+	_, err := readSettings(map[string]any{"tourniquet:findingTypes": strings.Join(names, ",")})
 	if err == nil || !strings.Contains(err.Error(), "tourniquet:findingTypes: the rule's pattern has") {
 		t.Errorf("got %v", err)
 	}
@@ -291,7 +321,7 @@ func TestPatternFollowsConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := pattern(c)
+	got := findingsPattern(c)
 	if !strings.Contains(got, `{"prefix":"Recon:EC2/"}`) || strings.Contains(got, "Execution:Runtime/") || !strings.Contains(got, `[">=",4.5]`) {
 		t.Errorf("got %s", got)
 	}

@@ -8,14 +8,14 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// newQueue keeps what could not be handled until somebody has looked.
+// newQueue adds a queue that keeps events until somebody has looked at them.
 func newQueue(stack awscdk.Stack, id string) awssqs.Queue {
 	q := awssqs.NewQueue(stack, jsii.String(id), &awssqs.QueueProps{
 		Encryption:      awssqs.QueueEncryption_SQS_MANAGED,
 		EnforceSSL:      jsii.Bool(true),
 		RetentionPeriod: awscdk.Duration_Days(jsii.Number(14)), // as long as SQS keeps anything
 	})
-	excuse(q, excused{"AwsSolutions-SQS3", "this is itself where messages go that could not be handled", nil})
+	excuse(q, excused{"AwsSolutions-SQS3", "this queue is itself where unhandled messages go, and nothing reads it but a person", nil})
 	return q
 }
 

@@ -9,12 +9,12 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// falseAlarm is what jsii says now and then when it is closed: it waits for
-// Node.js in two goroutines at once, and the second to come finds no child left.
+// falseAlarm is what jsii sometimes says when it is closed. Two of its goroutines wait
+// for Node.js, and the second one finds no child process left.
 const falseAlarm = "Runtime process exited abnormally: waitid: no child processes"
 
-// withRuntime runs f, which may use the CDK, ends the CDK's Node.js process after
-// it, and passes on what is written to standard error, without the false alarm.
+// withRuntime runs f, which may use the CDK, and then ends the CDK's Node.js process.
+// It passes on what is written to standard error, except the false alarm.
 func withRuntime(f func()) {
 	stderr := os.Stderr
 	r, w, err := os.Pipe()
@@ -23,7 +23,7 @@ func withRuntime(f func()) {
 		f()
 		return
 	}
-	os.Stderr = w // once, before jsii has started a goroutine that reads it
+	os.Stderr = w // before jsii starts a goroutine that reads it
 	passed := make(chan struct{})
 	go func() {
 		defer close(passed)
@@ -37,7 +37,7 @@ func withRuntime(f func()) {
 	f()
 }
 
-// pass copies lines, all but the false alarm, which has no end of line.
+// pass copies everything but the false alarm, which has no end of line.
 func pass(to io.Writer, from io.Reader) {
 	lines := bufio.NewReader(from)
 	for {

@@ -5,8 +5,11 @@ import (
 	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsguardduty"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -19,60 +22,67 @@ import (
 type Props struct {
 	Account  string // empty: the CLI's
 	Region   string // likewise
-	Settings Settings
+	Settings config.Settings
 	Zip      string // path of the functions' zip
 }
 
+// parts are what the functions share.
+type parts struct {
+	stack    awscdk.Stack
+	settings config.Settings
+	table    awsdynamodb.Table
+	key      awskms.Key // the ledger's; nil: AWS's own
+	topic    awssns.Topic
+	failed   awssqs.Queue // events that a function failed on
+	code     awslambda.Code
+}
+
+// made are the variables that the stack makes, whether or not a function reads them.
+func (p parts) made() map[string]*string {
+	return map[string]*string{config.Table: p.table.TableName(), config.TopicARN: p.topic.TopicArn()}
+}
+
 // NewStack adds the pipeline of one account and Region.
-func NewStack(scope constructs.Construct, id string, p Props) awscdk.Stack {
-	s := p.Settings
-	props := &awscdk.StackProps{
+func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
+	s := props.Settings
+	stack := awscdk.NewStack(scope, jsii.String(id), &awscdk.StackProps{
 		StackName:   jsii.String("Tourniquet"),
 		Description: jsii.String("Tourniquet: contains compromised EC2 instances on GuardDuty findings"),
-		Env:         &awscdk.Environment{Account: optional(p.Account), Region: optional(p.Region)},
-	}
-	stack := awscdk.NewStack(scope, jsii.String(id), props)
+		Env:         &awscdk.Environment{Account: optional(props.Account), Region: optional(props.Region)},
+	})
 	key := newKey(stack, s.Encryption)
-	table := newTable(stack, key)
-	topic := newTopic(stack, s.Emails)
-	failed, undelivered := newQueue(stack, "FailedEvents"), newQueue(stack, "UndeliveredEvents")
-	code := awslambda.Code_FromAsset(jsii.String(p.Zip), nil)
-
-	grant := granter{stack: stack, table: table, key: key, topic: topic, failed: failed}
-	variables := maps.Clone(s.Variables)
-	variables[config.Table], variables[config.TopicARN] = *table.TableName(), *topic.TopicArn()
+	p := parts{
+		stack: stack, settings: s, key: key, table: newTable(stack, key), topic: newTopic(stack, s.Emails),
+		failed: newQueue(stack, "FailedEvents"), code: awslambda.Code_FromAsset(jsii.String(props.Zip), nil),
+	}
 	notify := []string{"sns:Publish"}
-
-	grant.logs = newLogGroup(stack, "ContainLog", s.LogDays)
-	grant.actions = slices.Concat(vpc.ContainActions, ledger.Actions, notify)
-	contain := newFunction(stack, s, function{
-		handler: "contain", description: "Contains compromised EC2 instances. Faces events, and can only tighten.",
-		concurrency: s.Concurrency, variables: variables,
-		role: grant.newRole("ContainRole", "Tourniquet, contain: quarantines interfaces and denies peers; can undo neither", grant.containTerms()),
-		logs: grant.logs, failed: failed, code: code,
+	contain, containLog := newFunction(p, function{
+		name: config.Contain, id: "Contain",
+		description: "Contains compromised EC2 instances. Faces events, and can only tighten.",
+		may:         "quarantines interfaces and denies peers; can undo neither",
+		concurrency: s.Concurrency,
+		calls:       slices.Concat(vpc.ContainActions, ledger.Actions, notify), terms: granter.containTerms,
 	})
-	containLog := grant.logs
-
-	grant.logs = newLogGroup(stack, "ReleaseLog", s.LogDays)
-	grant.actions = slices.Concat(vpc.ReleaseActions, ledger.Actions, notify)
-	release := newFunction(stack, s, function{
-		handler: "release", description: "Undoes a containment when a person asks. No event can start it.",
-		// One release or expiry at a time: an entry is removed by its number, which
-		// must not have become somebody else's in between.
-		concurrency: min(s.Concurrency, 1), variables: variables,
-		role: grant.newRole("ReleaseRole", "Tourniquet, release: restores groups and removes denials", grant.releaseTerms()),
-		logs: grant.logs, failed: failed, code: code,
+	release, _ := newFunction(p, function{
+		name: config.Release, id: "Release",
+		description: "Undoes a containment when a person asks. No event can start it.",
+		may:         "restores groups and removes denials",
+		calls:       slices.Concat(vpc.ReleaseActions, ledger.Actions, notify), terms: granter.releaseTerms,
 	})
-
-	addRules(stack, s, contain, release, undelivered)
-	watched := alarmed{contain: contain, release: release, logged: newLogged(containLog), undelivered: undelivered, failed: failed}
-	addDashboard(stack, watched, containLog, addAlarms(stack, watched, topic))
+	undelivered, unknown := newQueue(stack, "UndeliveredEvents"), newQueue(stack, "UnknownFindingTypes")
+	addRules(p, contain, release, undelivered, unknown)
+	w := watched{
+		contain: contain, release: release, logged: newLogged(containLog),
+		undelivered: undelivered, failed: p.failed, unknown: unknown,
+	}
+	addDashboard(stack, w, containLog, addAlarms(stack, w, p.topic))
 	if s.Detector {
-		awsguardduty.NewCfnDetector(stack, jsii.String("Detector"), &awsguardduty.CfnDetectorProps{Enable: jsii.Bool(true)})
+		addDetector(stack)
 	}
 	addOutputs(stack, map[string]*string{
-		"ContainFunctionName": contain.FunctionName(), "ReleaseFunctionName": release.FunctionName(), "TableName": table.TableName(),
-		"TopicArn": topic.TopicArn(), "FailedEventsUrl": failed.QueueUrl(), "UndeliveredEventsUrl": undelivered.QueueUrl(),
+		"ContainFunctionName": contain.FunctionName(), "ReleaseFunctionName": release.FunctionName(), "TableName": p.table.TableName(),
+		"TopicArn": p.topic.TopicArn(), "FailedEventsUrl": p.failed.QueueUrl(), "UndeliveredEventsUrl": undelivered.QueueUrl(),
+		"UnknownFindingTypesUrl": unknown.QueueUrl(),
 	})
 	return stack
 }

@@ -6,11 +6,12 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/jsii-runtime-go"
 
+	"tourniquet/lambda/config"
 	"tourniquet/lambda/ledger"
 )
 
-// newTable adds the ledger. It outlives the stack: it is the only full account of
-// which groups and ACL entries to restore.
+// newTable adds the ledger. It outlives the stack, because nothing else says in full
+// which groups to restore and which ACL entries to remove.
 func newTable(stack awscdk.Stack, key awskms.Key) awsdynamodb.Table {
 	props := &awsdynamodb.TableProps{
 		PartitionKey:       &awsdynamodb.Attribute{Name: jsii.String(ledger.PartitionKey), Type: awsdynamodb.AttributeType_STRING},
@@ -29,10 +30,10 @@ func newTable(stack awscdk.Stack, key awskms.Key) awsdynamodb.Table {
 	return awsdynamodb.NewTable(stack, jsii.String("Ledger"), props)
 }
 
-// newKey is the ledger's key, or nil when AWS's own is to be used. It is retained
-// as the table is, which nobody could read without it.
-func newKey(stack awscdk.Stack, e Encryption) awskms.Key {
-	if e != CustomerManaged {
+// newKey adds the ledger's key; nil: AWS's own key is used. The key outlives the stack
+// as the table does, because the table can't be read without it.
+func newKey(stack awscdk.Stack, e config.Encryption) awskms.Key {
+	if e != config.CustomerManaged {
 		return nil
 	}
 	return awskms.NewKey(stack, jsii.String("LedgerKey"), &awskms.KeyProps{

@@ -115,6 +115,6 @@ func (c command) incident(request string, now time.Time) (plan.Incident, error) 
 		reason += ": " + guardduty.Clean(c.Reason, maxReason)
 	}
 	return plan.Incident{
-		Instance: c.InstanceID, Peers: peers, ByPerson: true, Asked: now, Reason: reason, Request: request,
+		Instance: c.InstanceID, Peers: peers, Trigger: plan.ByPerson, Asked: now, Reason: reason, Request: request,
 	}, nil
 }

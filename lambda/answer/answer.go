@@ -95,6 +95,8 @@ func ofStep(s record.StepState) StepAnswer {
 	switch step := s.Step.(type) {
 	case record.Replacement:
 		a.Resource, a.Before, a.After = step.Resource, step.Before, step.After
+	case record.Creation:
+		a.Resource, a.After = step.Resource, step.Made
 	case record.Denial:
 		a.Resource, a.Direction, a.Number, a.Prefix = step.ACL, step.Direction, step.Number, step.Prefix.String()
 	}

@@ -18,7 +18,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Config{
 		Table: "ledger", Mode: Enforce, MinSeverity: 7, ExemptTag: Tag{Key: "tourniquet:exempt"},
-		MaxContained: 25, ACLQuota: 20, CoverIPv4: 32, CoverIPv6: 128, LedgerWait: Wait(3 * time.Second),
+		MaxContained: 25, ACLQuota: 20, CoverIPv4: 32, CoverIPv6: 128, LedgerWait: 3 * time.Second,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("defaults (-want +got):\n%s", d)
@@ -30,7 +30,7 @@ func TestEverySetting(t *testing.T) {
 	got, err := Parse(map[string]string{
 		Table: "ledger", Mode: "observe", MinSeverity: "4.5", ExemptTag: "env=prod", MaxContained: "3", ACLQuota: "40", ContainHosts: "true", CoverIPv4: "28", CoverIPv6: "64",
 		FindingTypes: "Trojan:EC2/DropPoint, -UnauthorizedAccess:EC2/TorClient,+Backdoor:EC2/Spambot",
-		NeverDeny:    "203.0.113.0/24, 2001:db8::/32", LedgerWait: "500ms",
+		NeverDeny:    "203.0.113.0/24, 2001:db8::/32", LedgerWait: "500ms", DenialTTL: "168h", Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000",
 		TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
 	})
 	if err != nil {
@@ -43,7 +43,8 @@ func TestEverySetting(t *testing.T) {
 			Remove: []string{"UnauthorizedAccess:EC2/TorClient"},
 		},
 		NeverDeny:  Prefixes{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")},
-		LedgerWait: Wait(500 * time.Millisecond), TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
+		LedgerWait: 500 * time.Millisecond, DenialTTL: 168 * time.Hour,
+		Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000", TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
 	}
 	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
 		t.Errorf("settings (-want +got):\n%s", d)
@@ -71,24 +72,24 @@ func TestRefusedValues(t *testing.T) {
 	tests := []struct{ name, value, reason string }{
 		{MinSeverity, "NaN", "from 1 to 10"},
 		{MinSeverity, "high", "from 1 to 10"},
-		{FindingTypes, "EC2", "no finding type"},
+		{FindingTypes, "EC2", "invalid finding type"},
 		{FindingTypes, "*", "hardening calls"},
 		{FindingTypes, "*:EC2/*", "hardening calls"},
 		{FindingTypes, "Trojan:*", "hardening calls"},
 		{FindingTypes, "Trojan:EC2/*!DNS", "hardening calls"},
 		{FindingTypes, "Trojan:EC2/Drop?oint", "hardening calls"},
-		{FindingTypes, "Trojan:EC3/*", "no known finding type"},
+		{FindingTypes, "Trojan:EC3/*", "no known finding type begins"},
 		{FindingTypes, "Recon:EC2/PortProbe*", "anyone"},
 		{FindingTypes, "DefenseImpairment:EC2/*", "never contained"},
 		{CoverIPv4, "15", "from 16 to 32"},
 		{CoverIPv4, "/24", "from 16 to 32"},
 		{CoverIPv6, "32", "from 48 to 128"},
 		{CoverIPv6, "129", "from 48 to 128"},
-		{ContainHosts, "yes", "neither true nor false"},
+		{ContainHosts, "yes", "want true or false"},
 		{FindingTypes, "Recon:EC2/PortProbeUnprotectedPort", "anyone"},
-		{NeverDeny, "10.0.0.1", "no CIDR"},
+		{NeverDeny, "10.0.0.1", "invalid CIDR"},
 		{NeverDeny, "10.0.0.1/8", "did you mean 10.0.0.0/8"},
-		{MaxContained, "-1", "above 0"},
+		{MaxContained, "-1", "1 or more"},
 		{LedgerWait, "-3s", "above 0"},
 		{Mode, "false", "enforce or observe"},
 	}

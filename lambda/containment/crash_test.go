@@ -19,18 +19,19 @@ import (
 	"tourniquet/lambda/simvpc/world"
 )
 
-// A disturbance befalls the n-th call of a process, or the n-th changing one.
+// A disturbance befalls the n-th of the calls of a process that it is about.
 type disturbance struct {
-	name     string
-	mutating bool // counts changing calls only
-	fate     fate
-	dies     bool // the process does nothing more after it
+	name  string
+	about func(call) bool
+	fate  fate
+	dies  bool // the process does nothing more after it
 }
 
 var disturbances = []disturbance{
-	{"cut off before", false, neverMade, true},
-	{"cut off after", false, lost, true},
-	{"answer lost", true, lost, false},
+	{"cut off before", func(call) bool { return true }, neverMade, true},
+	{"cut off after", func(call) bool { return true }, lost, true},
+	{"answer lost", func(c call) bool { return c.mutating }, lost, false},
+	{"answer empty", func(c call) bool { return !c.mutating && !c.ledger }, empty, false},
 }
 
 // disturbed is a gate that lets the n-th call meet its disturbance, counted from 1.
@@ -44,7 +45,7 @@ func disturbed(d disturbance, n int, die context.CancelFunc) (g gate, met func()
 		if dead {
 			return neverMade
 		}
-		if d.mutating && !c.mutating {
+		if !d.about(c) {
 			return passes
 		}
 		if seen++; seen != n {
@@ -210,8 +211,8 @@ func gone(before func(*testing.T, *stage)) func(*testing.T, *stage) {
 	}
 }
 
-// Cut off before and after every call, and with the answer of every changing call
-// lost: run again, each job ends as if nothing had happened, in the network and in
+// Cut off before and after every call, with the answer of every changing call lost,
+// and with that of every read empty: run again, each job ends as if nothing had happened, in the network and in
 // what the ledger means.
 func TestCrashes(t *testing.T) {
 	t.Parallel()

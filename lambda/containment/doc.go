@@ -1,63 +1,63 @@
-// Package containment decides how to contain a compromised EC2 instance, and sees
-// it through. It is the domain: it knows EC2's rules and none of its API. Package
-// vpc acts on EC2 for it, package ledger remembers for it.
+// Package containment carries out the containment of a compromised EC2 instance, and
+// its release. It knows EC2's rules and none of its API: package vpc acts on EC2 for
+// it, package ledger remembers for it, package plan works out what to do.
 //
 // # Why two kinds of step
 //
 // A security group tracks connections. Once a flow is tracked, taking away the rule
 // that let it in, or the whole group, does not stop it: its packets pass until the
 // tracking entry times out, for an idle TCP connection up to five days later. A
-// reverse shell is such a flow. So a [Quarantine] alone keeps out only who is not
+// reverse shell is such a flow. So a quarantine alone only keeps out those who are not
 // in yet. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
 //
 // A network ACL does not track anything and cuts a flow at its next packet, but it
-// stands before a whole subnet, often several. So a [Denial] is for one remote
-// peer of a finding and nobody else, below the first entry that would let the peer
-// through, in both directions. Where an ACL has no room for each peer, and only if an
-// operator allows it, one denial covers peers that are near each other.
+// stands before a whole subnet, often several. So a denial is for one remote peer of a
+// finding and nobody else, below the first entry that would let the peer through, in
+// both directions. Where an ACL has no room for each peer, and only if an operator
+// allows it, one denial covers peers that are near each other.
 //
 // # How a containment goes
 //
-// [Responder.Contain] is the product. It repeats one round until a look shows
+// [Responder.Contain] is the product. It repeats one round until an observation shows
 // nothing left to do:
 //
-//	look     network and ledger, side by side
-//	plan     NewPlan, a function of what was seen and known, without a call
+//	observe  network and ledger, side by side
+//	decide   whether to act, by package policy
+//	plan     package plan, a function of what was observed and is known
 //	record   the plan with the original groups, in one transaction, and in tags
-//	apply    every step at once
+//	apply    every missing step at once
 //
-// The second round's look is the proof that the first one worked, and its record
+// The second round's observation is the proof that the first one worked, and its record
 // marks the steps as applied. A crash after any call leaves a state that the next
-// look and plan start from; a lost race is a look that finds more done. Nothing
-// depends on the answer of a change: only what a look shows counts.
+// observation and plan start from; a lost race is an observation that finds more done.
+// Nothing depends on the answer of a change: only what an observation shows counts.
 //
 // # How it is undone
 //
-// [Releaser.Release] goes the same way backwards: look, plan ([NewRelease]), record,
-// revert, until a look shows nothing left to do. It compares before it changes. A
-// denial lingers while EC2 may still track the flow that it cuts, and
-// [Releaser.Expire] removes it then. An entry is removed in two moves: its slot is
-// marked first, so that nobody comes to hold it, and is free only once a look shows
-// the entry gone.
+// [Releaser.Release] goes the same way backwards: observe, plan, record, revert. It
+// compares before it changes. A denial lingers while EC2 may still track the flow that
+// it cuts, and [Releaser.Expire] removes it then. An entry is removed in two moves: its
+// slot is marked first, so that nobody comes to hold it, and is free only once an
+// observation shows the entry gone.
 //
 // [Reconciler.Reconcile] compares open containments with the world, and tightens.
 //
 // # Who gives way
 //
 // Findings of activity before a release give way to it, and it gives way to newer
-// ones. A containment that overtakes a release may be followed by the release's
-// last calls: until those can't come any more ([MaxInvocation]), it isn't done. A
-// release that finds a step which an invocation may yet apply stays open for as long.
+// ones. A containment that overtakes a release may be followed by the release's last
+// calls. It is not done until those can't come any more (plan.MaxInvocation). A release
+// that finds a step which an invocation may yet apply stays open for as long.
 //
 // # What always holds
 //
-// The recorded original groups of an interface are written once: a plan that finds
-// a record keeps the record's, whatever the interface has by now. No step opens
-// anything. An ACL entry that the ledger does not hold is never taken for ours; a
-// live denial is never given up to make room for another. Denials are shared:
-// a slot lists the containments that need it.
+// The recorded original groups of an interface are written once: a plan that finds a
+// record keeps the record's, whatever the interface has by now. No step opens anything.
+// An ACL entry that the ledger does not hold is never taken for ours. A live denial is
+// never given up to make room for another. Denials are shared: a slot lists the
+// containments that need it.
 //
 // # What is left
 //
-// Each plan ends with its [Exposure]: what may still flow, by kind, and why.
+// Each plan ends with its residual exposure: what may still flow, by kind, and why.
 package containment

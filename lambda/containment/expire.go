@@ -2,11 +2,10 @@ package containment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
@@ -14,98 +13,98 @@ import (
 
 // Expire finishes what releases have left: releases that were cut off, denials
 // that linger and whose flows can't revive any more, and, with a DenialTTL, denials
-// of contained instances that nothing needs. It returns what it worked on.
+// of contained instances that nothing needs. It returns what it worked on. What can't
+// be read keeps nothing else from being finished; the errors are joined.
 func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error) {
-	slots, err := r.allSlots(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("looking for denials to expire: %w", err)
+	slots, missing := r.allSlots(ctx)
+	open, err := within(ctx, r.LedgerWait, r.Book.Open)
+	if missing = errors.Join(missing, err); missing != nil {
+		missing = fmt.Errorf("looking for denials to expire: %w", missing)
 	}
-	holders, err := r.candidates(ctx, slots)
-	if err != nil {
-		return nil, fmt.Errorf("looking for denials to expire: %w", err)
-	}
-	outcomes, err := each(holders, func(h holder) (Outcome, bool, error) { return r.expire(ctx, h, slots, request) })
-	slices.SortFunc(outcomes, func(a, b Outcome) int { return strings.Compare(a.Record.Holder(), b.Record.Holder()) })
-	return outcomes, err
+	outcomes, err := each(candidates(slots, open), func(h record.Holder) (Outcome, bool, error) {
+		rec, err := r.read(ctx, h)
+		latest := rec != nil && rec.Status.Open() && slices.Contains(open, h.Instance)
+		if err != nil || rec == nil || latest && h.Generation > 0 || !r.due(*rec, slots) { // the latest is there by itself
+			return Outcome{}, false, err
+		}
+		return r.expire(ctx, *rec, request)
+	})
+	slices.SortFunc(outcomes, func(a, b Outcome) int { return a.Record.Holder().Compare(b.Record.Holder()) })
+	return outcomes, errors.Join(missing, err)
 }
 
-// allSlots are the slots of every VPC that EC2 shows an ACL of.
+// allSlots are the slots of every VPC that may have some: those that EC2 shows an ACL
+// of, and those that the ledger has marked, since EC2 shows nothing of a VPC that is
+// deleted. Each is read by itself.
 func (r *Releaser) allSlots(ctx context.Context) ([]record.Slot, error) {
-	acls, err := r.EC2.ACLs(ctx)
-	if err != nil {
-		return nil, err
+	marked, err := within(ctx, r.LedgerWait, r.Book.VPCs)
+	acls, aclErr := r.EC2.ACLs(ctx)
+	vpcs, shown := map[string]bool{}, map[string]bool{}
+	for _, vpc := range marked {
+		vpcs[vpc] = true
 	}
-	vpcs := map[string]bool{}
 	for _, a := range acls {
-		vpcs[a.VPC] = true
+		vpcs[a.VPC], shown[a.VPC] = true, true
 	}
+	slots, slotErr := gather(slices.Collect(maps.Keys(vpcs)), func(vpc string) ([]record.Slot, error) {
+		slots, err := within(ctx, r.LedgerWait, func(ctx context.Context) ([]record.Slot, error) { return r.Book.Slots(ctx, []string{vpc}) })
+		isMarked := slices.Contains(marked, vpc)
+		switch {
+		case shown[vpc] && !isMarked && len(slots) > 0, // to find them when the VPC is deleted
+			!shown[vpc] && isMarked && len(slots) == 0 && err == nil && aclErr == nil:
+			err = errors.Join(err, r.mark(ctx, vpc, !isMarked))
+		}
+		return slots, err
+	})
+	return slots, errors.Join(err, aclErr, slotErr)
+}
+
+func (r *Releaser) mark(ctx context.Context, vpc string, used bool) error {
 	ctx, cancel := context.WithTimeout(ctx, r.LedgerWait)
 	defer cancel()
-	return r.Book.Slots(ctx, slices.Sorted(maps.Keys(vpcs)))
+	return r.Book.MarkVPC(ctx, vpc, used)
 }
 
-// A holder is a containment by instance and generation.
-type holder struct {
-	instance   string
-	generation int
-}
-
-// parseHolder reads what Record.Holder writes.
-func parseHolder(s string) (holder, bool) {
-	instance, generation, ok := strings.Cut(s, "#")
-	n, err := strconv.Atoi(generation)
-	return holder{instance, n}, ok && err == nil && n > 0
-}
-
-// candidates are the containments that hold slots, and the open ones, sorted.
-func (r *Releaser) candidates(ctx context.Context, slots []record.Slot) ([]holder, error) {
-	all := map[holder]bool{}
+// candidates are the containments that hold slots, and the latest ones (generation 0)
+// of instances with an open one, sorted.
+func candidates(slots []record.Slot, open []string) []record.Holder {
+	all := map[record.Holder]bool{}
 	for _, s := range slots {
-		for _, name := range s.Holders {
-			if h, ok := parseHolder(name); ok {
-				all[h] = true
-			}
+		for _, h := range s.Holders {
+			all[h] = true
 		}
-	}
-	lctx, cancel := context.WithTimeout(ctx, r.LedgerWait)
-	defer cancel()
-	open, err := r.Book.Open(lctx)
-	if err != nil {
-		return nil, err
 	}
 	for _, instance := range open {
-		known, err := r.Ledger.Load(ctx, instance, nil)
-		if err != nil {
-			return nil, err
-		}
-		if known.Record != nil && known.Record.Status.Open() {
-			all[holder{instance, known.Record.Generation}] = true
-		}
+		all[record.Holder{Instance: instance}] = true
 	}
-	return slices.SortedFunc(maps.Keys(all), func(a, b holder) int {
-		if a.instance != b.instance {
-			return strings.Compare(a.instance, b.instance)
-		}
-		return a.generation - b.generation
-	}), nil
+	return slices.SortedFunc(maps.Keys(all), record.Holder.Compare)
 }
 
-// expire works on one containment, if there is something to do.
-func (r *Releaser) expire(ctx context.Context, h holder, slots []record.Slot, request string) (Outcome, bool, error) {
-	lctx, cancel := context.WithTimeout(ctx, r.LedgerWait)
-	rec, err := r.Book.Containment(lctx, h.instance, h.generation)
-	cancel()
+// read is the containment of a candidate; nil when there is none.
+func (r *Releaser) read(ctx context.Context, h record.Holder) (*record.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.LedgerWait)
+	defer cancel()
+	if h.Generation > 0 {
+		rec, err := r.Book.Containment(ctx, h.Instance, h.Generation)
+		if err != nil {
+			return nil, fmt.Errorf("reading containment %s: %w", h, err)
+		}
+		return rec, nil
+	}
+	known, err := r.Ledger.Load(ctx, h.Instance, nil)
 	if err != nil {
-		return Outcome{}, false, fmt.Errorf("reading containment %d of %s: %w", h.generation, h.instance, err)
+		return nil, fmt.Errorf("reading the containment of %s: %w", h.Instance, err)
 	}
-	if rec == nil || !r.due(*rec, slots) {
-		return Outcome{}, false, nil
-	}
-	ask := Ask{Instance: h.instance, Reason: "expired", Request: request}
+	return known.Open(), nil
+}
+
+// expire works on one containment.
+func (r *Releaser) expire(ctx context.Context, rec record.Record, request string) (Outcome, bool, error) {
+	ask := Ask{Instance: rec.Instance, Reason: "expired", Request: request}
 	if rec.Status == record.Releasing {
 		ask.Reason = "the release went on"
 	}
-	c := r.start(ask, h.generation, record.Expire)
+	c := r.begin(ask, rec.Generation, record.Expire)
 	out, err := c.run(ctx)
 	return out, c.moved || err != nil, err
 }

@@ -106,7 +106,7 @@ func TestGuardWithoutTheLedger(t *testing.T) {
 			r := responder(server, l)
 			r.Policy.MaxContained = 2
 			byPerson := incidents[3]
-			byPerson.ByPerson = true
+			byPerson.Trigger = plan.ByPerson
 			for n, tc := range []struct {
 				in   plan.Incident
 				want record.Verdict

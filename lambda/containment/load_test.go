@@ -66,7 +66,8 @@ const (
 	timeout    = 2 * time.Minute
 	retryAfter = time.Minute
 
-	inRegion = 20 * time.Millisecond // what a call takes
+	inRegion    = 20 * time.Millisecond // what a call takes
+	transaction = 20 * time.Millisecond // what a write of the ledger takes: of two that touch an item meanwhile, one has to wait
 )
 
 func (b burst) instance(n int) string { return fmt.Sprintf("i-%017x", n+1) }
@@ -198,7 +199,7 @@ func (b burst) run(t testing.TB, throttle bool) (server *simvpc.Server, took tim
 	t.Helper()
 	server = simvpc.New(b.world(t), simvpc.Options{Throttle: throttle, Latency: inRegion})
 	start := time.Now()
-	b.handle(t, server, &ledger.Memory{}, b.incidents())
+	b.handle(t, server, &ledger.Memory{Takes: transaction}, b.incidents())
 	return server, time.Since(start)
 }
 

@@ -13,6 +13,7 @@ type Outcome struct {
 	Instance   string
 	Verdict    record.Verdict
 	Reason     string
+	Was        record.Status // of the open containment before; empty when there was none
 	Record     record.Record // zero when the verdict is not to act
 	Unrecorded bool          // the ledger did not take it: tags hold the originals
 	Applied    []string      // the steps that this invocation applied, in their order
@@ -32,22 +33,6 @@ type PartialError struct {
 	Instance string
 	Missing  []string // the steps' ids
 	Causes   []error
-}
-
-// missing is the error of steps that are not carried out, each with its cause where
-// there is one, and of what stopped all of them, if something did.
-func missing(doing, instance string, steps []record.Step, causes map[string]error, stopped error) *PartialError {
-	e := &PartialError{Doing: doing, Instance: instance}
-	for _, s := range steps {
-		e.Missing = append(e.Missing, s.ID())
-		if err := causes[s.ID()]; err != nil {
-			e.Causes = append(e.Causes, err)
-		}
-	}
-	if stopped != nil {
-		e.Causes = append(e.Causes, stopped)
-	}
-	return e
 }
 
 func (e *PartialError) Error() string {

@@ -45,6 +45,7 @@ const (
 	passes    fate = iota
 	lost           // it is carried out, and its answer is lost
 	neverMade      // it is not carried out, and fails
+	empty          // a read that shows nothing, as EC2 may when a part of it is behind
 )
 
 var (
@@ -59,6 +60,7 @@ type process struct {
 	book   *ledger.Memory
 	gate   gate
 	now    func() time.Time
+	hides  func(op string) bool // whether EC2 answers a call with an empty list; nil: never
 }
 
 // Do is a call of EC2's, for the SDK.
@@ -73,13 +75,21 @@ func (p *process) Do(r *http.Request) (*http.Response, error) {
 	}
 	op := form.Get("Action")
 	f := p.gate(r.Context(), call{op: op, mutating: !strings.HasPrefix(op, "Describe"), params: form.Encode()})
-	if f == neverMade {
+	switch f {
+	case neverMade:
 		return nil, errNeverMade
+	case empty:
+		body := fmt.Sprintf("<%sResponse><requestId>r</requestId></%sResponse>", op, op)
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 	}
 	// What has been sent is carried out, whether or not the caller waits for it.
 	r = r.Clone(context.WithoutCancel(r.Context()))
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	w := httptest.NewRecorder()
+	if p.hides != nil && p.hides(op) {
+		fmt.Fprintf(w, `<%sResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"></%sResponse>`, op, op)
+		return w.Result(), nil
+	}
 	p.server.ServeHTTP(w, r)
 	if f == lost {
 		return nil, errLostAnswer
@@ -114,11 +124,17 @@ func (p *process) Commit(ctx context.Context, c record.Change) error {
 	return err
 }
 
-func (p *process) Note(ctx context.Context, e record.Event) error {
+func (p *process) Note(ctx context.Context, e record.Event, owed ...record.Owed) error {
 	_, err := through(ctx, p, call{op: "Note", mutating: true, ledger: true}, func() (struct{}, error) {
-		return struct{}{}, p.book.Note(context.WithoutCancel(ctx), e)
+		return struct{}{}, p.book.Note(context.WithoutCancel(ctx), e, owed...)
 	})
 	return err
+}
+
+func (p *process) Asked(ctx context.Context, instance, request string, now time.Time) (time.Time, error) {
+	return through(ctx, p, call{op: "Asked", mutating: true, ledger: true}, func() (time.Time, error) {
+		return p.book.Asked(context.WithoutCancel(ctx), instance, request, now)
+	})
 }
 
 func (p *process) Open(ctx context.Context) ([]string, error) {
@@ -135,6 +151,17 @@ func (p *process) Containment(ctx context.Context, instance string, generation i
 	return through(ctx, p, call{op: "Containment", mutating: false, ledger: true}, func() (*record.Record, error) {
 		return p.book.Containment(context.WithoutCancel(ctx), instance, generation)
 	})
+}
+
+func (p *process) VPCs(ctx context.Context) ([]string, error) {
+	return through(ctx, p, call{op: "VPCs", mutating: false, ledger: true}, func() ([]string, error) { return p.book.VPCs(context.WithoutCancel(ctx)) })
+}
+
+func (p *process) MarkVPC(ctx context.Context, vpc string, used bool) error {
+	_, err := through(ctx, p, call{op: "MarkVPC", mutating: true, ledger: true}, func() (struct{}, error) {
+		return struct{}{}, p.book.MarkVPC(context.WithoutCancel(ctx), vpc, used)
+	})
+	return err
 }
 
 func (p *process) client() *vpc.Client {

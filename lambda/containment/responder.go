@@ -13,46 +13,12 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// EC2 is what a containment needs of Amazon EC2.
-type EC2 interface {
-	// Observe reads the instance and all that decides its traffic. An instance
-	// that does not exist is no error: see Network.Exists.
-	Observe(ctx context.Context, t network.Target) (network.Network, error)
-
-	// Prepare sees to it that each VPC of the interfaces has a quarantine group
-	// without rules, and returns the groups by VPC. It changes nothing that is in
-	// use by anybody but us.
-	Prepare(ctx context.Context, seen network.Network) (map[string][]network.Quarantined, error)
-
-	// Tag sets tags, by resource. It sets as many as it can and joins the errors.
-	Tag(ctx context.Context, tags map[string]map[string]string) error
-
-	// Apply makes all changes side by side, and returns an error for each that EC2
-	// did not take, in the steps' order. A Refusal is for good; after any other
-	// error, and after none, only an observation tells what became of the step.
-	Apply(ctx context.Context, steps []record.Step) []error
-}
-
-// Ledger is the durable account of containments.
-type Ledger interface {
-	// Load reads the latest containment of an instance and the slots of some
-	// VPCs, as of one moment after every change that Commit has reported done.
-	// ErrNewerRecord when a later version of this program wrote them.
-	Load(ctx context.Context, instance string, vpcs []string) (record.Known, error)
-
-	// Commit writes a change, all of it or none. ErrConflict when the ledger has
-	// moved on since the change was planned; ErrGuard when the change would exceed its limit.
-	Commit(ctx context.Context, c record.Change) error
-
-	// Note adds a line to an instance's history. The same line twice is one.
-	Note(ctx context.Context, e record.Event) error
-}
-
 // Responder contains instances.
 type Responder struct {
 	EC2    EC2
 	Fleet  Fleet
 	Ledger Ledger
+	Beside map[record.Kind]Measures // who takes the steps of a kind beside the cut; EC2 applies the others
 	Policy policy.Policy
 	Rules  plan.Rules
 	Log    *slog.Logger
@@ -63,112 +29,139 @@ type Responder struct {
 	LedgerWait time.Duration
 }
 
-// maxRounds bounds how often one invocation looks, plans and acts. Two are enough
-// when nobody interferes: one to act, one to see that it worked.
-const maxRounds = 12
-
-// Contain carries out the containment of an incident: look, plan, record, apply,
-// and the same again until a look shows nothing left to do. Calling it again for
-// the same incident, as GuardDuty's repeats and Lambda's retries both do, makes
-// only the changes still missing.
+// Contain carries out the containment of an incident: observe, decide, plan, record,
+// apply, and the same again until an observation shows nothing left to do. Calling it
+// again for the same incident, as GuardDuty's repeats and Lambda's retries both do,
+// makes only the changes still missing. Its error is a *PartialError.
 func (r *Responder) Contain(ctx context.Context, in plan.Incident) (Outcome, error) {
-	run := r.start(in)
-	for round := range maxRounds {
-		if err := run.look(ctx); err != nil {
-			return run.stopped(fmt.Errorf("observing %s: %w", in.Instance, err))
+	return r.begin(in, false).run(ctx)
+}
+
+// Preview plans the containment of an incident, records the plan as observed, and
+// changes nothing. Its error is a *PartialError.
+func (r *Responder) Preview(ctx context.Context, in plan.Incident) (Outcome, error) {
+	return r.begin(in, true).run(ctx)
+}
+
+func (c *containing) run(ctx context.Context) (Outcome, error) {
+	var planned plan.Plan
+	var missing []record.Step
+	for round := range c.rounds.each(ctx) {
+		seen, known, err := c.observe(ctx)
+		if err != nil {
+			return c.stopped(planned, missing, fmt.Errorf("observing %s: %w", c.in.Instance, err))
 		}
-		if d := run.admit(round); d.Verdict != record.Contain {
-			return r.decline(ctx, in, d), nil
-		}
-		if err := run.prepare(ctx); err != nil {
-			return run.stopped(fmt.Errorf("preparing the quarantine group for %s: %w", in.Instance, err))
-		}
-		plan := plan.NewPlan(in, run.seen, run.known, r.Rules)
-		switch err := run.record(ctx, plan); {
-		case errors.Is(err, record.ErrConflict): // somebody else acts on it too: look again
-		case errors.Is(err, record.ErrGuard):
-			return r.decline(ctx, in, r.held(in)), nil
-		case err != nil:
-			return run.stopped(fmt.Errorf("recording the plan for %s: %w", in.Instance, err))
-		case len(run.pending) == 0 && !run.sure():
+		if c.rounds.doubts(ctx, seen) {
 			continue
-		case len(run.pending) == 0:
-			return run.settled()
-		default:
-			run.apply(ctx)
 		}
-		if err := run.pause(ctx); err != nil {
-			break
+		if seen.Bare() {
+			return c.stopped(planned, missing, fmt.Errorf("observing %s: EC2 shows no network interface of it, though it is %s", c.in.Instance, seen.Instance.State))
 		}
+		c.beside.report(ctx, &seen)
+		if d := c.decide(round, seen, known); d.Verdict != record.Contain {
+			return c.decline(ctx, d, known), nil
+		}
+		if seen, err = c.prepare(ctx, seen); err != nil {
+			return c.stopped(planned, missing, fmt.Errorf("preparing the quarantine group for %s: %w", c.in.Instance, err))
+		}
+		planned = c.plan(seen, known)
+		missing, err = c.record(ctx, planned, seen, known)
+		switch {
+		case errors.Is(err, record.ErrConflict):
+			continue // somebody else acts on it too: observe again
+		case errors.Is(err, record.ErrGuard):
+			return c.decline(ctx, c.r.Policy.Hold(c.in), known), nil
+		case err != nil:
+			return c.stopped(planned, missing, fmt.Errorf("recording the plan for %s: %w", c.in.Instance, err))
+		}
+		if len(missing) == 0 && !c.beside.wait(ctx) && c.believes(planned) {
+			return c.settled(planned)
+		}
+		c.apply(ctx, missing)
 	}
-	return run.stopped(nil)
+	return c.stopped(planned, deciding(missing), nil)
 }
 
-// admit judges the first look wholly; a later one may show that the instance has
-// been released meanwhile.
-func (c *run) admit(round int) policy.Decision {
-	if round == 0 {
-		return c.Policy.Admit(c.in, c.seen, c.known)
+// decide judges the first observation wholly. A later one may show that the instance
+// has been released meanwhile.
+func (c *containing) decide(round int, seen network.Network, known record.Known) policy.Decision {
+	if round == 0 || !c.admitted {
+		d := c.r.Policy.Admit(c.in, seen, known)
+		c.admitted = d.Verdict == record.Contain
+		return d
 	}
-	return c.Policy.Yield(c.in, c.known)
+	return c.r.Policy.Yield(c.in, known)
 }
 
-// sure reports whether the plan can be believed. Network and ledger are not read in
-// the same instant: an entry that seems to be somebody else's may be one of ours,
-// removed and given up in between. Two looks in a row tell.
-func (c *run) sure() bool {
+// plan works out what is missing. A preview only shows it.
+func (c *containing) plan(seen network.Network, known record.Known) plan.Plan {
+	p := plan.NewPlan(c.in, seen, known, c.r.Rules)
+	if c.preview {
+		return p.Observed(known)
+	}
+	return p
+}
+
+// believes reports whether a plan with nothing left to do can be believed. Network and
+// ledger are not read in the same instant: an entry that seems to be somebody else's
+// may be one of ours, removed and given up in between. Two plans in a row tell.
+func (c *containing) believes(p plan.Plan) bool {
 	before := c.relied
-	c.relied = c.plan.Relies
-	return !c.plan.Relies || before
+	c.relied = p.Relies
+	return !p.Relies || before
 }
 
 // settled ends a run that has nothing left to do, unless a release that this
 // containment has overtaken may still be under way: its last calls could open
-// what this run has seen shut. Then a retry looks once more.
-func (c *run) settled() (Outcome, error) {
-	over := c.plan.Record.Released.Add(plan.MaxInvocation)
-	if !c.plan.Record.Released.IsZero() && c.Now().Before(over) {
-		return c.stopped(fmt.Errorf("the release that it has overtaken may be under way until %s", record.Clock(over)))
-	}
-	v := record.Contain
-	if c.in.Repair || c.in.Adopt {
-		v = record.Reconcile
-	}
-	return c.outcome(v, c.in.Reason), nil
-}
-
-// Preview plans the containment of an incident, records the plan as observed, and
-// changes nothing.
-func (r *Responder) Preview(ctx context.Context, in plan.Incident) (Outcome, error) {
-	run := r.start(in)
-	for {
-		if err := run.look(ctx); err != nil {
-			return Outcome{}, fmt.Errorf("observing %s: %w", in.Instance, err)
-		}
-		if d := r.Policy.Admit(in, run.seen, run.known); d.Verdict != record.Contain {
-			return r.decline(ctx, in, d), nil
-		}
-		plan := plan.NewPlan(in, run.seen, run.known, r.Rules).Observed(run.known)
-		if err := run.record(ctx, plan); !errors.Is(err, record.ErrConflict) {
-			return run.outcome(record.ObservedOnly, in.Reason), err
-		}
-		if err := run.pause(ctx); err != nil {
-			return Outcome{}, err
-		}
+// what this run has seen shut. Then a retry observes once more.
+func (c *containing) settled(p plan.Plan) (Outcome, error) {
+	over := p.Record.Released.Add(plan.MaxInvocation)
+	switch {
+	case c.preview:
+		return c.outcome(record.ObservedOnly, p), nil
+	case p.Record.Status == record.Closed:
+		out := c.outcome(record.Reconcile, p)
+		out.Reason = c.in.Instance + " is gone: closed"
+		return out, nil
+	case !p.Record.Released.IsZero() && c.r.Now().Before(over):
+		return c.stopped(p, nil, fmt.Errorf("the release that it has overtaken may be under way until %s", record.Clock(over)))
+	case c.in.Trigger.Reconciles():
+		return c.outcome(record.Reconcile, p), nil
+	default:
+		return c.outcome(record.Contain, p), nil
 	}
 }
 
-// decline ends an incident without acting, and notes why.
-func (r *Responder) decline(ctx context.Context, in plan.Incident, d policy.Decision) Outcome {
-	out := Outcome{Instance: in.Instance, Verdict: d.Verdict, Reason: d.Reason}
-	if err := r.Decline(ctx, in, d); err != nil {
+// stopped ends a run whose work is not complete.
+func (c *containing) stopped(p plan.Plan, missing []record.Step, cause error) (Outcome, error) {
+	return c.outcome(record.Contain, p), c.rounds.unfinished(missing, cause)
+}
+
+func (c *containing) outcome(v record.Verdict, p plan.Plan) Outcome {
+	return Outcome{
+		Instance: c.in.Instance, Verdict: v, Reason: c.in.Reason, Was: c.was, Record: p.Record, Unrecorded: c.unrecorded,
+		Applied: c.applied, Contained: c.contained, Warnings: c.rounds.warnings, ACLRoom: p.ACLRoom,
+	}
+}
+
+// decline ends an incident without acting, and notes why. A reconcile that has nothing
+// to do is no news.
+func (c *containing) decline(ctx context.Context, d policy.Decision, known record.Known) Outcome {
+	out := Outcome{Instance: c.in.Instance, Verdict: d.Verdict, Reason: d.Reason, Was: c.was, Warnings: c.rounds.warnings}
+	if c.in.Trigger.Reconciles() {
+		if open := known.Open(); open != nil {
+			out.Record = *open
+		}
+		return out
+	}
+	if err := c.r.NoteVerdict(ctx, c.in, d); err != nil {
 		out.Warnings = append(out.Warnings, err.Error())
 	}
 	return out
 }
 
-// Decline notes in the ledger why an incident is not acted on.
-func (r *Responder) Decline(ctx context.Context, in plan.Incident, d policy.Decision) error {
+// NoteVerdict notes in the ledger why an incident is not acted on.
+func (r *Responder) NoteVerdict(ctx context.Context, in plan.Incident, d policy.Decision) error {
 	ctx, cancel := context.WithTimeout(ctx, r.LedgerWait)
 	defer cancel()
 	e := record.Event{
@@ -185,9 +178,4 @@ func (r *Responder) Decline(ctx context.Context, in plan.Incident, d policy.Deci
 		return fmt.Errorf("noting the verdict on %s: %w", in.Instance, err)
 	}
 	return nil
-}
-
-func (r *Responder) held(in plan.Incident) policy.Decision {
-	return policy.Decision{Verdict: record.Held, Reason: fmt.Sprintf("%s: already %d instances are contained by events; contain this one by hand if it must be",
-		in.Reason, r.Policy.MaxContained)}
 }

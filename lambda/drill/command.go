@@ -35,9 +35,9 @@ type Command struct {
 	Speed   float64 `default:"1" help:"How fast the drill is shown on a terminal: 2 is twice as fast."`
 }
 
-// Run rehearses a containment and prints what became of each flow. The error is
-// ErrStillOpen when a peer's flow still passes.
-func (c *Command) Run(ctx context.Context, out io.Writer) error {
+// Run rehearses a containment and prints what became of each flow, live where there is
+// a terminal. The error is ErrStillOpen when a peer's flow still passes.
+func (c *Command) Run(ctx context.Context, out io.Writer, terminal Terminal) error {
 	if c.Speed <= 0 {
 		return fmt.Errorf("invalid speed %v: want more than 0", c.Speed)
 	}
@@ -45,7 +45,7 @@ func (c *Command) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	show := newScreen(out, c.Speed)
+	show := newScreen(out, terminal, c.Speed)
 	if c.JSON || c.drawn() {
 		show = silent()
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"tourniquet/lambda/simvpc/oracle"
 	"tourniquet/lambda/simvpc/world"
 )
 
@@ -44,10 +45,11 @@ func (s *stage) judge(ctx context.Context, f rehearsed) verdict {
 	return s.passes(f.Flow)
 }
 
-// concerns reports whether a flow is between the instance and one of the peers.
+// concerns reports whether a flow is between the instance and one of the peers, be
+// it through NAT64.
 func concerns(w *world.World, f world.Flow, instance string, peers []netip.Addr) bool {
 	mine := addressesOf(w, instance)
-	from, to := f.From.Addr(), f.To.Addr()
+	from, to := oracle.Behind(f.From.Addr()), oracle.Behind(f.To.Addr())
 	return slices.Contains(mine, from) && slices.Contains(peers, to) || slices.Contains(mine, to) && slices.Contains(peers, from)
 }
 

@@ -46,7 +46,7 @@ func checkDrill(t *testing.T, r report, want ...string) {
 // repeat groups and addresses, and no EC2 id has their form.
 func TestDrillOnASample(t *testing.T) {
 	t.Parallel()
-	r := drillJSON(t, 0, "testdata/findings/sample.json")
+	r := drillJSON(t, "testdata/findings/sample.json")
 	checkDrill(t, r, "tcp 10.0.0.1:40000 -> 198.51.100.7:9001")
 	if r.Decision.Verdict != record.Sample {
 		t.Errorf("verdict %s, want %s: the function would change nothing", r.Decision.Verdict, record.Sample)
@@ -67,7 +67,7 @@ func TestDrillOnASample(t *testing.T) {
 
 func TestDrillOnAPlaceholder(t *testing.T) {
 	t.Parallel()
-	r := drillJSON(t, 0, "testdata/findings/placeholder-subnet.json")
+	r := drillJSON(t, "testdata/findings/placeholder-subnet.json")
 	checkDrill(t, r, "tcp 10.0.1.10:40000 -> 198.51.100.7:443")
 	if !slices.ContainsFunc(r.Differs, func(d string) bool { return strings.Contains(d, `"Replace with valid SubnetID"`) }) {
 		t.Errorf("%q: want the placeholder named", r.Differs)
@@ -76,7 +76,7 @@ func TestDrillOnAPlaceholder(t *testing.T) {
 
 func TestDrillOnUDP(t *testing.T) {
 	t.Parallel()
-	r := drillJSON(t, 0, "testdata/findings/udp.json")
+	r := drillJSON(t, "testdata/findings/udp.json")
 	checkDrill(t, r, "udp 10.0.1.10:40000 -> 198.51.100.7:443")
 	if len(r.Differs) != 0 {
 		t.Errorf("%q: the world is as in the finding", r.Differs)
@@ -133,7 +133,8 @@ func TestDrillOnOddFindings(t *testing.T) {
 		"a protocol by name":   {connection + "protocol", "GRE", "47 10.0.1.10 -> 198.51.100.7", ""},
 		"an unknown protocol":  {connection + "protocol", "carrier pigeon", "tcp 10.0.1.10:40000 -> 198.51.100.7:443", `"carrier pigeon"`},
 		"only an IPv6 peer": {
-			connection + "remoteIpDetails", map[string]any{"ipAddressV6": "2001:db8:ffff::7"},
+			connection + "remoteIpDetails",
+			map[string]any{"ipAddressV6": "2001:db8:ffff::7"},
 			"udp [fd64:7269:6c6c::a]:40000 -> [2001:db8:ffff::7]:443", "IPv6",
 		},
 		"six groups":                     {nic + "securityGroups", groups, "udp 10.0.1.10:40000 -> 198.51.100.7:443", ""},
@@ -145,7 +146,7 @@ func TestDrillOnOddFindings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := drillJSON(t, 0, changed(t, test.path, test.value))
+			r := drillJSON(t, changed(t, test.path, test.value))
 			checkDrill(t, r, test.want)
 			if differs := strings.Join(r.Differs, "\n"); !strings.Contains(differs, test.differs) || test.differs == "" && differs != "" {
 				t.Errorf("notes %q, want %q", r.Differs, test.differs)
@@ -162,7 +163,7 @@ func TestDrillOnOddFindings(t *testing.T) {
 func TestDrillWithoutAConnection(t *testing.T) {
 	t.Parallel()
 	file := changed(t, "service.action.networkConnectionAction.remoteIpDetails", map[string]any{"ipAddressV4": "10.0.1.10"})
-	if r := drillJSON(t, 0, file); !strings.Contains(strings.Join(r.Differs, "\n"), "10.0.1.10") {
+	if r := drillJSON(t, file); !strings.Contains(strings.Join(r.Differs, "\n"), "10.0.1.10") {
 		t.Errorf("%q: want the peer named", r.Differs)
 	}
 	file = changed(t, "service.action", map[string]any{"actionType": "DNS_REQUEST", "dnsRequestAction": map[string]any{"domain": "example.com"}})
@@ -207,7 +208,7 @@ func drawFinding(t *rapid.T) guardduty.Finding {
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "peers") {
 		i.Peers = append(i.Peers, guardduty.Peer{
-			Addr: netip.MustParseAddr(addrs.Draw(t, "peer")), Direction: guardduty.Direction(rapid.IntRange(0, 2).Draw(t, "direction")), //nolint:gosec // small
+			Addr: netip.MustParseAddr(addrs.Draw(t, "peer")), Direction: guardduty.Direction(rapid.IntRange(0, 2).Draw(t, "direction")),
 			Protocol:  rapid.OneOf(rapid.SampledFrom([]string{"", "TCP", "udp", "ICMP", "17", "-1", "all", "GRE"}), names).Draw(t, "protocol"),
 			LocalPort: rapid.IntRange(-1, 70000).Draw(t, "local"), RemotePort: rapid.IntRange(-1, 70000).Draw(t, "remote"),
 			Interface: names.Draw(t, "peer's interface"),
@@ -264,5 +265,34 @@ func TestAnyFindingCanBeRehearsed(t *testing.T) {
 		if len(r.Answer.Incidents) != 1 || len(r.Release.Answer.Incidents) != 1 {
 			t.Errorf("seed %d: %+v", seed, r.Answer)
 		}
+	}
+}
+
+// A peer that is reached through NAT64 is the finding's peer.
+func TestDrillThroughNAT64(t *testing.T) {
+	t.Parallel()
+	text := `account 111122223333
+region eu-central-1
+vpc vpc-1 10.0.0.0/16 2001:db8:1::/56
+subnet subnet-1 vpc-1 2001:db8:1:1::/64 dns64
+group sg-web vpc-1
+  out all ::/0
+instance i-0123456789abcdef0
+interface eni-1 i-0123456789abcdef0 subnet-1 2001:db8:1:1::10 groups sg-web
+flow udp [2001:db8:1:1::10]:40000 -> [64:ff9b::c633:6407]:443
+`
+	file := filepath.Join(t.TempDir(), "world.txt")
+	write(t, file, text)
+	code, out, errs := runCommand(t, "drill", "--json", "testdata/findings/udp.json", "--world", file)
+	var r report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	flows := established(r)
+	if len(flows) != 1 || !flows[0].Before {
+		t.Fatalf("the peer's connections: %+v", flows)
+	}
+	if open := flows[0].After; open != (code == exitOpen) {
+		t.Errorf("exit status %d (%s), and the connection passes: %t", code, errs, open)
 	}
 }

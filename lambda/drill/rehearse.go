@@ -44,7 +44,10 @@ func rehearse(ctx context.Context, f guardduty.Finding, before *world.World, not
 	}
 	decision := rules.Decide(f)
 	in := plan.NewIncidents([]guardduty.Finding{f})[0]
-	in.Reason, in.ByPerson = decision.Reason, decision.Verdict != record.Contain
+	in.Reason = decision.Reason
+	if decision.Verdict != record.Contain {
+		in.Trigger = plan.ByPerson
+	}
 	d := &rehearsal{show: show, before: before, in: in, peers: in.Target(nil).Peers}
 	defer d.started.end()
 	d.flows = rehearsedFlows(before, in.Instance, d.peers)

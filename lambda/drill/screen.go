@@ -3,12 +3,9 @@ package drill
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/mattn/go-isatty"
 
 	"tourniquet/lambda/packets"
 )
@@ -20,16 +17,23 @@ type screen struct {
 	live   bool
 	colour bool
 	speed  float64
+	drawn  int                 // the length of what over has written
 	pass   func(time.Duration) // lets simulated time pass where nobody waits for it
 	err    error               // the first one of writing
 }
 
-// newScreen shows a drill on a writer. NO_COLOR, if set, takes the colour away
-// (https://no-color.org).
-func newScreen(out io.Writer, speed float64) *screen {
-	f, ok := out.(interface{ Fd() uintptr })
-	live := ok && isatty.IsTerminal(f.Fd())
-	return &screen{out: out, live: live, colour: live && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", speed: speed}
+// A Terminal is where a drill can be shown live. Without a writer there is none.
+type Terminal struct {
+	Out     io.Writer
+	Colours bool
+}
+
+// newScreen shows a drill live on a terminal, or, where there is none, on a writer.
+func newScreen(out io.Writer, terminal Terminal, speed float64) *screen {
+	if terminal.Out == nil {
+		return &screen{out: out, speed: speed}
+	}
+	return &screen{out: terminal.Out, live: true, colour: terminal.Colours, speed: speed}
 }
 
 // silent shows nothing.
@@ -99,14 +103,22 @@ func (s *screen) silence(name string, d *packets.Download, why string) {
 		s.rest(2 * time.Second)
 	}
 	for waited := 0; s.live && waited < 20; waited++ {
-		s.write("\r\x1b[K   " + strings.Repeat(".", 1+waited/2) + s.paint(dim, s.download(name, d)))
+		s.over(strings.Repeat(".", 1+waited/2) + s.download(name, d))
 		s.rest(100 * time.Millisecond)
 	}
 	if s.live {
-		s.write("\r\x1b[K")
+		s.over("")
+		s.write("\r")
 	}
 	s.line("%s", s.paint(green, "no answer: "+why))
 	s.progress(name, d)
+}
+
+// over writes a line over the one that was written so before.
+func (s *screen) over(text string) {
+	length := utf8.RuneCountInString(text)
+	s.write("\r   " + s.paint(dim, text) + strings.Repeat(" ", max(0, s.drawn-length)))
+	s.drawn = length
 }
 
 // progress shows how far a neighbour's download is.

@@ -58,13 +58,13 @@ func hostile() map[string][]byte {
 		"deep nesting":             []byte(strings.Repeat(`{"detail":`, MaxEventSize/10)),
 		"deep lists":               []byte(strings.Repeat(`[`, MaxEventSize)),
 		"deep in an unknown field": []byte(`{"x":` + strings.Repeat(`[`, 9_000) + strings.Repeat(`]`, 9_000) + `,` + head[1:] + `"resource":{"resourceType":"S3Bucket"}}`),
-		"a long string":            []byte(set(minimal, "title", `"`+strings.Repeat("x", MaxEventSize-1000)+`"`)),
-		"a long string to clean":   []byte(set(minimal, "title", `"`+strings.Repeat("\u202e", MaxEventSize/3-1000)+`"`)),
+		"a long string":            []byte(set(minimal, "region", `"`+strings.Repeat("x", MaxEventSize-1000)+`"`)),
+		"a long string to clean":   []byte(set(minimal, "region", `"`+strings.Repeat("\u202e", MaxEventSize/3-1000)+`"`)),
 		"a long instance id":       []byte(withInstance(`{"instanceId":"` + strings.Repeat(`\n`, MaxEventSize/2-1000) + `"}`)),
 		"a long number":            []byte(set(minimal, "severity", strings.Repeat("9", MaxEventSize-1000))),
 		"keys":                     filled(`{`, `"k%d":0`, `}`),
 		"one key, often":           filled(`{`, `"service":{"action":{}}`, `}`),
-		"escapes":                  []byte(set(minimal, "description", `"`+strings.Repeat(`\u0007`, MaxEventSize/6-1000)+`"`)),
+		"escapes":                  []byte(set(minimal, "region", `"`+strings.Repeat(`\u0007`, MaxEventSize/6-1000)+`"`)),
 	}
 }
 
@@ -78,7 +78,7 @@ func everyEndpoint(seq string) []byte {
 		ids = append(ids, fmt.Sprintf(`"e%d"`, n))
 		uids = append(uids, fmt.Sprintf(`"i-%08x"`, n))
 	}
-	signal := `{"resourceUids":[` + strings.Join(uids, ",") + `],"endpointIds":[` + strings.Join(ids, ",") + `]}`
+	signal := `{"type":"FLOW_LOGS","resourceUids":[` + strings.Join(uids, ",") + `],"endpointIds":[` + strings.Join(ids, ",") + `]}`
 	all := seq + `"endpoints":[` + strings.Join(endpoints, ",") + `],"resources":[` + strings.Join(resources, ",") + `],"signals":[`
 	return filled(all, signal, `]}}}}`)
 }
@@ -125,7 +125,7 @@ func TestParseEventIsBounded(t *testing.T) {
 				t.Error("neither a finding nor an error")
 			}
 			if err != nil && strings.Contains(err.Error(), "invalid JSON") && !strings.HasPrefix(name, "deep ") {
-				t.Errorf("the test's event is no JSON: %v", err)
+				t.Errorf("the test's event is not valid JSON: %v", err)
 			}
 			if err != nil && len(err.Error()) > 1<<20 {
 				t.Errorf("the error has %d bytes", len(err.Error()))

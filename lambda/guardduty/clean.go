@@ -6,17 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// The longest strings a Finding holds, in bytes. Tags may have 128 and 256
-// characters of up to 4 bytes:
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html
+// The longest strings a Finding holds, in bytes.
 const (
-	maxWord        = 128
-	maxID          = 512
-	maxTitle       = 512
-	maxDescription = 2048
-	maxTagKey      = 4 * 128
-	maxTagValue    = 4 * 256
-	maxUnreadable  = 64
+	maxWord       = 128
+	maxID         = 512
+	maxUnreadable = 64
 )
 
 const ellipsis = "…"
@@ -69,8 +63,8 @@ func isClean(s string) bool {
 }
 
 // visible reports whether r shows. unicode.IsPrint leaves out control and format
-// characters and all spaces but U+0020; a few letters and marks that it lets
-// through have no glyph.
+// characters and all spaces but U+0020. It lets through a few letters and marks that
+// have no glyph.
 func visible(r rune) bool {
 	return unicode.IsPrint(r) &&
 		!unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)

@@ -1,25 +1,25 @@
 // Package guardduty reads GuardDuty findings from the events that carry them.
 //
 // A finding reaches the function from EventBridge, from an analyst through
-// Security Hub, or by hand from the CLI; its keys come in camelCase or
+// Security Hub, or by hand from the CLI. Its keys come in camelCase or
 // PascalCase. Whatever the form, ParseEvent returns the same Finding.
 //
-// The package is strict about what an action rests on (the instance, the type,
-// the severity, the account) and lenient about all else: an unreadable peer, an
-// unknown action or a tag of a wrong type costs that detail, never the
-// containment. Each shape it doesn't know is an error that names the field, since
-// an event silently taken for "nothing to do" is a host left to the attacker.
+// The package is strict about what an action rests on: the instance, the type,
+// the severity, the account. An event in which these can't be read is an error that
+// names the field, since an event silently taken for "nothing to do" is a host left to
+// the attacker. The package is lenient about everything else: an unreadable peer or an
+// unknown action costs that detail, never the containment. Such a field is listed in
+// Finding.UnreadableFields, so that a person hears of it.
 package guardduty
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 )
 
-// MaxEventSize is the largest event that ParseEvent reads: Lambda's limit for a
-// synchronous call, by which a person may hand in findings. Events arrive
+// MaxEventSize is the largest event that ParseEvent reads, in bytes. It is Lambda's limit
+// for a synchronous call, by which a person may hand in findings. Events arrive
 // asynchronously and have 1 MiB at most.
 // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 const MaxEventSize = 6 << 20
@@ -52,25 +52,33 @@ func malformed(field, format string, args ...any) *EventError {
 }
 
 // ParseEvent decodes an event that carries findings, in any accepted form.
-// Findings that are well formed are returned even when others are not; the
-// error then joins one *EventError for each that is malformed. A single problem
-// is returned as *EventError itself.
+//
+// Findings that are well formed are returned even when others are not. The error then
+// joins one *EventError for each problem. A single problem is returned as *EventError
+// itself. When the event is wrapped by another service, the error says how to unwrap it.
+//
+// ParseEvent knows no clock: call SeenBy on each finding with the time of its arrival.
 func ParseEvent(raw []byte) ([]Finding, error) {
 	if len(raw) > MaxEventSize {
 		return nil, malformed("event", "got %d bytes, want at most %d", len(raw), MaxEventSize)
 	}
 	var in envelope
 	if err := json.Unmarshal(raw, &in); err != nil {
-		return nil, malformed("event", "%w", invalidJSON(err))
+		return nil, orWrapped(raw, malformed("event", "%w", invalidJSON(err)))
 	}
 	switch {
-	case in.Source != nil || in.DetailType != nil || in.Detail != nil:
+	case in.Source == nil && in.DetailType == nil && in.Detail != nil:
+		return nil, detailAlone()
+	case in.Source != nil || in.DetailType != nil:
 		return in.parse()
 	case in.Findings != nil:
 		return parseList("Findings", in.Findings, parseFinding)
-	default:
-		return collect(parseFinding("", raw))
 	}
+	f, problems := parseFinding("", raw)
+	if f == nil {
+		return nil, orWrapped(raw, joined(problems))
+	}
+	return collect(f, problems)
 }
 
 // envelope is an EventBridge event or what stands in its place.
@@ -116,21 +124,28 @@ func (e envelope) parse() ([]Finding, error) {
 func parseList(at string, raw json.RawMessage, parse func(string, json.RawMessage) (*Finding, []error)) ([]Finding, error) {
 	var findings []Finding
 	var problems []error
-	n, peers := 0, 0
-	for element := range elements(raw) {
-		if n++; n > maxFindings || peers > maxEventPeers {
-			problems = append(problems, malformed(fmt.Sprintf("%s[%d]", at, n-1),
+	peers := 0
+	eachElement(raw, func(n int, dec *json.Decoder) bool {
+		here := fmt.Sprintf("%s[%d]", at, n)
+		if n == maxFindings || peers > maxEventPeers {
+			problems = append(problems, malformed(here,
 				"too much for one event, want at most %d findings and %d peers: this and the rest were not read", maxFindings, maxEventPeers))
-			break
+			return false
 		}
-		f, errs := parse(fmt.Sprintf("%s[%d]", at, n-1), element)
+		var element json.RawMessage
+		if err := dec.Decode(&element); err != nil {
+			problems = append(problems, malformed(here, "%w", err))
+			return true
+		}
+		f, errs := parse(here, element)
 		if f != nil {
 			findings = append(findings, *f)
-			peers += f.peers()
+			peers += f.peerCount()
 		}
 		problems = append(problems, errs...)
-	}
-	if n == 0 {
+		return true
+	})
+	if len(findings)+len(problems) == 0 {
 		return nil, malformed(at, "want a list of at least one finding")
 	}
 	return findings, joined(problems)
@@ -150,9 +165,4 @@ func joined(problems []error) error {
 		return problems[0]
 	}
 	return errors.Join(problems...)
-}
-
-// within names a field of what is at a place in the event.
-func within(at, field string) string {
-	return strings.TrimPrefix(at+"."+field, ".")
 }

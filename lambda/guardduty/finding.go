@@ -2,38 +2,43 @@ package guardduty
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
 // A Finding is GuardDuty's report on a resource, reduced to what containing an
 // instance needs. Strings that were not validated went through Clean.
 type Finding struct {
-	ID          string // "" when the event names none
-	ARN         string
-	AccountID   string // 12 digits when Instances isn't empty
-	Region      string
-	Type        string
-	Title       string
-	Description string
+	ID        string // "" when the event names none
+	AccountID string // 12 digits when Instances isn't empty
+	Region    string
 
+	// Type has GuardDuty's form when Instances isn't empty. From Security Hub it may be
+	// anything: a person chose the finding, so its type is for display.
+	Type     string
 	Severity float64 // above 0 and at most 10; 0 only when Instances is empty
-	Count    int     // how often GuardDuty saw the activity, 0 when not given
 
-	// The times are zero when absent or unreadable.
-	CreatedAt, UpdatedAt, FirstSeen, LastSeen time.Time
+	// The times are zero when absent or unreadable. SeenBy bounds them.
+	UpdatedAt, LastSeen time.Time
 
 	Archived bool
 	Sample   bool // made by "generate sample findings"; never act on it
 
 	Role         string // service.resourceRole: "ACTOR", "TARGET" or ""
 	ResourceType string // what GuardDuty says the finding is on; not only "Instance" comes with instances
-	Action       string // service.action.actionType, "" when there is none
 
 	Origin Origin
 
-	// Instances holds the EC2 instances that the finding names: none when it is
-	// on something else, several for an attack sequence.
+	// Instances holds the EC2 instances that the finding names. It is empty when the
+	// finding is on something else, and has several for an attack sequence.
 	Instances []Instance
+
+	// UnreadableFields holds the paths, inside the finding, of the fields that can't be
+	// read, such as "service.action.networkConnectionAction.remoteIpDetails". The
+	// instances are to be contained all the same, and a person must be told of the
+	// fields. At most 20 are listed; one more entry then says how many are left out. The
+	// list is empty when Instances is. Its text is clean.
+	UnreadableFields []string
 }
 
 // Seen is when the activity was last observed: LastSeen, else UpdatedAt.
@@ -42,6 +47,26 @@ func (f Finding) Seen() time.Time {
 		return f.LastSeen
 	}
 	return f.UpdatedAt
+}
+
+// SeenBy returns the finding with no time in it later than its arrival: no activity
+// is seen before it happens. A finding that claims a later time would otherwise pass for
+// new activity after each release until then. The finding itself is left as it is.
+func (f Finding) SeenBy(arrival time.Time) Finding {
+	f.UpdatedAt, f.LastSeen = earlier(f.UpdatedAt, arrival), earlier(f.LastSeen, arrival)
+	f.Instances = slices.Clone(f.Instances)
+	for n := range f.Instances {
+		f.Instances[n].Peers = slices.Clone(f.Instances[n].Peers)
+	}
+	f.weigh()
+	return f
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.After(b) {
+		return b
+	}
+	return a
 }
 
 // weigh gives each peer the weight of its finding.
@@ -53,8 +78,8 @@ func (f *Finding) weigh() {
 	}
 }
 
-// peers is how many peers the finding lists.
-func (f Finding) peers() int {
+// peerCount is how many peers the finding lists.
+func (f Finding) peerCount() int {
 	n := 0
 	for _, i := range f.Instances {
 		n += len(i.Peers) + len(i.UnreadablePeers)
@@ -75,13 +100,9 @@ const (
 // An Instance is an EC2 instance as a finding describes it: a snapshot, which
 // may be old and may leave things out.
 type Instance struct {
-	ID               string // always of a valid form
-	Type             string
-	ImageID          string
-	AvailabilityZone string
-	State            string
-	Tags             map[string]string
-	Interfaces       []Interface
+	ID         string // always of a valid form
+	Type       string
+	Interfaces []Interface
 
 	// Peers holds each distinct connection once, in the order of the finding.
 	// An address that used several ports has several entries.

@@ -46,16 +46,19 @@ func FuzzParseEvent(f *testing.F) {
 func checkFinding(t *testing.T, f Finding) {
 	t.Helper()
 	checkStrings(t, reflect.ValueOf(f))
-	if f.Severity < 0 || f.Severity > 10 || f.Count < 0 {
-		t.Errorf("severity %v, count %d", f.Severity, f.Count)
+	if f.Severity < 0 || f.Severity > 10 {
+		t.Errorf("severity %v", f.Severity)
 	}
 	if f.Role != "" && f.Role != "ACTOR" && f.Role != "TARGET" {
 		t.Errorf("role %q", f.Role)
 	}
+	if len(f.UnreadableFields) > maxUnreadableFields+1 {
+		t.Errorf("%d unreadable fields", len(f.UnreadableFields))
+	}
 	if len(f.Instances) == 0 {
 		return
 	}
-	if !validType(f.Type) || !validSeverity(f.Severity) || !validAccount(f.AccountID) || f.ID != "" && !validID(f.ID) {
+	if f.Origin == GuardDuty && !validType(f.Type) || !validSeverity(f.Severity) || !validAccount(f.AccountID) || f.ID != "" && !validID(f.ID) {
 		t.Errorf("accepted with type %q, severity %v, account %q, id %q", f.Type, f.Severity, f.AccountID, f.ID)
 	}
 	seen := make(map[string]bool)
@@ -104,7 +107,7 @@ func checkStrings(t *testing.T, v reflect.Value) {
 	t.Helper()
 	switch v.Kind() {
 	case reflect.String:
-		if problem := unclean(v.String()); problem != "" || v.Len() > maxDescription {
+		if problem := unclean(v.String()); problem != "" || v.Len() > maxID {
 			t.Errorf("string %q of %d bytes: %s", v.String(), v.Len(), problem)
 		}
 	case reflect.Struct:

@@ -3,15 +3,14 @@ package guardduty
 import (
 	"bytes"
 	"encoding/json"
-	"iter"
 )
 
 // What an event may hold at most. The bounds lie above anything that GuardDuty
-// sends, and keep what an event of MaxEventSize costs in memory to a few times its
+// sends. They keep what an event of MaxEventSize costs in memory to a few times its
 // size, whatever it consists of.
 const (
 	// maxList bounds each list and map of a finding. GuardDuty gives at most 400
-	// resources, 400 endpoints and 100 signals, and a resource has 50 tags.
+	// resources, 400 endpoints and 100 signals.
 	// https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Sequence.html
 	maxList = 500
 
@@ -21,7 +20,7 @@ const (
 	maxFindings = 500
 
 	// maxPeers bounds the peers of an instance. A network ACL holds 40 entries at
-	// most; the rest are recorded and reported.
+	// most; the rest are counted and reported.
 	maxPeers = 500
 
 	// maxEventPeers bounds the peers of an event: each instance of a sequence may
@@ -29,108 +28,89 @@ const (
 	maxEventPeers = maxPeers * 100
 )
 
-// A list is a JSON array of which at most maxList elements are kept. What is no
-// array is an empty list, since a field of a wrong type must not cost a containment.
+// A list is a JSON array of which at most maxList elements are kept. Null is the same
+// as absent.
 type list[T any] struct {
-	items []T
-	given int // how many elements there were
+	Items []T
+	total int // how many elements there were
+	given bool
+	wrong kind // what stood in the array's place
 }
 
-// UnmarshalJSON reads an array one element at a time: encoding/json would make room
-// for all of them first.
+// UnmarshalJSON reads the array. When a key is given several times, only the first is
+// read.
 func (l *list[T]) UnmarshalJSON(b []byte) error {
-	*l = list[T]{}
-	for element := range elements(b) {
-		if l.given++; l.given <= maxList {
-			var v T
-			unmarshal(element, &v)
-			l.items = append(l.items, v)
-		}
+	switch {
+	case b[0] == 'n':
+		return nil
+	case b[0] != '[':
+		l.wrong = kindOf(b)
+		return nil
+	case l.given:
+		l.wrong = repeated
+		return nil
 	}
+	l.given, l.total = true, count(b)
+	l.Items = make([]T, min(l.total, maxList))
+	eachElement(b, func(n int, dec *json.Decoder) bool {
+		return n < len(l.Items) && dec.Decode(&l.Items[n]) == nil
+	})
 	return nil
 }
 
-// unmarshal reads as much of a valid JSON value as fits in v. A value of a wrong
-// type is passed over by encoding/json, which reads on and tells in the end.
-func unmarshal(raw []byte, v any) {
-	if own, ok := v.(json.Unmarshaler); ok {
-		_ = own.UnmarshalJSON(raw) // saves what json.Unmarshal sets up for each value
+// unreadable reports whether the list, or elements at its end, could not be read.
+func (l list[T]) unreadable() bool { return l.wrong != expected || l.total > len(l.Items) }
+
+// eachElement calls read for each element of a valid JSON array with the element's
+// number, until read returns false. Only an array has elements. It reads
+// one element at a time, since json.Unmarshal would make room for all of them first.
+func eachElement(raw []byte, read func(n int, dec *json.Decoder) bool) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if start, err := dec.Token(); err != nil || start != json.Delim('[') {
 		return
 	}
-	_ = json.Unmarshal(raw, v)
-}
-
-// elements are the elements of a valid JSON array; there are none in anything else.
-func elements(b []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		if b = bytes.TrimLeft(b, " \t\r\n"); len(b) == 0 || b[0] != '[' {
-			return
-		}
-		for rest := bytes.TrimSpace(b[1 : len(b)-1]); len(rest) > 0; {
-			n := valueLength(rest)
-			if !yield(bytes.TrimSpace(rest[:n])) || n == len(rest) {
-				return
-			}
-			rest = rest[n+1:]
-		}
+	for n := 0; dec.More() && read(n, dec); n++ {
 	}
 }
 
-// valueLength is how much of b comes before the first comma that is outside of
-// strings, arrays and objects.
-func valueLength(b []byte) int {
-	depth := 0
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			i += stringLength(b[i:]) - 1
-		case '[', '{':
-			depth++
-		case ']', '}':
-			depth--
-		case ',':
-			if depth == 0 {
-				return i
-			}
-		}
-	}
-	return len(b)
+// count is the number of elements of a valid JSON array, 0 for anything else.
+func count(raw []byte) int {
+	var all []skipped
+	_ = json.Unmarshal(raw, &all) // anything but an array leaves all empty
+	return len(all)
 }
 
-// stringLength is the length of the JSON string that b begins with, its quotes
-// included.
-func stringLength(b []byte) int {
-	for i := 1; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(b)
-}
+// skipped stands for a JSON value that is passed over. It takes no room.
+type skipped struct{}
 
-// flatFields are the fields of a JSON object whose values are scalars, those that
-// keep keeps and maxList of them at most.
-func flatFields(raw []byte, keep func(key string) bool) map[string]scalar {
+func (*skipped) UnmarshalJSON([]byte) error { return nil }
+
+// flatFields returns the fields of a JSON object whose values are scalars and whose
+// keys keep accepts. It is not whole when raw is something else than an object, or has
+// more than maxList such fields. Nothing and null are an empty object.
+func flatFields(raw []byte, keep func(key string) bool) (fields map[string]scalar, whole bool) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
-		return nil
+		return nil, len(raw) == 0 || start == nil && err == nil
 	}
-	fields := make(map[string]scalar)
-	for dec.More() && len(fields) < maxList {
+	fields = make(map[string]scalar)
+	for dec.More() {
 		key, err := dec.Token()
 		if err != nil {
-			return fields
+			return fields, false
 		}
 		var value scalar
 		if err := dec.Decode(&value); err != nil {
-			return fields
+			return fields, false
 		}
-		if name, ok := key.(string); ok && keep(name) {
-			fields[name] = value
+		name, ok := key.(string)
+		if !ok || !keep(name) {
+			continue
 		}
+		if len(fields) == maxList {
+			return fields, false
+		}
+		fields[name] = value
 	}
-	return fields
+	return fields, true
 }

@@ -2,91 +2,84 @@ package guardduty
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 )
 
-// wireAction holds the actions whose remote address is a peer of the instance.
-// The remote addresses of the other actions are those of API, Kubernetes or
-// database clients, who talk to AWS and not to the instance.
-// https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Action.html
-type wireAction struct {
-	ActionType              scalar         `json:"actionType"`
-	NetworkConnectionAction wireConnection `json:"networkConnectionAction"`
-	PortProbeAction         wirePortProbe  `json:"portProbeAction"`
-}
+// The types of action that name a peer, and those that are known not to.
+const (
+	networkConnection = "NETWORK_CONNECTION"
+	portProbe         = "PORT_PROBE"
+)
 
-type wireConnection struct {
-	ConnectionDirection   scalar   `json:"connectionDirection"`
-	Protocol              scalar   `json:"protocol"`
-	LocalNetworkInterface scalar   `json:"localNetworkInterface"`
-	LocalPortDetails      wirePort `json:"localPortDetails"`
-	RemotePortDetails     wirePort `json:"remotePortDetails"`
-	RemoteIPDetails       wireIP   `json:"remoteIpDetails"`
-}
+var peerlessActions = []string{"DNS_REQUEST", "AWS_API_CALL", "KUBERNETES_API_CALL", "RDS_LOGIN_ATTEMPT"}
 
-type wirePortProbe struct {
-	PortProbeDetails json.RawMessage `json:"portProbeDetails"` // a list of wireProbe, which may be long
-}
-
-type wireProbe struct {
-	LocalPortDetails wirePort `json:"localPortDetails"`
-	RemoteIPDetails  wireIP   `json:"remoteIpDetails"`
-}
-
-type wirePort struct {
-	Port scalar `json:"port"`
-}
-
-type wireIP struct {
-	IPAddressV4 scalar `json:"ipAddressV4"`
-	IPAddressV6 scalar `json:"ipAddressV6"`
-}
-
-// addresses lists what is given: one of a family, or one of each.
-func (w wireIP) addresses() []scalar { return []scalar{w.IPAddressV4, w.IPAddressV6} }
+// maxProbes is how many port probes are looked at. An event of 1 MiB, the most that
+// EventBridge delivers, has room for fewer.
+const maxProbes = 20_000
 
 // peers lists the peers of an action. It goes by the blocks that are filled and
-// not by the action's type, which GuardDuty leaves open to new values.
-func (w wireAction) peers() *peerSet {
+// not by the action's type, which GuardDuty leaves open to new values. It notes
+// what the type announces and the action lacks.
+func (w wireAction) peers(at string, unread *notes) *peerSet {
 	set := new(peerSet)
-	c := w.NetworkConnectionAction
-	for _, addr := range c.RemoteIPDetails.addresses() {
-		set.add(addr, Peer{
-			Direction:  direction(c.ConnectionDirection),
-			Protocol:   c.Protocol.clean(maxWord),
-			LocalPort:  c.LocalPortDetails.Port.integer(maxPort),
-			RemotePort: c.RemotePortDetails.Port.integer(maxPort),
-			Interface:  c.LocalNetworkInterface.clean(maxWord),
-		})
-	}
-	probes := 0
-	for raw := range elements(w.PortProbeAction.PortProbeDetails) {
-		if probes++; probes > maxProbes {
-			set.omitted++
-			continue
-		}
-		var probe wireProbe
-		unmarshal(raw, &probe)
-		for _, addr := range probe.RemoteIPDetails.addresses() {
-			set.add(addr, Peer{
-				Direction: Inbound,
-				LocalPort: probe.LocalPortDetails.Port.integer(maxPort),
-			})
-		}
+	w.addConnection(set, within(at, "networkConnectionAction"), unread)
+	w.addProbes(set, within(at, "portProbeAction"), unread)
+	what := strings.ToUpper(w.ActionType.s)
+	if set.empty() && what != "" && what != networkConnection && what != portProbe && !slices.Contains(peerlessActions, what) {
+		unread.add(within(at, "actionType"))
 	}
 	return set
 }
 
-const (
-	maxPort = 1<<16 - 1
+func (w wireAction) addConnection(set *peerSet, at string, unread *notes) {
+	block, c := w.NetworkConnectionAction, w.NetworkConnectionAction.V
+	switch {
+	case !block.given && strings.EqualFold(w.ActionType.s, networkConnection):
+		unread.add(at)
+	case block.given && c.RemoteIPDetails.V.empty():
+		unread.add(within(at, "remoteIpDetails"))
+	}
+	for _, addr := range c.RemoteIPDetails.V.addresses() {
+		set.add(addr, Peer{
+			Direction:  directionOf(c.ConnectionDirection),
+			Protocol:   c.Protocol.clean(maxWord),
+			LocalPort:  c.LocalPortDetails.V.Port.number(),
+			RemotePort: c.RemotePortDetails.V.Port.number(),
+			Interface:  c.LocalNetworkInterface.clean(maxWord),
+		})
+	}
+}
 
-	// maxProbes is how many port probes are looked at: more than an event of 1 MiB,
-	// the most that EventBridge delivers, has room for.
-	maxProbes = 20_000
-)
+func (w wireAction) addProbes(set *peerSet, at string, unread *notes) {
+	at = within(at, "portProbeDetails")
+	total := count(w.PortProbeAction.V.PortProbeDetails)
+	eachElement(w.PortProbeAction.V.PortProbeDetails, func(n int, dec *json.Decoder) bool {
+		if n >= maxProbes {
+			return false
+		}
+		var probe object[wireProbe]
+		if dec.Decode(&probe) != nil {
+			return true
+		}
+		here := fmt.Sprintf("%s[%d]", at, n)
+		unread.inspect(here, &probe)
+		if probe.given && probe.V.RemoteIPDetails.V.empty() {
+			unread.add(within(here, "remoteIpDetails"))
+		}
+		for _, addr := range probe.V.RemoteIPDetails.V.addresses() {
+			set.add(addr, Peer{Direction: Inbound, LocalPort: probe.V.LocalPortDetails.V.Port.number()})
+		}
+		return true
+	})
+	set.omitted += max(0, total-maxProbes)
+	if total == 0 && (w.PortProbeAction.given || strings.EqualFold(w.ActionType.s, portProbe)) {
+		unread.add(at)
+	}
+}
 
-func direction(s scalar) Direction {
+func directionOf(s scalar) Direction {
 	switch strings.ToUpper(s.s) {
 	case "INBOUND":
 		return Inbound
@@ -101,7 +94,7 @@ func direction(s scalar) Direction {
 type peerSet struct {
 	peers      []Peer
 	unreadable []string
-	omitted    int // what was given beyond
+	omitted    int // how many more were given
 	seen       map[Peer]bool
 }
 
@@ -122,7 +115,7 @@ func (s *peerSet) add(addr scalar, p Peer) {
 		return
 	}
 	text := addr.clean(maxUnreadable)
-	if addr.wrong {
+	if addr.unreadable() {
 		text = "(not a string)"
 	}
 	if !slices.Contains(s.unreadable, text) && s.room() {
@@ -159,7 +152,7 @@ func (s *peerSet) addPeer(p Peer) {
 	}
 }
 
-// room reports whether there is room for one more; what finds none is counted.
+// room reports whether one more has room, and counts it when it has none.
 func (s *peerSet) room() bool {
 	if len(s.peers)+len(s.unreadable) < maxPeers {
 		return true

@@ -11,10 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "rewrite the table of finding types in README.md")
+var update = flag.Bool("update", false, "rewrite the table of finding types in README.md of this folder")
 
 const (
-	readme     = "../../README.md"
+	readme     = "README.md"
 	tableBegin = "<!-- finding types: go test ./lambda/guardduty -run README -update -->\n"
 	tableEnd   = "<!-- end of finding types -->\n"
 )
@@ -72,7 +72,23 @@ func typeTable() string {
 		}
 		b.WriteString("\n</details>\n")
 	}
-	return b.String() + "\n"
+	return b.String() + unlisted()
+}
+
+// unlisted says what becomes of a finding whose type is not in the table. The deployed
+// rule goes by what comes before the slash of the types that are contained.
+func unlisted() string {
+	var reaching []string
+	for _, t := range Types() {
+		if family, _, _ := strings.Cut(t.Name, "/"); t.Response == Contain && !slices.Contains(reaching, "`"+family+"/`") {
+			reaching = append(reaching, "`"+family+"/`")
+		}
+	}
+	return "\n**Types that are not listed** contain nothing by themselves. As configured by default, the deployed rule lets a finding through only when its\n" +
+		"type begins with " + strings.Join(reaching, ", ") + ".\n" +
+		"Of those, the function logs a type that is not listed as `unknown finding type`, and the metric `UnknownFindingTypes` counts it.\n" +
+		"Other findings never reach the function. If one is on an instance and of a type that is not listed, a second rule keeps it in the queue\n" +
+		"`UnknownFindingTypes`. Both raise an [alarm](../README.md#tourniquet-unknown-types-logged).\n\n"
 }
 
 func names(row []Type) []string {

@@ -3,8 +3,6 @@ package guardduty
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,24 +11,20 @@ import (
 // findings fill it.
 // https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_AwsSecurityFinding.html
 type asff struct {
-	ID              scalar             `json:"Id"`
-	ProductARN      scalar             `json:"ProductArn"`
-	AccountID       scalar             `json:"AwsAccountId"`
-	Region          scalar             `json:"Region"`
-	Types           list[scalar]       `json:"Types"`
-	Severity        asffSeverity       `json:"Severity"`
-	Title           scalar             `json:"Title"`
-	Description     scalar             `json:"Description"`
-	CreatedAt       scalar             `json:"CreatedAt"`
-	UpdatedAt       scalar             `json:"UpdatedAt"`
-	FirstObservedAt scalar             `json:"FirstObservedAt"`
-	LastObservedAt  scalar             `json:"LastObservedAt"`
-	RecordState     scalar             `json:"RecordState"`
-	Sample          scalar             `json:"Sample"`
-	ProductFields   json.RawMessage    `json:"ProductFields"`
-	Resources       list[asffResource] `json:"Resources"`
-	Action          wireAction         `json:"Action"`
-	Detection       wireDetection      `json:"Detection"`
+	ID             scalar                     `json:"Id"`
+	ProductARN     scalar                     `json:"ProductArn"`
+	AccountID      scalar                     `json:"AwsAccountId"`
+	Region         scalar                     `json:"Region"`
+	Types          list[scalar]               `json:"Types"`
+	Severity       object[asffSeverity]       `json:"Severity"`
+	UpdatedAt      moment                     `json:"UpdatedAt"`
+	LastObservedAt moment                     `json:"LastObservedAt"`
+	RecordState    scalar                     `json:"RecordState"`
+	Sample         boolean                    `json:"Sample"`
+	ProductFields  json.RawMessage            `json:"ProductFields"`
+	Resources      list[object[asffResource]] `json:"Resources"`
+	Action         object[wireAction]         `json:"Action"`
+	Detection      object[wireDetection]      `json:"Detection"`
 }
 
 // asffSeverity holds GuardDuty's own number as Product, in newer findings as
@@ -55,25 +49,29 @@ func (s asffSeverity) native() scalar {
 }
 
 type asffResource struct {
-	Type    scalar          `json:"Type"`
-	ID      scalar          `json:"Id"`
-	Tags    json.RawMessage `json:"Tags"`
-	Details struct {
-		EC2Instance asffInstance `json:"AwsEc2Instance"`
-	} `json:"Details"`
+	Type    scalar              `json:"Type"`
+	ID      scalar              `json:"Id"`
+	Details object[asffDetails] `json:"Details"`
+}
+
+type asffDetails struct {
+	EC2Instance object[asffInstance] `json:"AwsEc2Instance"`
 }
 
 const asffEC2Instance = "AwsEc2Instance"
 
 // https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_AwsEc2InstanceDetails.html
 type asffInstance struct {
-	Type              scalar              `json:"Type"`
-	ImageID           scalar              `json:"ImageId"`
-	IPv4Addresses     list[scalar]        `json:"IpV4Addresses"`
-	IPv6Addresses     list[scalar]        `json:"IpV6Addresses"`
-	VPCID             scalar              `json:"VpcId"`
-	SubnetID          scalar              `json:"SubnetId"`
-	NetworkInterfaces list[wireInterface] `json:"NetworkInterfaces"`
+	Type              scalar                      `json:"Type"`
+	IPv4Addresses     list[address]               `json:"IpV4Addresses"`
+	IPv6Addresses     list[address]               `json:"IpV6Addresses"`
+	VPCID             scalar                      `json:"VpcId"`
+	SubnetID          scalar                      `json:"SubnetId"`
+	NetworkInterfaces list[object[asffInterface]] `json:"NetworkInterfaces"`
+}
+
+type asffInterface struct {
+	NetworkInterfaceID scalar `json:"NetworkInterfaceId"`
 }
 
 // resourceTypes translates Security Hub's resource types to GuardDuty's.
@@ -87,14 +85,6 @@ var resourceTypes = map[string]string{
 	"AwsS3Bucket":       "S3Bucket",
 }
 
-// irregularTypes are the EC2 types that Security Hub doesn't name like the rest.
-// https://docs.aws.amazon.com/guardduty/latest/ug/securityhub-integration.html
-var irregularTypes = map[string]string{
-	"EC2:Unusual-DNS-Resolver": "DefenseEvasion:EC2/UnusualDNSResolver",
-	"EC2:Unusual-DoH-Activity": "DefenseEvasion:EC2/UnusualDoHActivity",
-	"EC2:Unusual-DoT-Activity": "DefenseEvasion:EC2/UnusualDoTActivity",
-}
-
 // parseASFF decodes a finding from Security Hub. One that another product made
 // names no instances, since nothing is known about what it means.
 func parseASFF(at string, raw json.RawMessage) (*Finding, []error) {
@@ -102,10 +92,11 @@ func parseASFF(at string, raw json.RawMessage) (*Finding, []error) {
 	if !ok {
 		return nil, []error{malformed(at, "want a finding in the AWS Security Finding Format")}
 	}
-	if a.ProductARN.absent() {
-		return nil, []error{malformed(within(at, "ProductArn"), "missing, want the product that made the finding")}
+	if a.ProductARN.s == "" {
+		return nil, []error{malformed(within(at, "ProductArn"), "%s, want the product that made the finding", a.ProductARN.got())}
 	}
-	w := a.wire()
+	service, whole := unflatten(a.ProductFields)
+	w := a.wire(service)
 	f := w.head()
 	f.Origin = SecurityHub
 	f.Sample = f.Sample || a.Sample.truth()
@@ -113,16 +104,15 @@ func parseASFF(at string, raw json.RawMessage) (*Finding, []error) {
 	if !strings.HasSuffix(a.ProductARN.s, "product/aws/guardduty") {
 		return &f, nil
 	}
-	instances, problems := a.instances(at, w.Service.Action)
-	f.Instances = instances
+	var unread notes
+	if !whole {
+		unread.add("ProductFields")
+	}
+	instances, problems := a.instances(at, service.Action.V, &unread)
 	if len(instances) == 0 {
-		if len(problems) > 0 {
-			return nil, problems
-		}
-		return &f, nil
+		return onNoInstance(at, f, w, problems)
 	}
 	err := firstWrong(at,
-		required{"Types", validType(f.Type), w.Type, "a GuardDuty type such as TTPs/Command and Control/Backdoor:EC2-C&CActivity.B"},
 		required{"Severity", validSeverity(f.Severity), w.Severity, wantSeverity},
 		required{"AwsAccountId", validAccount(f.AccountID), a.AccountID, wantAccount},
 		required{"Id", validID(f.ID), a.ID, wantID},
@@ -130,130 +120,123 @@ func parseASFF(at string, raw json.RawMessage) (*Finding, []error) {
 	if err != nil {
 		return nil, append(problems, err)
 	}
+	unread.inspect("", &a)
+	unread.inspectFlat(&service)
+	unread.paths = pascal(unread.paths)
+	f.Instances, f.UnreadableFields = instances, unread.fields()
 	f.weigh()
 	return &f, problems
 }
 
+// onNoInstance is the result for a finding among whose resources no instance was found.
+// An attack sequence on instances must have some.
+func onNoInstance(at string, f Finding, w wireFinding, problems []error) (*Finding, []error) {
+	switch {
+	case len(problems) > 0:
+		return nil, problems
+	case w.isSequence() && onInstances(w.Type.s):
+		return nil, []error{malformed(within(at, "Resources"), "names no instance, want %s", wantResources)}
+	default:
+		return &f, nil
+	}
+}
+
 // wire is the finding in GuardDuty's format, without its instances.
-func (a asff) wire() wireFinding {
+func (a asff) wire(service wireService) wireFinding {
 	w := wireFinding{
-		ARN:         a.ID,
-		AccountID:   a.AccountID,
-		Region:      a.Region,
-		Type:        guardDutyType(a.Types.items),
-		Title:       a.Title,
-		Description: a.Description,
-		Severity:    a.Severity.native(),
-		CreatedAt:   a.CreatedAt,
-		UpdatedAt:   a.UpdatedAt,
-		Service:     unflatten(a.ProductFields),
+		ARN:       a.ID,
+		AccountID: a.AccountID,
+		Region:    a.Region,
+		Type:      guardDutyType(a.Types.Items),
+		Severity:  a.Severity.V.native(),
+		UpdatedAt: a.UpdatedAt,
+		Service:   object[wireService]{V: service, given: true},
 	}
 	if _, _, isARN := strings.Cut(a.ID.s, "/finding/"); !isARN {
 		w.ID = a.ID
 	}
-	s := &w.Service
-	if s.EventFirstSeen.absent() {
-		s.EventFirstSeen = a.FirstObservedAt
-	}
-	if s.EventLastSeen.absent() {
+	if s := &w.Service.V; s.EventLastSeen.absent() {
 		s.EventLastSeen = a.LastObservedAt
 	}
-	if s.Action.ActionType.absent() {
-		s.Action.ActionType = a.Action.ActionType
-	}
-	if len(a.Resources.items) > 0 {
-		t := a.Resources.items[0].Type
+	if len(a.Resources.Items) > 0 {
+		t := a.Resources.Items[0].V.Type
 		if own := resourceTypes[t.s]; own != "" {
 			t = scalar{s: own}
 		}
-		w.Resource = &wireResource{ResourceType: t}
+		w.Resource.V.ResourceType = t
 	}
-	if strings.HasPrefix(w.Type.s, "AttackSequence:") {
-		w.Resource = &wireResource{ResourceType: scalar{s: "AttackSequence"}}
+	if strings.HasPrefix(w.Type.s, sequencePrefix) || a.Detection.V.Sequence.given {
+		w.Resource.V.ResourceType = scalar{s: attackSequence}
 	}
 	return w
 }
 
-// guardDutyType is the first of the types that translates to GuardDuty's, else
-// the first as it is.
-func guardDutyType(types []scalar) scalar {
-	for _, t := range types {
-		if own := translateType(t.s); validType(own) {
-			return scalar{s: own}
-		}
-	}
-	if len(types) == 0 {
-		return scalar{}
-	}
-	return types[0]
-}
-
-// translateType turns "TTPs/Initial Access/UnauthorizedAccess:EC2-SSHBruteForce"
-// into "UnauthorizedAccess:EC2/SSHBruteForce".
-func translateType(t string) string {
-	colon := strings.IndexByte(t, ':')
-	if colon < 0 {
-		return ""
-	}
-	own := t[strings.LastIndexByte(t[:colon], '/')+1:]
-	if regular := irregularTypes[own]; regular != "" {
-		return regular
-	}
-	if strings.Contains(own, "/") { // attack sequences keep GuardDuty's form
-		return own
-	}
-	return strings.Replace(own, "-", "/", 1)
-}
-
 // instances lists the instances among the finding's resources. flat is the
 // action from the product fields, which says more than the format's own.
-func (a asff) instances(at string, flat wireAction) (instances []Instance, problems []error) {
-	set := flat.peers()
-	if set.empty() {
-		set = a.Action.peers()
+func (a asff) instances(at string, flat wireAction, unread *notes) (instances []Instance, problems []error) {
+	if a.Resources.wrong != expected {
+		return nil, []error{malformed(within(at, "Resources"), "%s, want a list of resources", a.Resources.wrong.got())}
 	}
-	peers := func(Instance) *peerSet { return set }
-	if seq := a.Detection.Sequence; seq != nil {
-		peers, problems = seq.peersOf(), seq.tooMuch(within(at, "Detection.Sequence"))
+	peers, done := a.peers(flat, unread)
+	if seq := a.Detection.V.Sequence; seq.given {
+		problems = seq.V.unreadLists(within(at, "Detection.Sequence"))
 	}
-	if a.Resources.given > maxList {
-		problems = append(problems, malformed(within(at, "Resources"), "got %d, want at most %d", a.Resources.given, maxList))
+	if a.Resources.total > maxList {
+		problems = append(problems, malformed(within(at, "Resources"), "got %d, want at most %d", a.Resources.total, maxList))
 	}
 	seen := make(map[string]bool)
-	for n, r := range a.Resources.items {
-		if r.Type.s != asffEC2Instance {
-			continue
+	for n, r := range a.Resources.Items {
+		here := fmt.Sprintf("%s[%d]", within(at, "Resources"), n)
+		i := r.V.instance()
+		switch {
+		case r.unreadable():
+			problems = append(problems, malformed(here, "%s, want a resource", r.wrong.got()))
+		case r.V.Type.unreadable():
+			problems = append(problems, malformed(within(here, "Type"), "%s, want what the resource is", r.V.Type.got()))
+		case r.V.Type.s != asffEC2Instance || seen[i.ID]:
+		case !validInstanceID(i.ID):
+			problems = append(problems, malformed(within(here, "Id"), "%s, want the ARN of an instance", r.V.ID.got()))
+		default:
+			seen[i.ID] = true
+			instances = append(instances, i.with(peers(i)))
 		}
-		i := r.instance()
-		if !validInstanceID(i.ID) {
-			field := fmt.Sprintf("Resources[%d].Id", n)
-			problems = append(problems, malformed(within(at, field), "%s, want the ARN of an instance", r.ID.got()))
-			continue
-		}
-		if seen[i.ID] {
-			continue
-		}
-		seen[i.ID] = true
-		instances = append(instances, i.with(peers(i)))
 	}
+	done()
 	return instances, problems
 }
 
+// peers returns a function that lists an instance's peers, and one to call when that
+// has been called for each instance.
+func (a asff) peers(flat wireAction, unread *notes) (of func(Instance) *peerSet, done func()) {
+	if seq := a.Detection.V.Sequence; seq.given {
+		const here = "Detection.Sequence"
+		ties := seq.V.tie(here, unread)
+		of = func(i Instance) *peerSet {
+			names := []string{i.ID}
+			for _, eni := range i.Interfaces {
+				names = append(names, eni.ID)
+			}
+			return ties.peers(names)
+		}
+		return of, func() { ties.noteUntied(here, unread) }
+	}
+	var flatUnread notes
+	set := flat.peers("action", &flatUnread)
+	if set.empty() {
+		own := a.Action.V
+		if own.ActionType.absent() {
+			own.ActionType = flat.ActionType
+		}
+		set = own.peers("Action", unread)
+	} else {
+		unread.addFlat(flatUnread)
+	}
+	return func(Instance) *peerSet { return set }, func() {}
+}
+
 func (r asffResource) instance() Instance {
-	d := r.Details.EC2Instance
-	i := Instance{
-		ID:         lastPart(r.ID),
-		Type:       d.Type.clean(maxWord),
-		ImageID:    d.ImageID.clean(maxWord),
-		Interfaces: d.interfaces(),
-	}
-	var tags []wireTag
-	named := flatFields(r.Tags, func(string) bool { return true })
-	for _, key := range slices.Sorted(maps.Keys(named)) {
-		tags = append(tags, wireTag{Key: scalar{s: key}, Value: named[key]})
-	}
-	i.Tags = tagMap(tags)
-	return i
+	d := r.Details.V.EC2Instance.V
+	return Instance{ID: lastPart(r.ID), Type: d.Type.clean(maxWord), Interfaces: d.interfaces()}
 }
 
 // interfaces lists the interfaces with what is known of them. Subnet and
@@ -263,10 +246,10 @@ func (d asffInstance) interfaces() []Interface {
 	primary := Interface{
 		Subnet: d.SubnetID.clean(maxWord),
 		VPC:    d.VPCID.clean(maxWord),
-		IPv6:   appendAddr(nil, d.IPv6Addresses.items...),
+		IPv6:   appendAddr(nil, d.IPv6Addresses.Items...),
 	}
-	for _, s := range d.IPv4Addresses.items {
-		switch addr, ok := parseAddr(s); {
+	for _, s := range d.IPv4Addresses.Items {
+		switch addr, ok := parseAddr(s.scalar); {
 		case ok && addr.IsPrivate():
 			primary.PrivateIPs = appendAddr(primary.PrivateIPs, s)
 		case ok:
@@ -274,8 +257,8 @@ func (d asffInstance) interfaces() []Interface {
 		}
 	}
 	var others []Interface
-	for _, n := range d.NetworkInterfaces.items {
-		if id := n.NetworkInterfaceID.clean(maxWord); id != "" {
+	for _, n := range d.NetworkInterfaces.Items {
+		if id := n.V.NetworkInterfaceID.clean(maxWord); id != "" {
 			others = append(others, Interface{ID: id})
 		}
 	}

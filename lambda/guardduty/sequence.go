@@ -2,7 +2,6 @@ package guardduty
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 	"strings"
 )
@@ -10,68 +9,35 @@ import (
 // sequence is the body of an attack sequence finding, which correlates signals
 // about several resources. https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Sequence.html
 type sequence struct {
-	Endpoints list[endpoint]         `json:"endpoints"`
-	Signals   list[signal]           `json:"signals"`
-	Resources list[sequenceResource] `json:"resources"`
-}
-
-// endpoint is an address seen in the sequence. It may be an API client's: those
-// have no connection.
-type endpoint struct {
-	ID         scalar `json:"id"`
-	IP         scalar `json:"ip"`
-	Port       scalar `json:"port"`
-	Connection struct {
-		Direction scalar `json:"direction"`
-	} `json:"connection"`
-}
-
-// signal is one observation. Security Hub names its resources "ResourceIds".
-type signal struct {
-	Type         scalar       `json:"type"`
-	ResourceUIDs list[scalar] `json:"resourceUids"`
-	ResourceIDs  list[scalar] `json:"resourceIds"`
-	EndpointIDs  list[scalar] `json:"endpointIds"`
-}
-
-// aboutCalls reports whether the signal comes from logs of API calls, whose
-// endpoints are clients of AWS and not of an instance.
-func (s signal) aboutCalls() bool {
-	switch strings.ToUpper(s.Type.s) {
-	case "CLOUD_TRAIL", "S3_DATA_EVENTS", "EKS_AUDIT_LOGS":
-		return true
-	default:
-		return false
-	}
+	Endpoints list[object[endpoint]]         `json:"endpoints"`
+	Signals   list[object[signal]]           `json:"signals"`
+	Resources list[object[sequenceResource]] `json:"resources"`
 }
 
 type sequenceResource struct {
-	UID          scalar        `json:"uid"`
-	Name         scalar        `json:"name"`
-	ResourceType scalar        `json:"resourceType"`
-	Tags         list[wireTag] `json:"tags"`
-	Data         resourceData  `json:"data"`
+	UID          scalar               `json:"uid"`
+	Name         scalar               `json:"name"`
+	ResourceType scalar               `json:"resourceType"`
+	Data         object[resourceData] `json:"data"`
 }
 
 // https://docs.aws.amazon.com/guardduty/latest/APIReference/API_ResourceData.html
 type resourceData struct {
-	EC2Instance         sequenceInstance `json:"ec2Instance"`
-	EC2NetworkInterface wireInterface    `json:"ec2NetworkInterface"`
+	EC2Instance         object[sequenceInstance] `json:"ec2Instance"`
+	EC2NetworkInterface object[wireInterface]    `json:"ec2NetworkInterface"`
 
-	AutoScalingGroup instanceGroup `json:"autoscalingAutoScalingGroup"`
-	Stack            instanceGroup `json:"cloudformationStack"`
-	Image            instanceGroup `json:"ec2Image"`
-	LaunchTemplate   instanceGroup `json:"ec2LaunchTemplate"`
-	VPC              instanceGroup `json:"ec2Vpc"`
-	ECSCluster       instanceGroup `json:"ecsCluster"`
-	EKSCluster       instanceGroup `json:"eksCluster"`
-	InstanceProfile  instanceGroup `json:"iamInstanceProfile"`
+	AutoScalingGroup object[instanceGroup] `json:"autoscalingAutoScalingGroup"`
+	Stack            object[instanceGroup] `json:"cloudformationStack"`
+	Image            object[instanceGroup] `json:"ec2Image"`
+	LaunchTemplate   object[instanceGroup] `json:"ec2LaunchTemplate"`
+	VPC              object[instanceGroup] `json:"ec2Vpc"`
+	ECSCluster       object[instanceGroup] `json:"ecsCluster"`
+	EKSCluster       object[instanceGroup] `json:"eksCluster"`
+	InstanceProfile  object[instanceGroup] `json:"iamInstanceProfile"`
 }
 
 type sequenceInstance struct {
 	InstanceType         scalar       `json:"instanceType"`
-	AvailabilityZone     scalar       `json:"availabilityZone"`
-	InstanceState        scalar       `json:"instanceState"`
 	NetworkInterfaceUIDs list[scalar] `json:"ec2NetworkInterfaceUids"`
 }
 
@@ -82,67 +48,136 @@ type instanceGroup struct {
 	InstanceUIDs list[scalar] `json:"ec2InstanceUids"`
 }
 
-func (d resourceData) grouped() []scalar {
-	var all []scalar
-	for _, g := range []instanceGroup{
-		d.AutoScalingGroup, d.Stack, d.Image, d.LaunchTemplate, d.VPC, d.ECSCluster, d.EKSCluster, d.InstanceProfile,
-	} {
-		all = append(all, g.InstanceUIDs.items...)
+// A keyedGroup is a group with its key in the data of a resource.
+type keyedGroup struct {
+	key string
+	object[instanceGroup]
+}
+
+func (d resourceData) groups() []keyedGroup {
+	return []keyedGroup{
+		{"autoscalingAutoScalingGroup", d.AutoScalingGroup},
+		{"cloudformationStack", d.Stack},
+		{"ec2Image", d.Image},
+		{"ec2LaunchTemplate", d.LaunchTemplate},
+		{"ec2Vpc", d.VPC},
+		{"ecsCluster", d.ECSCluster},
+		{"eksCluster", d.EKSCluster},
+		{"iamInstanceProfile", d.InstanceProfile},
 	}
-	return all
+}
+
+// isInstance goes by the resource's type. When there is none, it goes by what else says
+// that the resource is an instance.
+func (r sequenceResource) isInstance() bool {
+	if r.ResourceType.s == "" {
+		return r.Data.V.EC2Instance.given || validInstanceID(lastPart(r.UID))
+	}
+	return strings.EqualFold(r.ResourceType.s, "EC2_INSTANCE")
+}
+
+func (r sequenceResource) isInterface() bool {
+	return strings.EqualFold(r.ResourceType.s, "EC2_NETWORK_INTERFACE")
+}
+
+// A member is an instance in a sequence, with all that signals may call it: itself, its
+// interfaces, and the groups that list it.
+type member struct {
+	Instance
+	names []string
+}
+
+// members collects the instances of a sequence, each once.
+type members struct {
+	all  []member
+	byID map[string]int
+}
+
+func (m *members) add(i Instance, alias scalar) {
+	n, known := m.byID[i.ID]
+	if !known {
+		if n = len(m.all); n == maxList {
+			return
+		}
+		m.byID[i.ID] = n
+		m.all = append(m.all, member{Instance: i, names: []string{i.ID}})
+		for _, eni := range i.Interfaces {
+			m.all[n].names = append(m.all[n].names, eni.ID)
+		}
+	}
+	m.all[n].names = append(m.all[n].names, resourceName(alias))
 }
 
 // instances lists the instances in the sequence: first those described, then
-// those that only a group names.
-func (s sequence) instances(at string) ([]Instance, []error) {
-	problems := s.tooMuch(at)
+// those that only a group names. What it can't read of them are the problems; what it
+// can't read of the rest it adds to unread. The place of the sequence is at in the event,
+// and here in the finding.
+func (s sequence) instances(at, here string, unread *notes) ([]Instance, []error) {
+	found := members{byID: make(map[string]int)}
+	problems := slices.Concat(s.unreadLists(at), s.addDescribed(&found, at), s.addGrouped(&found, at))
+	ties := s.tie(here, unread)
 	var instances []Instance
-	seen := make(map[string]bool)
-	interfaces := s.interfaces()
-	peers := s.peersOf()
-	add := func(i Instance) {
-		if !seen[i.ID] && len(instances) < maxList {
-			seen[i.ID] = true
-			instances = append(instances, i.with(peers(i)))
-		}
+	for _, m := range found.all {
+		instances = append(instances, m.with(ties.peers(m.names)))
 	}
-	for n, r := range s.Resources.items {
-		if !strings.EqualFold(r.ResourceType.s, "EC2_INSTANCE") {
-			continue
-		}
-		i := r.instance(interfaces)
-		if !validInstanceID(i.ID) {
-			problems = append(problems, malformed(resourceAt(at, n, "uid"), "%s, want %s or its ARN", r.UID.got(), wantInstanceID))
-			continue
-		}
-		add(i)
-	}
-	for n, r := range s.Resources.items {
-		for _, uid := range r.Data.grouped() {
-			i := Instance{ID: lastPart(uid)}
-			if !validInstanceID(i.ID) {
-				problems = append(problems, malformed(resourceAt(at, n, "data"), "instance %s, want %s or its ARN", uid.got(), wantInstanceID))
-				continue
-			}
-			add(i)
-		}
-	}
+	ties.noteUntied(here, unread)
 	return instances, problems
 }
 
-func (r sequenceResource) instance(interfaces map[string]Interface) Instance {
-	d := r.Data.EC2Instance
-	i := Instance{
-		ID:               lastPart(r.UID),
-		Type:             d.InstanceType.clean(maxWord),
-		AvailabilityZone: d.AvailabilityZone.clean(maxWord),
-		State:            d.InstanceState.clean(maxWord),
-		Tags:             tagMap(r.Tags.items),
+func (s sequence) addDescribed(found *members, at string) (problems []error) {
+	interfaces := s.interfaces()
+	for n, r := range s.Resources.Items {
+		switch {
+		case r.unreadable():
+			problems = append(problems, malformed(resourceAt(at, n), "%s, want a resource", r.wrong.got()))
+		case r.V.isInstance():
+			i := r.V.instance(interfaces)
+			if !validInstanceID(i.ID) {
+				problems = append(problems, malformed(within(resourceAt(at, n), "uid"), "%s, want %s or its ARN", r.V.UID.got(), wantInstanceID))
+				continue
+			}
+			found.add(i, r.V.UID)
+		case r.V.ResourceType.unreadable():
+			problems = append(problems, malformed(within(resourceAt(at, n), "resourceType"), "%s, want what the resource is", r.V.ResourceType.got()))
+		}
 	}
+	return problems
+}
+
+func (s sequence) addGrouped(found *members, at string) (problems []error) {
+	for n, r := range s.Resources.Items {
+		data := within(resourceAt(at, n), "data")
+		if r.V.Data.unreadable() && !r.V.isInstance() && !r.V.isInterface() {
+			problems = append(problems, malformed(data, "%s, want an object that describes the resource", r.V.Data.wrong.got()))
+		}
+		for _, g := range r.V.Data.V.groups() {
+			uids, place := g.V.InstanceUIDs, within(data, g.key)
+			if g.unreadable() {
+				problems = append(problems, malformed(place, "%s, want the instances of the group", g.wrong.got()))
+			}
+			if uids.wrong != expected {
+				problems = append(problems, malformed(within(place, "ec2InstanceUids"), "%s, want the instances of the group", uids.wrong.got()))
+			}
+			for k, uid := range uids.Items {
+				id := lastPart(uid)
+				if !validInstanceID(id) {
+					problems = append(problems, malformed(fmt.Sprintf("%s.ec2InstanceUids[%d]", place, k), "%s, want %s or its ARN", uid.got(), wantInstanceID))
+					continue
+				}
+				found.add(Instance{ID: id}, r.V.UID)
+			}
+		}
+	}
+	return problems
+}
+
+func (r sequenceResource) instance(interfaces map[string]Interface) Instance {
+	d := r.Data.V.EC2Instance.V
+	i := Instance{ID: lastPart(r.UID), Type: d.InstanceType.clean(maxWord)}
 	if !validInstanceID(i.ID) {
 		i.ID = lastPart(r.Name)
 	}
-	for _, uid := range d.NetworkInterfaceUIDs.items {
+	for _, uid := range d.NetworkInterfaceUIDs.Items {
 		n, described := interfaces[lastPart(uid)]
 		if !described {
 			n.ID = Clean(lastPart(uid), maxWord)
@@ -157,113 +192,28 @@ func (r sequenceResource) instance(interfaces map[string]Interface) Instance {
 // interfaces lists the sequence's network interfaces by id.
 func (s sequence) interfaces() map[string]Interface {
 	found := make(map[string]Interface)
-	for _, r := range s.Resources.items {
-		if strings.EqualFold(r.ResourceType.s, "EC2_NETWORK_INTERFACE") {
-			n := r.Data.EC2NetworkInterface.networkInterface()
-			n.ID = Clean(lastPart(r.UID), maxWord)
-			found[lastPart(r.UID)] = n
+	for _, r := range s.Resources.Items {
+		if r.V.isInterface() {
+			n := r.V.Data.V.EC2NetworkInterface.V.networkInterface()
+			n.ID = Clean(lastPart(r.V.UID), maxWord)
+			found[lastPart(r.V.UID)] = n
 		}
 	}
 	return found
 }
 
-// peersOf returns a function that lists an instance's peers: the endpoints of a
-// network connection that a signal ties to the instance or to its interfaces.
-func (s sequence) peersOf() func(Instance) *peerSet {
-	remotes, named := s.remotes()
-	tied := s.tied(named)
-	return func(i Instance) *peerSet {
-		of := tied[i.ID]
-		for _, n := range i.Interfaces {
-			of = of.or(tied[n.ID])
-		}
-		set := &peerSet{peers: slices.Grow([]Peer(nil), of.size())}
-		for n, r := range remotes {
-			if of.has(n) {
-				set.join(r)
-			}
-		}
-		return set
-	}
-}
-
-// remotes are the endpoints of network connections, each once, as sets of one peer;
-// and which of them an endpoint's id names.
-func (s sequence) remotes() (remotes []peerSet, named map[string]endpoints) {
-	named = make(map[string]endpoints)
-	place := make(map[string]int)
-	for _, e := range s.Endpoints.items {
-		d := direction(e.Connection.Direction)
-		var one peerSet
-		one.add(e.IP, Peer{Direction: d, RemotePort: e.Port.integer(maxPort)})
-		if d == UnknownDirection || one.empty() {
-			continue
-		}
-		what := fmt.Sprint(one.peers, one.unreadable)
-		n, known := place[what]
-		if !known {
-			n = len(remotes)
-			place[what] = n
-			remotes = append(remotes, one)
-		}
-		named[e.ID.s] = named[e.ID.s].with(n)
-	}
-	return remotes, named
-}
-
-// tied says which endpoints the signals tie to which resource.
-func (s sequence) tied(named map[string]endpoints) map[string]endpoints {
-	tied := make(map[string]endpoints)
-	for _, sig := range s.Signals.items {
-		if sig.aboutCalls() {
-			continue
-		}
-		var of endpoints
-		for _, id := range sig.EndpointIDs.items {
-			of = of.or(named[id.s])
-		}
-		for _, uid := range slices.Concat(sig.ResourceUIDs.items, sig.ResourceIDs.items) {
-			tied[lastPart(uid)] = tied[lastPart(uid)].or(of)
-		}
-	}
-	return tied
-}
-
-// endpoints is a set of endpoints by their place in the sequence. Signals may tie
-// every endpoint to every resource, again and again.
-type endpoints [maxList/64 + 1]uint64
-
-func (e endpoints) with(n int) endpoints {
-	e[n/64] |= 1 << (n % 64)
-	return e
-}
-
-func (e endpoints) or(more endpoints) endpoints {
-	for i := range e {
-		e[i] |= more[i]
-	}
-	return e
-}
-
-func (e endpoints) has(n int) bool { return e[n/64]&(1<<(n%64)) != 0 }
-
-func (e endpoints) size() int {
-	n := 0
-	for _, word := range e {
-		n += bits.OnesCount64(word)
-	}
-	return n
-}
-
-// tooMuch says which of the sequence's lists were cut off.
-func (s sequence) tooMuch(at string) []error {
+// unreadLists says which of the sequence's lists were not read to their end.
+func (s sequence) unreadLists(at string) []error {
 	var problems []error
+	if wrong := s.Resources.wrong; wrong != expected {
+		problems = append(problems, malformed(within(at, "resources"), "%s, want %s", wrong.got(), wantResources))
+	}
 	for _, l := range []struct {
 		field string
-		given int
-	}{{"endpoints", s.Endpoints.given}, {"signals", s.Signals.given}, {"resources", s.Resources.given}} {
-		if l.given > maxList {
-			problems = append(problems, malformed(within(at, l.field), "got %d, want at most %d", l.given, maxList))
+		total int
+	}{{"endpoints", s.Endpoints.total}, {"signals", s.Signals.total}, {"resources", s.Resources.total}} {
+		if l.total > maxList {
+			problems = append(problems, malformed(within(at, l.field), "got %d, want at most %d", l.total, maxList))
 		}
 	}
 	return problems
@@ -274,6 +224,13 @@ func lastPart(uid scalar) string {
 	return uid.s[strings.LastIndexByte(uid.s, '/')+1:]
 }
 
-func resourceAt(at string, n int, field string) string {
-	return fmt.Sprintf("%s.resources[%d].%s", at, n, field)
+// resourceName is what a resource is called, whether by its id or its ARN. Only the ids
+// of instances and interfaces are unique without the rest of the ARN.
+func resourceName(uid scalar) string {
+	if id := lastPart(uid); strings.HasPrefix(id, "i-") || strings.HasPrefix(id, "eni-") {
+		return id
+	}
+	return uid.s
 }
+
+func resourceAt(at string, n int) string { return fmt.Sprintf("%s.resources[%d]", at, n) }

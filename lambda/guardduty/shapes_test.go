@@ -68,7 +68,7 @@ func TestLargestEvents(t *testing.T) {
 	for _, size := range []int{256 << 10, 1 << 20} {
 		event := with("description", `"`+strings.Repeat("x", size-len(minimal)-200)+`"`)
 		got, err := ParseEvent([]byte(guardDutyEvent(event)))
-		if err != nil || len(got) != 1 || len(got[0].Instances) != 1 || len(got[0].Description) != maxDescription {
+		if err != nil || len(got) != 1 || len(got[0].Instances) != 1 {
 			t.Errorf("%d bytes: %d findings, %v", size, len(got), err)
 		}
 	}

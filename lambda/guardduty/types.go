@@ -52,12 +52,12 @@ const (
 
 // Why a type has its response, where several types share the reason.
 const (
-	whyAPICall         = "an API call about an instance, which a response may itself make; says nothing of the instance's state"
-	whyAbusedDomain    = "the domain is abused, and used for good too"
+	whyAPICall         = "an API call about an instance, which a response may itself make; it says nothing about the state of the instance"
+	whyAbusedDomain    = "the domain is abused but also has honest uses"
 	whyAdministrators  = "administrators do it too"
 	whyAnyone          = "anyone can cause it from outside"
 	whyAtRest          = "found at rest: there is no running instance behind it"
-	whyBaseline        = "a deviation from a baseline, no known threat"
+	whyBaseline        = "deviates from a baseline, which is not a known threat"
 	whyBlackhole       = "talks to an address that no longer answers"
 	whyBlackholeDomain = "looks up a domain that no longer answers"
 	whyBruteForce      = "attacks others as ACTOR; as TARGET anyone can cause it from outside"
@@ -73,7 +73,7 @@ const (
 	whyGenerated       = "looks up generated domains, as malware does"
 	whyKeys            = "the keys work elsewhere until they are revoked, and the instance may only have been tricked into giving them away"
 	whyMaliciousDomain = "looks up a known malicious domain"
-	whyOwnList         = "on a list of your own: what it means is yours to say"
+	whyOwnList         = "on a list of your own: only you know what it means"
 	whyPhishing        = "often a person who followed a link"
 	whyPool            = "talks to a mining pool"
 	whyPoolDomain      = "looks up a mining pool"
@@ -84,9 +84,9 @@ const (
 	whyTorRelay        = "relays for the Tor network"
 )
 
-// types is sorted by name. Each type is named in full: a pattern such as
-// "*:EC2/*" would take in what our own calls cause (the types of custom detection
-// rules) and whatever GuardDuty adds next.
+// types is sorted by name. Each type is named in full. A pattern such as "*:EC2/*"
+// would include what our own calls cause (the types of custom detection rules) and
+// whatever GuardDuty adds next.
 //
 // The names and what they mean:
 // https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-ec2.html
@@ -98,8 +98,8 @@ const (
 // https://docs.aws.amazon.com/guardduty/latest/ug/findings-custom-detection-rules.html
 // https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-retired.html
 //
-// The resource role is defined for the brute force types; for those from DNS logs
-// it is ACTOR in some findings and TARGET in others, and is not looked at.
+// GuardDuty defines the resource role for the brute force types. For those from DNS
+// logs it is ACTOR in some findings and TARGET in others, so it is ignored there.
 var types = [...]Type{
 	{"AttackSequence:EC2/CompromisedInstanceGroup", Contain, false, fromEndpoints, "several signals tie these instances to one attack"},
 	{"AttackSequence:ECS/CompromisedCluster", OnRequest, false, fromEndpoints, "an instance of a cluster runs other tasks too"},
@@ -188,7 +188,7 @@ var types = [...]Type{
 	{"Trojan:EC2/BlackholeTraffic!DNS", OnRequest, false, noneDNS, whyBlackholeDomain},
 	{"Trojan:EC2/DGADomainRequest.B", Contain, false, noneDNS, whyGenerated},
 	{"Trojan:EC2/DGADomainRequest.C!DNS", Contain, false, noneDNS, whyGenerated},
-	{"Trojan:EC2/DNSDataExfiltration", Contain, false, noneDNS, "smuggles data out in DNS queries, which leave through the resolver in spite of groups and ACLs"},
+	{"Trojan:EC2/DNSDataExfiltration", Contain, false, noneDNS, "sends data out in DNS queries, which pass through the resolver despite groups and ACLs"},
 	{"Trojan:EC2/DriveBySourceTraffic!DNS", Contain, false, noneDNS, whyDriveBy},
 	{"Trojan:EC2/DropPoint", OnRequest, false, fromConnection, whyDropPoint},
 	{"Trojan:EC2/DropPoint!DNS", OnRequest, false, noneDNS, whyDropPointDomain},

@@ -9,6 +9,7 @@ const (
 	wantSeverity   = "a number above 0 and at most 10"
 	wantAccount    = "an account id of 12 digits"
 	wantID         = "a finding id of letters and digits"
+	wantResources  = "the resources of the attack sequence, with the instances that it is on"
 )
 
 // required is a field without which a finding on an instance can't be acted on.
@@ -57,6 +58,19 @@ func validType(s string) bool {
 		purpose != "" && only(letters+digits, purpose) &&
 		resource != "" && only(letters+digits, resource) &&
 		family != "" && only(letters+digits+"&.!-_", family)
+}
+
+// Attack sequences have a type and a resource type of their own. One on instances must
+// name them; one on a cluster, on credentials or on data need not. When the type can't
+// be read, the sequence may be on instances.
+// https://docs.aws.amazon.com/guardduty/latest/ug/guardduty-attack-sequence-finding-types.html
+const (
+	attackSequence = "AttackSequence"
+	sequencePrefix = attackSequence + ":"
+)
+
+func onInstances(sequenceType string) bool {
+	return strings.HasPrefix(sequenceType, sequencePrefix+"EC2/") || !validType(sequenceType)
 }
 
 // validSeverity accepts GuardDuty's scale.

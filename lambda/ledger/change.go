@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +9,10 @@ import (
 )
 
 var ops = []record.SlotOp{record.Reserve, record.Hold, record.Settle, record.Remove, record.GiveUp}
+
+// maxOwed is how much one change can owe: it has to fit into one transaction with the
+// record.
+const maxOwed = 50
 
 // check refuses a change that makes no sense whatever the ledger holds. DynamoDB
 // would refuse most of them too, in words that name no slot and no instance.
@@ -22,11 +25,16 @@ func check(c record.Change) error {
 		return fmt.Errorf("the event is of instance %q, the record of %q", c.Event.Instance, r.Instance)
 	case c.Count < -1 || c.Count > 1:
 		return fmt.Errorf("one containment can't count as %d", c.Count)
+	case len(c.Owed) > maxOwed:
+		return fmt.Errorf("%d entries are owed at once, more than %d", len(c.Owed), maxOwed)
+	}
+	if err := checkOwed(c.Owed, r.Instance); err != nil {
+		return err
 	}
 	return checkSlots(c.Slots, r.Holder())
 }
 
-func checkSlots(changes []record.SlotChange, holder string) error {
+func checkSlots(changes []record.SlotChange, holder record.Holder) error {
 	seen := map[record.SlotKey]bool{}
 	for _, s := range changes {
 		k := slotKey(s.Slot.SlotKey)
@@ -37,7 +45,7 @@ func checkSlots(changes []record.SlotChange, holder string) error {
 			return fmt.Errorf("slot %s has no valid prefix", k)
 		case !slices.Contains(ops, s.Op):
 			return fmt.Errorf("slot %s: unknown change %q", k, s.Op)
-		case s.Op == record.GiveUp && !slices.Contains(s.Slot.Holders, holder):
+		case s.Op == record.GiveUp && !s.Slot.HeldBy(holder):
 			return fmt.Errorf("%s can't give up slot %s, which it doesn't hold", holder, k)
 		}
 		seen[s.Slot.SlotKey] = true
@@ -68,60 +76,29 @@ func pointer(i containmentItem) pointerItem {
 	return pointerItem{header{pointerKey(i.Instance), schemaVersion}, i.Instance, i.Generation}
 }
 
-// known is what has been read, as the domain knows it.
-func known(latest containmentItem, slots []slotItem) (record.Known, error) {
-	var k record.Known
-	if latest.Generation > 0 {
-		if err := latest.check(); err != nil {
-			return k, err
-		}
-		r, err := latest.record()
-		if err != nil {
-			return k, err
-		}
-		k.Record = &r
-	}
-	for _, i := range slots {
-		if err := i.check(); err != nil {
-			return k, err
-		}
-	}
-	var err error
-	if k.Slots, err = convert(slots, slotItem.slot); err != nil {
-		return record.Known{}, err
-	}
-	slices.SortFunc(k.Slots, bySlotKey)
-	return k, nil
-}
-
-func bySlotKey(a, b record.Slot) int {
-	return cmp.Or(
-		cmp.Compare(a.VPC, b.VPC), cmp.Compare(a.ACL, b.ACL),
-		cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.Number, b.Number),
-	)
-}
-
-// without is the holders less one.
-func without(holders []string, holder string) []string {
-	return slices.DeleteFunc(slices.Clone(holders), func(h string) bool { return h == holder })
-}
-
 func conflict(k key) error { return fmt.Errorf("item %s: %w", k, record.ErrConflict) }
 
 // worst is the error that says most about what to do next: with a newer record
-// nothing helps, after a conflict a new look does, and the guard's word counts
-// only when nothing else moved.
+// nothing helps; after a conflict a new look does; after one that isn't decided, the
+// same again; and the guard's word counts only when nothing else moved.
 func worst(errs []error) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	ranked := []error{record.ErrNewerRecord, record.ErrConflict, record.ErrGuard}
-	rank := func(err error) int {
-		i := slices.IndexFunc(ranked, func(target error) bool { return errors.Is(err, target) })
-		if i < 0 {
-			return len(ranked)
-		}
-		return i
-	}
 	return slices.MinFunc(errs, func(a, b error) int { return rank(a) - rank(b) })
+}
+
+func rank(err error) int {
+	switch {
+	case errors.Is(err, record.ErrNewerRecord):
+		return 0
+	case errors.Is(err, errOngoing):
+		return 2
+	case errors.Is(err, record.ErrConflict):
+		return 1
+	case errors.Is(err, record.ErrGuard):
+		return 3
+	default:
+		return 4
+	}
 }

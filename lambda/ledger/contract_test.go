@@ -9,8 +9,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -25,6 +27,8 @@ type subject struct {
 	ledger
 	// age makes an item one that a later version of this program wrote.
 	age func(t *testing.T, k key)
+	// put stores items as a table has them.
+	put func(t *testing.T, items ...Item)
 }
 
 type ledger interface {
@@ -32,6 +36,10 @@ type ledger interface {
 	containment.Book
 	History(ctx context.Context, instance string) ([]record.Event, error)
 	GuardCount(ctx context.Context) (int, error)
+	Owed(ctx context.Context) ([]record.Owed, error)
+	Delivered(ctx context.Context, o record.Owed) error
+	Lease(ctx context.Context, name, holder string, now, until time.Time) error
+	EndLease(ctx context.Context, name, holder string) error
 }
 
 // testLedger is what every ledger has to do. It keeps Memory honest: the tests of
@@ -54,6 +62,8 @@ func testLedger(t *testing.T, newLedger func(t *testing.T) subject, except ...st
 		"generation_by_number":        testContainment,
 		"many_slots":                  testManySlots,
 		"many_slots_lost_race":        testManySlotsLostRace,
+		"many_slots_lost_race_late":   testManySlotsLostRaceLate,
+		"many_slots_refused":          testManySlotsRefused,
 		"events":                      testEvents,
 		"open":                        testOpen,
 		"generations":                 testGenerations,
@@ -61,18 +71,68 @@ func testLedger(t *testing.T, newLedger func(t *testing.T) subject, except ...st
 		"senseless_changes":           testSenseless,
 		"copies":                      testCopies,
 		"canceled":                    testCanceled,
+		"vpcs":                        testVPCs,
+		"owed":                        testOwed,
+		"owed_for_a_note":             testOwedForANote,
+		"owed_bounded":                testOwedBounded,
+		"owed_unreadable":             testOwedUnreadable,
+		"lease":                       testLease,
+		"lease_at_once":               testLeaseAtOnce,
+		"damaged_slots":               testDamagedSlots,
+		"damaged_pointers":            testDamagedPointers,
+		"damaged_containment":         testDamagedContainment,
 	} {
 		if !slices.Contains(except, name) {
 			t.Run(name, func(t *testing.T) { test(t, newLedger(t)) })
 		}
+	}
+	for name, items := range golden(t) {
+		t.Run("earlier_version_"+name, func(t *testing.T) { testEarlierVersion(t, newLedger(t), items) })
 	}
 }
 
 func TestMemory(t *testing.T) {
 	testLedger(t, func(*testing.T) subject {
 		m := &Memory{}
-		return subject{m, func(t *testing.T, k key) { age(t, m, k) }}
+		return subject{m, func(t *testing.T, k key) { age(t, m, k) }, func(t *testing.T, items ...Item) {
+			t.Helper()
+			if err := m.Put(items...); err != nil {
+				t.Fatal(err)
+			}
+		}}
 	})
+}
+
+// Transactions that meet others, as in DynamoDB, end as those that don't.
+func TestMemoryWithConflicts(t *testing.T) {
+	for name, test := range map[string]func(t *testing.T, l subject){
+		"one_of_many_wins": testOneWins, "guard_at_once": testGuardAtOnce, "reserve_at_once": testReserveAtOnce, "many_slots": testManySlots,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, subject{ledger: &Memory{Takes: 10 * time.Millisecond}}) })
+		})
+	}
+}
+
+// Of two transactions with an item in common, the second one waits for the first one's
+// end; one that is kept from it for too long is a conflict.
+func TestMemoryTriesAgain(t *testing.T) {
+	for takes, want := range map[time.Duration]error{20 * time.Millisecond: nil, time.Hour: record.ErrConflict} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &Memory{Takes: takes}
+			first, second := change(aRecord("i-1")), change(aRecord("i-2"))
+			first.Count, first.Limit, second.Count, second.Limit = 1, 25, 1, 25
+			go func() { _ = m.Commit(t.Context(), first) }()
+			synctest.Wait()
+			if err := m.Commit(t.Context(), second); !errors.Is(err, want) {
+				t.Errorf("transactions of %v: got %v, want %v", takes, err, want)
+			}
+			time.Sleep(2 * takes)
+			if n, _ := m.GuardCount(t.Context()); want == nil && n != 2 || want != nil && n != 1 {
+				t.Errorf("transactions of %v: the guard counts %d", takes, n)
+			}
+		})
+	}
 }
 
 func age(t *testing.T, m *Memory, k key) {
@@ -137,7 +197,11 @@ func event(instance, id string) record.Event {
 	}
 }
 
-func slot(number int, holders ...string) record.Slot {
+func slot(number int, names ...string) record.Slot {
+	holders, err := convert(names, record.ParseHolder)
+	if err != nil {
+		panic(err)
+	}
 	return record.Slot{
 		SlotKey: record.SlotKey{VPC: "vpc-1", ACL: "acl-1", Direction: network.In, Number: number},
 		Prefix:  netip.MustParsePrefix("198.51.100.7/32"), Holders: holders, State: record.SlotReserved, Since: noon,
@@ -245,7 +309,7 @@ func testReadsBack(t *testing.T, l subject) {
 		op(record.Reserve, slot(100, "i-1#1")), // before 90 as text
 		op(record.Reserve, record.Slot{
 			SlotKey: record.SlotKey{VPC: "vpc-2", ACL: "acl-2", Direction: network.Out, Number: 7},
-			Prefix:  netip.MustParsePrefix("2001:db8::/64"), Holders: []string{"i-1#1"}, State: record.SlotReserved, Since: noon,
+			Prefix:  netip.MustParsePrefix("2001:db8::/64"), Holders: []record.Holder{{Instance: "i-1", Generation: 1}}, State: record.SlotReserved, Since: noon,
 		}))
 	l.commit(t, c)
 	want := record.Known{Record: &first, Slots: []record.Slot{c.Slots[0].Slot, c.Slots[1].Slot, c.Slots[2].Slot}}
@@ -443,7 +507,7 @@ func testReserveAtOnce(t *testing.T, l subject) {
 	const writers = 12
 	done, conflicts, _ := atOnce(t, writers, func(n int) error {
 		r := aRecord(fmt.Sprintf("i-%d", n))
-		return l.Commit(t.Context(), change(r, op(record.Reserve, slot(90, r.Holder()))))
+		return l.Commit(t.Context(), change(r, op(record.Reserve, slot(90, r.Holder().String()))))
 	})
 	if done != 1 || conflicts != writers-1 {
 		t.Errorf("%d done and %d conflicts, want 1 and %d", done, conflicts, writers-1)
@@ -570,24 +634,54 @@ func testManySlots(t *testing.T, l subject) {
 	}
 }
 
-// A plan that doesn't fit into one transaction may leave reservations when it
-// loses a race. They are the containment's own: the next try takes them.
+// A plan that doesn't fit into one transaction and loses a race with its first part
+// leaves nothing.
 func testManySlotsLostRace(t *testing.T, l subject) {
 	const many = 120
 	one, two := aRecord("i-1"), aRecord("i-2")
 	l.commit(t, change(one, op(record.Reserve, slot(1, "i-1#1"))))
 	c := change(two, manySlots("i-2#1", 1, many, record.Reserve)...)
-	if err := l.Commit(t.Context(), c); !errors.Is(err, record.ErrConflict) {
-		t.Fatalf("got %v, want a conflict", err)
-	}
+	l.refuse(t, c, record.ErrConflict)
 	if got := l.load(t, "i-2").Record; got != nil {
 		t.Errorf("the record was written: %v", got)
 	}
+	l.wantSlots(t, slot(1, "i-1#1"))
 	c.Slots = manySlots("i-2#1", 2, many, record.Reserve)
 	l.commit(t, c)
 	if got := len(l.slots(t)); got != many+1 {
 		t.Errorf("got %d slots, want %d", got, many+1)
 	}
+}
+
+// When it loses with a later part, its record is there, and open: the next look goes
+// on from it, and takes the slots that are its own already.
+func testManySlotsLostRaceLate(t *testing.T, l subject) {
+	const many = 120
+	one, two := aRecord("i-1"), aRecord("i-2")
+	l.commit(t, change(one, op(record.Reserve, slot(many, "i-1#1"))))
+	c := change(two, manySlots("i-2#1", 1, many, record.Reserve)...)
+	if err := l.Commit(t.Context(), c); !errors.Is(err, record.ErrConflict) {
+		t.Fatalf("got %v, want a conflict", err)
+	}
+	got := l.load(t, "i-2").Record
+	if got == nil || got.Version != 1 || !slices.Equal(l.open(t), []string{"i-1", "i-2"}) {
+		t.Fatalf("the record is %v, open %v: nobody would go on", got, l.open(t))
+	}
+	c.Record.Version, c.Event.ID = 1, "g1-v2"
+	c.Slots = append(c.Slots[:many-1], op(record.Reserve, slot(many+1, "i-2#1")))
+	l.commit(t, c)
+	if got := len(l.slots(t)); got != many+1 {
+		t.Errorf("got %d slots, want %d", got, many+1)
+	}
+}
+
+// A plan that the guard refuses leaves no reservation behind: there may be no next run
+// to give it up.
+func testManySlotsRefused(t *testing.T, l subject) {
+	c := change(aRecord("i-1"), manySlots("i-1#1", 1, 250, record.Reserve)...)
+	c.Count, c.Limit = 1, 0
+	l.refuse(t, c, record.ErrGuard)
+	l.wantSlots(t)
 }
 
 func testEvents(t *testing.T, l subject) {
@@ -663,6 +757,9 @@ func testGenerations(t *testing.T, l subject) {
 		r.Generation, r.Status = generation+1, record.Released
 		r.Steps = []record.StepState{{Step: quarantineOf("eni-1", fmt.Sprint("sg-", generation)), State: record.Restored}}
 		l.commit(t, change(r))
+		if got := l.load(t, "i-1").Record; got.Generation != generation+1 {
+			t.Errorf("of %d generations: got %d", generation+1, got.Generation)
+		}
 	}
 	l.commit(t, change(aRecord("i-11")))
 	if got := l.load(t, "i-1").Record; got.Generation != 12 || got.Version != 1 || got.Instance != "i-1" {
@@ -696,8 +793,8 @@ func testNewerSchema(t *testing.T, l subject) {
 		two.Slots = []record.SlotChange{op(o, slot(90, "i-2#1"))}
 		l.refuse(t, two, record.ErrNewerRecord)
 	}
-	if _, err := l.Load(t.Context(), "i-2", []string{"vpc-1"}); !errors.Is(err, record.ErrNewerRecord) {
-		t.Errorf("Load of a newer slot: %v", err)
+	if k, err := l.Load(t.Context(), "i-2", []string{"vpc-1"}); err == nil || !errors.Is(err, record.ErrNewerRecord) {
+		t.Errorf("Load under a newer guard: got %v, %v", k, err)
 	}
 
 	l.age(t, containmentKey("i-1", 1))
@@ -753,7 +850,7 @@ func testCopies(t *testing.T, l subject) {
 		k.Record.Steps[1].Step.(record.Replacement).Before[0] = "sg-defaced"
 		k.Record.Steps[0].State = "defaced"
 		k.Record.Unreadable[0] = "defaced"
-		k.Slots[0].Holders[0] = "defaced"
+		k.Slots[0].Holders[0].Instance = "defaced"
 	}
 	deface(record.Known{Record: &c.Record, Slots: []record.Slot{c.Slots[0].Slot}})
 	deface(l.load(t, "i-1"))
@@ -781,4 +878,144 @@ func testCanceled(t *testing.T, l subject) {
 	if got := l.history(t, "i-1"); got != nil {
 		t.Errorf("something was written: %v", got)
 	}
+}
+
+// damaged are items that nobody can read, under a key.
+func damaged(k key) []Item {
+	with := func(more Item) Item {
+		more[PartitionKey], more[SortKey] = &types.AttributeValueMemberS{Value: k.PK}, &types.AttributeValueMemberS{Value: k.SK}
+		return more
+	}
+	return []Item{
+		with(Item{}),
+		with(Item{"schema": &types.AttributeValueMemberL{}}),
+		with(Item{"schema": &types.AttributeValueMemberN{Value: "1"}, "number": &types.AttributeValueMemberS{Value: "x"}, "instance": &types.AttributeValueMemberL{}}),
+		with(Item{"schema": &types.AttributeValueMemberN{Value: "99"}, "holders": &types.AttributeValueMemberL{}, "generation": &types.AttributeValueMemberS{}}),
+	}
+}
+
+// unreadable are the keys of the items that a read reports besides what it reads.
+func unreadable(t *testing.T, err error) (keys []string) {
+	t.Helper()
+	items, partly := record.Unreadable(err)
+	if !partly {
+		t.Errorf("got %v, want an error of single items", err)
+	}
+	for _, i := range items {
+		keys = append(keys, i.Item)
+	}
+	return keys
+}
+
+// One slot that can't be read hides no other, and its place is known to be taken.
+func testDamagedSlots(t *testing.T, l subject) {
+	l.commit(t, change(aRecord("i-1"), op(record.Reserve, slot(90, "i-1#1")), op(record.Reserve, slot(92, "i-1#1"))))
+	place := slot(91, "i-1#1").SlotKey
+	for _, item := range damaged(slotKey(place)) {
+		l.put(t, item)
+		got, err := l.Slots(t.Context(), []string{"vpc-1", "vpc-2"})
+		if len(got) != 2 || got[0].Number != 90 || got[1].Number != 92 {
+			t.Errorf("%v: got the slots %v", item, got)
+		}
+		if keys := unreadable(t, err); !slices.Equal(keys, []string{"VPC#vpc-1 SLOT#acl-1#in#91"}) {
+			t.Errorf("%v: reported as unreadable: %v", item, keys)
+		}
+		k, err := l.Load(t.Context(), "i-1", []string{"vpc-1"})
+		if err != nil || len(k.Slots) != 2 || !slices.Equal(k.Unreadable, []record.SlotKey{place}) {
+			t.Errorf("%v: loaded %v, unreadable %v, %v", item, k.Slots, k.Unreadable, err)
+		}
+		two := change(aRecord("i-2"), op(record.Reserve, slot(91, "i-2#1")))
+		if err := l.Commit(t.Context(), two); err == nil {
+			t.Errorf("%v: the place was given away", item)
+		}
+	}
+	l.put(t, Item{
+		PartitionKey: &types.AttributeValueMemberS{Value: "VPC#vpc-1"}, SortKey: &types.AttributeValueMemberS{Value: "SLOT#of nothing"},
+	})
+	if got, err := l.Slots(t.Context(), []string{"vpc-1"}); len(got) != 2 || len(unreadable(t, err)) != 2 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if k, err := l.Load(t.Context(), "i-1", []string{"vpc-1"}); err != nil || len(k.Unreadable) != 1 {
+		t.Errorf("loaded %v, unreadable %v, %v", k.Slots, k.Unreadable, err)
+	}
+}
+
+func testDamagedPointers(t *testing.T, l subject) {
+	for _, instance := range []string{"i-1", "i-2", "i-3"} {
+		l.commit(t, change(aRecord(instance)))
+	}
+	for _, item := range damaged(pointerKey("i-2")) {
+		l.put(t, item)
+		open, err := l.Open(t.Context())
+		if !slices.Equal(open, []string{"i-1", "i-3"}) {
+			t.Errorf("%v: open are %v", item, open)
+		}
+		if keys := unreadable(t, err); !slices.Equal(keys, []string{"OPEN i-2"}) {
+			t.Errorf("%v: reported as unreadable: %v", item, keys)
+		}
+	}
+}
+
+// A containment that can't be read is no reason to begin a new one.
+func testDamagedContainment(t *testing.T, l subject) {
+	first, second := aRecord("i-1"), aRecord("i-1")
+	first.Status, second.Generation = record.Released, 2
+	l.commit(t, change(first))
+	l.commit(t, change(second))
+	for _, item := range damaged(containmentKey("i-1", 2)) {
+		l.put(t, item)
+		if k, err := l.Load(t.Context(), "i-1", nil); err == nil {
+			t.Errorf("%v: loaded %+v", item, k.Record)
+		}
+		if r, err := l.Containment(t.Context(), "i-1", 2); err == nil {
+			t.Errorf("%v: read as %+v", item, r)
+		}
+		if r, err := l.Containment(t.Context(), "i-1", 1); err != nil || r == nil {
+			t.Errorf("%v: the one before: %v, %v", item, r, err)
+		}
+		if err := l.Commit(t.Context(), change(second)); err == nil {
+			t.Errorf("%v: it was written over", item)
+		}
+	}
+}
+
+// A VPC is marked by hand, and with a record that is not open any more and has denials
+// to wait for.
+func testVPCs(t *testing.T, l subject) {
+	want := func(want ...string) {
+		t.Helper()
+		if got, err := l.VPCs(t.Context()); err != nil || !slices.Equal(got, want) {
+			t.Errorf("marked: %v, %v, want %v", got, err, want)
+		}
+	}
+	mark := func(vpc string, used bool) {
+		t.Helper()
+		if err := l.MarkVPC(t.Context(), vpc, used); err != nil {
+			t.Errorf("MarkVPC: %v", err)
+		}
+	}
+	want()
+	mark("vpc-3", true)
+	mark("vpc-2", true)
+	mark("vpc-2", true)
+	mark("vpc-4", false)
+	want("vpc-2", "vpc-3")
+	mark("vpc-3", false)
+
+	denial := func(vpc string, s record.State) record.StepState {
+		d := slot(90).Denial()
+		d.VPC = vpc
+		return record.StepState{Step: d, State: s}
+	}
+	r := aRecord("i-1")
+	r.Steps = []record.StepState{denial("vpc-1", record.Applied)}
+	l.commit(t, change(r)) // open
+	want("vpc-2")
+	r.Version, r.Status = 1, record.Closed
+	r.Steps = []record.StepState{denial("vpc-1", record.Lingering), denial("vpc-5", record.Removed), {Step: quarantineOf("eni-1"), State: record.Gone}}
+	l.commit(t, change(r))
+	want("vpc-1", "vpc-2")
+	r.Version = 2
+	l.commit(t, change(r))
+	want("vpc-1", "vpc-2")
 }

@@ -98,7 +98,7 @@ func fromSlot(s record.Slot) slotItem {
 	return slotItem{
 		header: header{slotKey(s.SlotKey), schemaVersion},
 		VPC:    s.VPC, ACL: s.ACL, Direction: string(s.Direction), Number: s.Number,
-		Prefix: s.Prefix.String(), Holders: set(s.Holders), State: string(s.State), Since: stamp(s.Since),
+		Prefix: s.Prefix.String(), Holders: holderNames(s.Holders), State: string(s.State), Since: stamp(s.Since),
 	}
 }
 
@@ -107,10 +107,27 @@ func (i slotItem) slot() (record.Slot, error) {
 	if err != nil {
 		return record.Slot{}, fmt.Errorf("item %s: %w", i.key, err)
 	}
+	holders, err := convert(i.Holders, record.ParseHolder)
+	if err != nil {
+		return record.Slot{}, fmt.Errorf("item %s: %w", i.key, err)
+	}
+	slices.SortFunc(holders, record.Holder.Compare)
+	place := record.SlotKey{VPC: i.VPC, ACL: i.ACL, Direction: network.Direction(i.Direction), Number: i.Number}
+	if i.key != slotKey(place) {
+		return record.Slot{}, fmt.Errorf("item %s says that it is of %s", i.key, slotKey(place))
+	}
 	return record.Slot{
-		SlotKey: record.SlotKey{VPC: i.VPC, ACL: i.ACL, Direction: network.Direction(i.Direction), Number: i.Number},
-		Prefix:  prefix, Holders: set(i.Holders), State: record.SlotState(i.State), Since: moment(i.Since),
+		SlotKey: place, Prefix: prefix, Holders: holders, State: record.SlotState(i.State), Since: moment(i.Since),
 	}, nil
+}
+
+// holderNames are holders as a set of texts.
+func holderNames(holders []record.Holder) []string {
+	var names []string
+	for _, h := range holders {
+		names = append(names, h.String())
+	}
+	return set(names)
 }
 
 func fromEvent(e record.Event) eventItem {

@@ -25,6 +25,12 @@ func (t *Table) writes(c record.Change, next containmentItem) ([]write, error) {
 	all = append(all, d.put(event.key, event, absent))
 	all = append(all, d.pointer(next)...)
 	all = append(all, d.guard(c)...)
+	for _, o := range c.Owed {
+		all = append(all, d.put(owedKey(o), fromOwed(o), absent.Or(readable)))
+	}
+	for _, vpc := range next.keeps() {
+		all = append(all, d.put(vpcKey(vpc), vpcOf(vpc), absent.Or(readable)))
+	}
 	for _, s := range c.Slots {
 		all = append(all, d.slot(s, c.Record.Holder()))
 	}
@@ -48,7 +54,7 @@ func (d *draft) containment(next containmentItem) write {
 		}
 		w = d.update(next.key, update, readable.And(is("version", next.Version-1), kept...))
 	}
-	w.refused = func(stored attributes) error {
+	w.refused = func(stored Item) error {
 		item, err := decode[containmentItem](stored)
 		return cmp.Or(err, next.follows(item), conflict(next.key))
 	}
@@ -85,7 +91,7 @@ func (d *draft) guard(c record.Change) []write {
 			room = absent.Or(room)
 		}
 		w := d.update(guardKey, update, room)
-		w.refused = func(attributes) error { return record.ErrGuard }
+		w.refused = func(Item) error { return record.ErrGuard }
 		return []write{w}
 	case c.Count < 0:
 		counted := count.GreaterThanEqual(expression.Value(-c.Count))
@@ -100,9 +106,9 @@ func (d *draft) guard(c record.Change) []write {
 
 // slot writes one change to a slot, under the conditions that Memory tests in
 // the function changed.
-func (d *draft) slot(c record.SlotChange, holder string) write {
+func (d *draft) slot(c record.SlotChange, holder record.Holder) write {
 	next := fromSlot(c.Slot)
-	holders, me := expression.Name("holders"), stringSet(holder)
+	holders, me := expression.Name("holders"), stringSet(holder.String())
 	same := readable.And(is("prefix", next.Prefix))
 	if c.Op == record.GiveUp {
 		asSeen := same.And(holders.Equal(stringSet(next.Holders...)))
@@ -112,7 +118,7 @@ func (d *draft) slot(c record.SlotChange, holder string) write {
 		return d.update(next.key, expression.Delete(holders, me), asSeen)
 	}
 	staying := same.And(expression.Name("state").NotEqual(expression.Value(string(record.SlotRemoving))))
-	held := staying.And(holders.Contains(holder))
+	held := staying.And(holders.Contains(holder.String()))
 	cond := map[record.SlotOp]expression.ConditionBuilder{
 		record.Reserve: absent.Or(held),
 		record.Hold:    staying,

@@ -14,12 +14,6 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// Open names the instances with an open containment, sorted.
-func (m *Memory) Open(ctx context.Context) ([]string, error) {
-	defer m.lock()()
-	return openInstances(slices.Collect(maps.Values(m.pointers))), ctx.Err()
-}
-
 // History is what has been noted of an instance, in order of time.
 func (m *Memory) History(ctx context.Context, instance string) ([]record.Event, error) {
 	defer m.lock()()
@@ -74,6 +68,16 @@ func (m *Memory) Events() []record.Event {
 // String is all of the content as text: the same for the same content.
 func (m *Memory) String() string {
 	defer m.lock()()
+	all := m.all()
+	var b strings.Builder
+	for _, k := range slices.SortedFunc(maps.Keys(all), byKey) {
+		fmt.Fprintf(&b, "%s %s\n", k, shown(all[k]))
+	}
+	return b.String()
+}
+
+// all are the items by key.
+func (m *Memory) all() map[key]any {
 	all := map[key]any{}
 	for k, i := range m.containments {
 		all[k] = i
@@ -84,17 +88,25 @@ func (m *Memory) String() string {
 	for k, i := range m.events {
 		all[k] = i
 	}
+	for k, i := range m.asked {
+		all[k] = i
+	}
+	for k, i := range m.vpcs {
+		all[k] = i
+	}
+	for k, i := range m.owed {
+		all[k] = i
+	}
+	for k, i := range m.leases {
+		all[k] = i
+	}
 	for k, i := range m.pointers {
 		all[k] = i
 	}
 	if m.guard != (guardItem{}) {
 		all[guardKey] = m.guard
 	}
-	var b strings.Builder
-	for _, k := range slices.SortedFunc(maps.Keys(all), byKey) {
-		fmt.Fprintf(&b, "%s %s\n", k, shown(all[k]))
-	}
-	return b.String()
+	return all
 }
 
 // shown is an item under the names that its attributes have in the table.
@@ -114,15 +126,6 @@ func shown(item any) string {
 }
 
 func byKey(a, b key) int { return cmp.Or(cmp.Compare(a.PK, b.PK), cmp.Compare(a.SK, b.SK)) }
-
-func openInstances(pointers []pointerItem) []string {
-	var open []string
-	for _, p := range pointers {
-		open = append(open, p.Instance)
-	}
-	slices.Sort(open)
-	return open
-}
 
 func history(found []eventItem) []record.Event {
 	slices.SortFunc(found, func(a, b eventItem) int { return byKey(a.key, b.key) })

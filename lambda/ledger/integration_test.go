@@ -45,7 +45,14 @@ func testTable(t *testing.T, endpoint string, client *http.Client, except ...str
 	testLedger(t, func(t *testing.T) subject {
 		table := &Table{Client: db, Name: "ledger-" + strconv.FormatInt(tables.Add(1), 10)}
 		emulator.CreateTable(t, db, table.Name, PartitionKey, SortKey)
-		return subject{table, func(t *testing.T, k key) { ageItem(t, table, k) }}
+		return subject{table, func(t *testing.T, k key) { ageItem(t, table, k) }, func(t *testing.T, items ...Item) {
+			t.Helper()
+			for _, i := range items {
+				if _, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table.Name, Item: i}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}}
 	}, except...)
 }
 

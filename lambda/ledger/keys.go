@@ -25,6 +25,9 @@ const (
 	pkVPC         = "VPC#"
 	skSlot        = "SLOT#"
 	pkOpen        = "OPEN"
+	pkVPCs        = "VPCS"
+	pkOwed        = "OWED"
+	pkLease       = "LEASE"
 	pkGuard       = "GUARD"
 	skContained   = "CONTAINED"
 )
@@ -37,8 +40,8 @@ type key struct {
 
 func (k key) String() string { return k.PK + " " + k.SK }
 
-func (k key) attributes() attributes {
-	return attributes{
+func (k key) attributes() Item {
+	return Item{
 		PartitionKey: &types.AttributeValueMemberS{Value: k.PK},
 		SortKey:      &types.AttributeValueMemberS{Value: k.SK},
 	}
@@ -66,6 +69,8 @@ func eventKey(e record.Event) key {
 func slotKey(s record.SlotKey) key {
 	return key{pkVPC + s.VPC, fmt.Sprintf("%s%s#%s#%d", skSlot, s.ACL, s.Direction, s.Number)}
 }
+
+func vpcKey(vpc string) key { return key{pkVPCs, vpc} }
 
 func pointerKey(instance string) key { return key{pkOpen, instance} }
 

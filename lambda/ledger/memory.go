@@ -1,12 +1,17 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
+	"tourniquet/lambda/pause"
 	"tourniquet/lambda/record"
 )
 
@@ -14,12 +19,23 @@ import (
 // tests. The zero value is empty and ready. What goes in and what comes out are
 // copies.
 type Memory struct {
+	// Takes is how long the transaction of a Commit takes. Of two that have an item
+	// in common, the one that comes while the other is under way is turned away and
+	// tried again, as in DynamoDB. Zero: a transaction takes no time, and meets no other.
+	Takes time.Duration
+
 	mu           sync.Mutex
+	busy         map[key]bool // by transactions under way
 	containments map[key]containmentItem
 	slots        map[key]slotItem
 	events       map[key]eventItem
 	pointers     map[key]pointerItem
+	asked        map[key]askedItem
 	guard        guardItem
+	vpcs         map[key]vpcItem
+	owed         map[key]owedItem
+	leases       map[key]leaseItem
+	damaged      map[key]Item // what has been put here and can't be read
 }
 
 // lock gives one caller the ledger, and makes its maps.
@@ -27,7 +43,9 @@ func (m *Memory) lock() (unlock func()) {
 	m.mu.Lock()
 	if m.containments == nil {
 		m.containments, m.slots = map[key]containmentItem{}, map[key]slotItem{}
-		m.events, m.pointers = map[key]eventItem{}, map[key]pointerItem{}
+		m.events, m.pointers, m.asked = map[key]eventItem{}, map[key]pointerItem{}, map[key]askedItem{}
+		m.owed, m.leases = map[key]owedItem{}, map[key]leaseItem{}
+		m.busy, m.vpcs, m.damaged = map[key]bool{}, map[key]vpcItem{}, map[key]Item{}
 	}
 	return m.mu.Unlock
 }
@@ -44,19 +62,71 @@ func (m *Memory) Load(ctx context.Context, instance string, vpcs []string) (reco
 			latest = i
 		}
 	}
-	var slots []slotItem
-	for _, i := range m.slots {
-		if slices.Contains(vpcs, i.VPC) {
-			slots = append(slots, i)
+	for k, i := range m.damaged {
+		if n, err := k.generation(); k.PK == pkInstance+instance && err == nil && n > latest.Generation {
+			_, _, err := decodeAs(i, containmentItem.known)
+			return record.Known{}, err
 		}
 	}
-	return known(latest, slots)
+	k, err := known(latest, m.slotsOf(vpcs))
+	if err == nil {
+		k.Contained, err = m.guard.Count, m.guard.check()
+	}
+	return k, err
+}
+
+// slotsOf are the slots of VPCs, sorted.
+func (m *Memory) slotsOf(vpcs []string) reading[record.Slot] {
+	var r reading[record.Slot]
+	for k, i := range m.slots {
+		if vpc, _ := strings.CutPrefix(k.PK, pkVPC); !slices.Contains(vpcs, vpc) {
+			continue
+		}
+		s, err := record.Slot{}, i.check()
+		if err == nil {
+			s, err = i.slot()
+		}
+		r.add(k, s, err)
+	}
+	for k, i := range m.damaged {
+		if vpc, of := strings.CutPrefix(k.PK, pkVPC); of && slices.Contains(vpcs, vpc) {
+			_, s, err := decodeAs(i, slotItem.slot)
+			r.add(k, s, err)
+		}
+	}
+	slices.SortFunc(r.good, bySlotKey)
+	return r
 }
 
 // Slots implements containment.Book.
 func (m *Memory) Slots(ctx context.Context, vpcs []string) ([]record.Slot, error) {
-	k, err := m.Load(ctx, "", vpcs)
-	return k.Slots, err
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	defer m.lock()()
+	slots := m.slotsOf(vpcs)
+	return slots.good, slots.err()
+}
+
+// Open implements containment.Book.
+func (m *Memory) Open(ctx context.Context) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	defer m.lock()()
+	var r reading[string]
+	for k, i := range m.pointers {
+		instance, err := i.open()
+		r.add(k, instance, cmp.Or(i.check(), err))
+	}
+	for k, i := range m.damaged {
+		if k.PK == pkOpen {
+			_, instance, err := decodeAs(i, pointerItem.open)
+			r.add(k, instance, err)
+		}
+	}
+	slices.Sort(r.good)
+	return r.good, r.err()
 }
 
 // Containment implements containment.Book.
@@ -65,37 +135,118 @@ func (m *Memory) Containment(ctx context.Context, instance string, generation in
 		return nil, err
 	}
 	defer m.lock()()
-	item, there := m.containments[containmentKey(instance, generation)]
-	if !there {
-		return nil, nil
+	k := containmentKey(instance, generation)
+	if i, damaged := m.damaged[k]; damaged {
+		_, r, err := decodeAs(i, containmentItem.known)
+		return r, err
 	}
-	k, err := known(item, nil)
-	return k.Record, err
+	return m.containments[k].known()
 }
 
-// Commit implements containment.Ledger.
+// Commit implements containment.Ledger, in the same parts as Table's.
 func (m *Memory) Commit(ctx context.Context, c record.Change) error {
 	next, err := prepare(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer m.lock()()
 	event := fromEvent(c.Event)
-	slots := map[key]slotItem{}
-	errs := []error{next.follows(m.containments[next.key]), m.point(next), m.count(c)}
-	if _, there := m.events[event.key]; there {
-		errs = append(errs, conflict(event.key))
+	items := []itemChange{
+		{next.key, func(m *Memory) (func(), error) { return m.containment(next) }},
+		{event.key, func(m *Memory) (func(), error) { return m.event(event) }},
+	}
+	if record.Status(next.Status).Open() || next.Version > 1 {
+		items = append(items, itemChange{pointerKey(next.Instance), func(m *Memory) (func(), error) { return m.point(next) }})
+	}
+	if c.Count != 0 {
+		items = append(items, itemChange{guardKey, func(m *Memory) (func(), error) { return m.count(c) }})
+	}
+	for _, o := range c.Owed {
+		items = append(items, itemChange{owedKey(o), func(m *Memory) (func(), error) {
+			return func() { m.owed[owedKey(o)] = fromOwed(o) }, m.owed[owedKey(o)].check()
+		}})
+	}
+	for _, vpc := range next.keeps() {
+		items = append(items, itemChange{vpcKey(vpc), func(m *Memory) (func(), error) {
+			return func() { m.vpcs[vpcKey(vpc)] = vpcOf(vpc) }, nil
+		}})
 	}
 	for _, s := range c.Slots {
-		slot, err := changed(m.slots[slotKey(s.Slot.SlotKey)], s, c.Record.Holder())
-		slots[slot.key] = slot
-		errs = append(errs, err)
+		items = append(items, itemChange{slotKey(s.Slot.SlotKey), func(m *Memory) (func(), error) { return m.slot(s, c.Record.Holder()) }})
 	}
-	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
-	if err := worst(errs); err != nil {
+	if err := inParts(items, func(part []itemChange) error { return m.transact(ctx, part) }); err != nil {
 		return fmt.Errorf("committing containment %s: %w", c.Record.Holder(), err)
 	}
-	m.write(next, event, slots, c.Count)
+	return nil
+}
+
+// An itemChange is one item of a transaction in memory.
+type itemChange struct {
+	key key
+
+	// plan tests the conditions, and returns what then writes the item. The
+	// ledger's caller has it for both.
+	plan func(m *Memory) (write func(), err error)
+}
+
+// transact makes all changes or none. It tries again when it meets another transaction.
+func (m *Memory) transact(ctx context.Context, items []itemChange) error {
+	return again(ctx, func() error {
+		if m.Takes == 0 {
+			return m.carryOut(items)
+		}
+		if err := m.begin(items); err != nil {
+			return err
+		}
+		defer m.end(items)
+		if err := pause.For(ctx, m.Takes); err != nil {
+			return err
+		}
+		return m.carryOut(items)
+	})
+}
+
+// begin has the items taken by a transaction, unless another one has one of them.
+func (m *Memory) begin(items []itemChange) error {
+	defer m.lock()()
+	for _, i := range items {
+		if m.busy[i.key] {
+			return fmt.Errorf("item %s: %w", i.key, errOngoing)
+		}
+	}
+	for _, i := range items {
+		m.busy[i.key] = true
+	}
+	return nil
+}
+
+func (m *Memory) end(items []itemChange) {
+	defer m.lock()()
+	for _, i := range items {
+		delete(m.busy, i.key)
+	}
+}
+
+// carryOut makes all changes, at one moment, or none.
+func (m *Memory) carryOut(items []itemChange) error {
+	defer m.lock()()
+	var writes []func()
+	var errs []error
+	for _, i := range items {
+		write, err := i.plan(m)
+		if _, damaged := m.damaged[i.key]; damaged {
+			err = conflict(i.key)
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+		writes = append(writes, write)
+	}
+	if err := worst(errs); err != nil {
+		return err
+	}
+	for _, write := range writes {
+		write()
+	}
 	return nil
 }
 
@@ -110,39 +261,72 @@ func prepare(ctx context.Context, c record.Change) (containmentItem, error) {
 	return toItem(c.Record)
 }
 
-// point is why the instance's pointer can't follow the containment, or nil.
-func (m *Memory) point(next containmentItem) error {
-	stored, there := m.pointers[pointerKey(next.Instance)]
-	open := record.Status(next.Status).Open()
-	if !there || !open && next.Version == 1 {
-		return nil
-	}
-	if err := stored.check(); err != nil {
-		return err
-	}
-	if open && stored.Generation != next.Generation {
-		return conflict(stored.key)
-	}
-	return nil
+func (m *Memory) containment(next containmentItem) (func(), error) {
+	stored := m.containments[next.key]
+	next.Originals = maps.Clone(next.Originals)
+	return func() {
+		maps.Insert(next.Originals, maps.All(stored.Originals))
+		m.containments[next.key] = next
+	}, next.follows(stored)
 }
 
-// count is why the guard can't count the change, or nil.
-func (m *Memory) count(c record.Change) error {
-	if c.Count == 0 {
-		return nil
+func (m *Memory) event(e eventItem) (func(), error) {
+	var err error
+	if _, there := m.events[e.key]; there {
+		err = conflict(e.key)
 	}
+	return func() { m.events[e.key] = e }, err
+}
+
+// point has the instance's pointer follow the containment.
+func (m *Memory) point(next containmentItem) (func(), error) {
+	stored, there := m.pointers[pointerKey(next.Instance)]
+	open := record.Status(next.Status).Open()
+	if there {
+		if err := stored.check(); err != nil {
+			return nil, err
+		}
+		if open && stored.Generation != next.Generation {
+			return nil, conflict(stored.key)
+		}
+	}
+	return func() {
+		if p := pointer(next); open {
+			m.pointers[p.key] = p
+		} else if stored.Generation == next.Generation {
+			delete(m.pointers, p.key)
+		}
+	}, nil
+}
+
+// count has the guard count the change. A count that is zero already stays there.
+func (m *Memory) count(c record.Change) (func(), error) {
 	if err := m.guard.check(); err != nil {
-		return err
+		return nil, err
 	}
-	if c.Count > 0 && m.guard.Count+c.Count > c.Limit {
-		return record.ErrGuard
+	n := m.guard.Count + c.Count
+	if c.Count > 0 && n > c.Limit {
+		return nil, record.ErrGuard
 	}
-	return nil
+	return func() {
+		if n >= 0 {
+			m.guard = guardItem{header{guardKey, schemaVersion}, n}
+		}
+	}, nil
+}
+
+func (m *Memory) slot(c record.SlotChange, by record.Holder) (func(), error) {
+	next, err := changed(m.slots[slotKey(c.Slot.SlotKey)], c, by)
+	return func() {
+		if m.slots[next.key] = next; len(next.Holders) == 0 {
+			delete(m.slots, next.key)
+		}
+	}, err
 }
 
 // changed is a slot after a change to it by a holder; without holders, it is free.
-func changed(stored slotItem, c record.SlotChange, holder string) (slotItem, error) {
-	next := fromSlot(c.Slot)
+func changed(stored slotItem, c record.SlotChange, by record.Holder) (slotItem, error) {
+	next, holder := fromSlot(c.Slot), by.String()
 	if err := stored.check(); err != nil {
 		return next, err
 	}
@@ -153,7 +337,7 @@ func changed(stored slotItem, c record.SlotChange, holder string) (slotItem, err
 		if !same || !slices.Equal(stored.Holders, next.Holders) {
 			return next, conflict(next.key)
 		}
-		stored.Holders = without(next.Holders, holder)
+		stored.Holders = slices.DeleteFunc(texts(next.Holders), func(h string) bool { return h == holder })
 		return stored, nil
 	}
 	staying := same && stored.State != string(record.SlotRemoving)
@@ -170,36 +354,19 @@ func changed(stored slotItem, c record.SlotChange, holder string) (slotItem, err
 	return next, nil
 }
 
-// write takes in what has been found to fit.
-func (m *Memory) write(next containmentItem, event eventItem, slots map[key]slotItem, count int) {
-	maps.Insert(next.Originals, maps.All(m.containments[next.key].Originals))
-	m.containments[next.key] = next
-	m.events[event.key] = event
-	for k, s := range slots {
-		if m.slots[k] = s; len(s.Holders) == 0 {
-			delete(m.slots, k)
-		}
-	}
-	p := pointer(next)
-	if record.Status(next.Status).Open() {
-		m.pointers[p.key] = p
-	} else if m.pointers[p.key].Generation == next.Generation {
-		delete(m.pointers, p.key)
-	}
-	if n := m.guard.Count + count; count != 0 && n >= 0 {
-		m.guard = guardItem{header{guardKey, schemaVersion}, n}
-	}
-}
-
 // Note implements containment.Ledger.
-func (m *Memory) Note(ctx context.Context, e record.Event) error {
-	if err := ctx.Err(); err != nil {
-		return err
+func (m *Memory) Note(ctx context.Context, e record.Event, owed ...record.Owed) error {
+	if err := errors.Join(ctx.Err(), checkOwed(owed, e.Instance)); err != nil {
+		return fmt.Errorf("noting an event of %s: %w", e.Instance, err)
 	}
 	defer m.lock()()
 	i := fromEvent(e)
-	if _, there := m.events[i.key]; !there {
-		m.events[i.key] = i
+	if _, there := m.events[i.key]; there {
+		return nil
+	}
+	m.events[i.key] = i
+	for _, o := range owed {
+		m.owed[owedKey(o)] = fromOwed(o)
 	}
 	return nil
 }

@@ -16,15 +16,13 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/record"
@@ -39,108 +37,116 @@ type Table struct {
 // Load implements containment.Ledger.
 func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (record.Known, error) {
 	var latest containmentItem
-	var slots []slotItem
+	var slots reading[record.Slot]
+	var contained int
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		items, err := t.query(ctx, pkInstance+instance, skContainment)
-		if err == nil {
-			latest, err = newest(items)
-		}
-		return err
-	})
+	g.Go(func() (err error) { latest, err = t.latest(ctx, instance); return err })
 	g.Go(func() (err error) { slots, err = t.slots(ctx, vpcs); return err })
+	g.Go(func() (err error) { contained, err = t.GuardCount(ctx); return err })
 	if err := g.Wait(); err != nil {
 		return record.Known{}, fmt.Errorf("loading %s: %w", instance, err)
 	}
-	return known(latest, slots)
+	k, err := known(latest, slots)
+	k.Contained = contained
+	return k, err
 }
 
-// slots reads VPCs' slots side by side.
-func (t *Table) slots(ctx context.Context, vpcs []string) ([]slotItem, error) {
+// slots reads VPCs' slots side by side, sorted.
+func (t *Table) slots(ctx context.Context, vpcs []string) (reading[record.Slot], error) {
 	vpcs = set(vpcs)
-	slots := make([][]slotItem, len(vpcs))
+	found := make([][]Item, len(vpcs))
 	g, ctx := errgroup.WithContext(ctx)
 	for n, vpc := range vpcs {
-		g.Go(func() error {
-			items, err := t.query(ctx, pkVPC+vpc, skSlot)
-			if err == nil {
-				slots[n], err = convert(items, decode[slotItem])
-			}
-			return err
-		})
+		g.Go(func() (err error) { found[n], err = t.query(ctx, pkVPC+vpc, skSlot); return err })
 	}
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return reading[record.Slot]{}, err
 	}
-	return slices.Concat(slots...), nil
+	slots := decodeAll(slices.Concat(found...), slotItem.slot)
+	slices.SortFunc(slots.good, bySlotKey)
+	return slots, nil
 }
 
 // Slots implements containment.Book.
 func (t *Table) Slots(ctx context.Context, vpcs []string) ([]record.Slot, error) {
-	items, err := t.slots(ctx, vpcs)
+	slots, err := t.slots(ctx, vpcs)
 	if err != nil {
 		return nil, fmt.Errorf("loading slots: %w", err)
 	}
-	k, err := known(containmentItem{}, items)
-	return k.Slots, err
+	return slots.good, slots.err()
 }
 
 // Containment implements containment.Book.
 func (t *Table) Containment(ctx context.Context, instance string, generation int) (*record.Record, error) {
-	k := containmentKey(instance, generation)
-	out, err := t.Client.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &t.Name, Key: k.attributes(), ConsistentRead: aws.Bool(true),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("loading %s: %w", k, err)
-	}
-	if len(out.Item) == 0 {
-		return nil, nil
-	}
-	item, err := decode[containmentItem](out.Item)
+	item, err := get[containmentItem](ctx, t, containmentKey(instance, generation))
 	if err != nil {
 		return nil, err
 	}
-	found, err := known(item, nil)
-	return found.Record, err
+	return item.known()
 }
 
-// newest is the containment with the highest generation, or the zero item.
-func newest(items []attributes) (containmentItem, error) {
-	var latest attributes
+// latest reads the containment with the highest generation; it is the zero item when
+// there is none. The numbers in keys are not padded, so that the last key is not
+// always that of the highest one: 9 comes after 10. But generations have no gaps, and
+// there is a 10 only if there is a 9. So any last key that is not all nines is the
+// highest one's, and that item alone is read. After 9, or 99, the keys are read too.
+func (t *Table) latest(ctx context.Context, instance string) (containmentItem, error) {
+	pk := pkInstance + instance
+	last, err := t.last(ctx, pk, skContainment)
+	if err != nil || last == nil {
+		return containmentItem{}, err
+	}
+	k, err := keyOf(last)
+	if err != nil {
+		return containmentItem{}, err
+	}
+	n, err := k.generation()
+	if err != nil {
+		return containmentItem{}, err
+	}
+	if strings.Trim(strconv.Itoa(n), "9") != "" {
+		return decode[containmentItem](last)
+	}
+	keys, err := t.query(ctx, pk, skContainment, expression.NamesList(expression.Name(PartitionKey), expression.Name(SortKey)))
+	if err != nil {
+		return containmentItem{}, err
+	}
+	highest, err := newest(keys)
+	if err != nil {
+		return containmentItem{}, err
+	}
+	if highest <= n {
+		return decode[containmentItem](last)
+	}
+	return get[containmentItem](ctx, t, containmentKey(instance, highest))
+}
+
+// newest is the highest generation among containments.
+func newest(items []Item) (int, error) {
 	highest := 0
 	for _, i := range items {
 		k, err := keyOf(i)
 		if err != nil {
-			return containmentItem{}, err
+			return 0, err
 		}
 		n, err := k.generation()
 		if err != nil {
-			return containmentItem{}, err
+			return 0, err
 		}
-		if n > highest {
-			latest, highest = i, n
-		}
+		highest = max(highest, n)
 	}
-	if highest == 0 {
-		return containmentItem{}, nil
-	}
-	return decode[containmentItem](latest)
+	return highest, nil
 }
 
 // Note implements containment.Ledger.
-func (t *Table) Note(ctx context.Context, e record.Event) error {
-	d := draft{table: &t.Name}
-	put := d.put(eventKey(e), fromEvent(e), absent).Put
-	if d.err != nil {
-		return fmt.Errorf("noting an event of %s: %w", e.Instance, d.err)
-	}
-	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: put.TableName, Item: put.Item, ConditionExpression: put.ConditionExpression,
-		ExpressionAttributeNames: put.ExpressionAttributeNames, ExpressionAttributeValues: put.ExpressionAttributeValues,
-	})
-	if _, there := errors.AsType[*types.ConditionalCheckFailedException](err); there {
-		return nil
+func (t *Table) Note(ctx context.Context, e record.Event, owed ...record.Owed) error {
+	err := checkOwed(owed, e.Instance)
+	switch {
+	case err != nil:
+	case len(owed) > 0:
+		err = t.noteOwing(ctx, e, owed)
+	default:
+		_, _, err = t.putIf(ctx, eventKey(e), fromEvent(e), absent)
 	}
 	if err != nil {
 		return fmt.Errorf("noting an event of %s: %w", e.Instance, err)
@@ -148,13 +154,15 @@ func (t *Table) Note(ctx context.Context, e record.Event) error {
 	return nil
 }
 
-// Open names the instances with an open containment, sorted.
+// Open implements containment.Book.
 func (t *Table) Open(ctx context.Context) ([]string, error) {
-	pointers, err := all[pointerItem](ctx, t, pkOpen, "")
+	items, err := t.query(ctx, pkOpen, "")
 	if err != nil {
 		return nil, fmt.Errorf("listing open containments: %w", err)
 	}
-	return openInstances(pointers), nil
+	open := decodeAll(items, pointerItem.open)
+	slices.Sort(open.good)
+	return open.good, open.err()
 }
 
 // History is what has been noted of an instance, in order of time.
@@ -169,75 +177,6 @@ func (t *Table) History(ctx context.Context, instance string) ([]record.Event, e
 // GuardCount is how many instances events have contained, as the blast-radius
 // guard counts them.
 func (t *Table) GuardCount(ctx context.Context) (int, error) {
-	found, err := all[guardItem](ctx, t, pkGuard, skContained)
-	if err != nil {
-		return 0, fmt.Errorf("reading the guard: %w", err)
-	}
-	n := 0
-	for _, g := range found {
-		n += g.Count
-	}
-	return n, nil
-}
-
-func all[T any](ctx context.Context, t *Table, pk, prefix string) ([]T, error) {
-	items, err := t.query(ctx, pk, prefix)
-	if err != nil {
-		return nil, err
-	}
-	return convert(items, decode[T])
-}
-
-// query reads every item under a partition key whose sort key has a prefix.
-func (t *Table) query(ctx context.Context, pk, prefix string) ([]attributes, error) {
-	cond := expression.Key(PartitionKey).Equal(expression.Value(pk))
-	if prefix != "" {
-		cond = cond.And(expression.Key(SortKey).BeginsWith(prefix))
-	}
-	expr, err := expression.NewBuilder().WithKeyCondition(cond).Build()
-	if err != nil {
-		return nil, fmt.Errorf("querying %s %s: %w", pk, prefix, err)
-	}
-	pages := dynamodb.NewQueryPaginator(t.Client, &dynamodb.QueryInput{
-		TableName: &t.Name, ConsistentRead: aws.Bool(true),
-		KeyConditionExpression:   expr.KeyCondition(),
-		ExpressionAttributeNames: expr.Names(), ExpressionAttributeValues: expr.Values(),
-	})
-	var items []attributes
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("querying %s %s: %w", pk, prefix, err)
-		}
-		items = append(items, page.Items...)
-	}
-	return items, nil
-}
-
-// attributes are an item as DynamoDB has it.
-type attributes = map[string]types.AttributeValue
-
-// decode reads an item. Its schema comes first: of a newer one, not even the
-// attributes' types are known.
-func decode[T any](i attributes) (T, error) {
-	var item T
-	var h header
-	if err := attributevalue.UnmarshalMap(i, &h); err != nil {
-		return item, fmt.Errorf("an item's key and schema: %w", err)
-	}
-	if err := h.check(); err != nil {
-		return item, err
-	}
-	if err := attributevalue.UnmarshalMap(i, &item); err != nil {
-		return item, fmt.Errorf("item %s: %w", h.key, err)
-	}
-	return item, nil
-}
-
-func keyOf(i attributes) (key, error) {
-	var k key
-	if err := attributevalue.UnmarshalMap(i, &k); err != nil {
-		return k, fmt.Errorf("an item's key: %w", err)
-	}
-	return k, nil
+	guard, err := get[guardItem](ctx, t, guardKey)
+	return guard.Count, err
 }

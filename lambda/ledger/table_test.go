@@ -280,73 +280,104 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// The first part decides: nothing else is written unless it is taken. What comes after
+// it goes side by side.
 func TestCommitInParts(t *testing.T) {
 	c := change(aRecord("i-1"), manySlots("i-1#1", 1, 250, record.Reserve)...)
 	c.Count, c.Limit = 1, 25
 	main := func(c call) bool { return strings.Contains(c.writes()[0], "CONTAINMENT#") }
 	size := func(c call) int { return len(c.writes()) }
-	allFailed := func(c call) []string { return slices.Repeat([]string{"None"}, size(c)) }
 	fail := func(c call, n int, code string) reply {
-		reasons := allFailed(c)
+		reasons := slices.Repeat([]string{"None"}, size(c))
 		reasons[n] = code
 		return canceled(reasons...)
 	}
-	for name, test := range map[string]struct {
-		answer func(n int, c call) reply
-		want   error
-	}{
-		"all done": {func(int, call) reply { return done }, nil},
-		"slots taken": {func(_ int, c call) reply {
+	small := func(f func(c call) reply) func(call) reply {
+		return func(c call) reply {
 			if main(c) || size(c) == maxItems {
 				return done
 			}
-			return fail(c, 0, "ConditionalCheckFailed")
-		}, record.ErrConflict},
-		"guard": {func(_ int, c call) reply {
+			return f(c)
+		}
+	}
+	for name, test := range map[string]struct {
+		answer func(c call) reply
+		want   error
+		parts  []int
+	}{
+		"all done":    {func(call) reply { return done }, nil, []int{100, 54, 100}},
+		"slots taken": {small(func(c call) reply { return fail(c, 0, "ConditionalCheckFailed") }), record.ErrConflict, []int{100, 54, 100}},
+		"guard": {func(c call) reply {
 			if main(c) {
 				return fail(c, 3, "ConditionalCheckFailed")
 			}
 			return done
-		}, record.ErrGuard},
-		"guard, and slots taken": {func(_ int, c call) reply {
-			if main(c) {
-				return fail(c, 3, "ConditionalCheckFailed")
-			}
-			return fail(c, 0, "ConditionalCheckFailed")
-		}, record.ErrConflict},
-		"a part unreachable": {func(_ int, c call) reply {
-			if main(c) {
-				return done
-			}
-			return fault("InternalServerError")
-		}, record.ErrConflict},
+		}, record.ErrGuard, []int{100}},
+		"a part unreachable": {small(func(call) reply { return fault("ResourceNotFoundException") }), record.ErrConflict, []int{100, 54, 100}},
+		"all unreachable":    {func(call) reply { return fault("ResourceNotFoundException") }, nil, []int{100}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			together := meet(3)
+			together := meet(2)
 			table, w := newWire(t, func(n int, c call) reply {
-				if n < 3 && !together() {
-					t.Errorf("the parts come one after the other")
+				if n > 0 && !together() {
+					t.Errorf("the other parts come one after the other")
 				}
-				return test.answer(n, c)
+				return test.answer(c)
 			})
-			if err := table.Commit(t.Context(), c); !errors.Is(err, test.want) {
+			err := table.Commit(t.Context(), c)
+			if test.want != nil && !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
+			if unreachable := name == "all unreachable"; test.want == nil && (err != nil) != unreachable || unreachable && record.Decided(err) {
+				t.Errorf("got %v", err)
+			}
 			var sizes []int
-			for _, c := range w.said()[:3] {
+			for _, c := range w.said() {
 				sizes = append(sizes, size(c))
 			}
-			if slices.Sort(sizes); !slices.Equal(sizes, []int{54, 100, 100}) {
-				t.Errorf("got parts of %v items", sizes)
+			if len(sizes) > 1 {
+				slices.Sort(sizes[1:])
+			}
+			if !slices.Equal(sizes, test.parts) || !main(w.said()[0]) {
+				t.Errorf("got parts of %v items, want %v, the containment's first", sizes, test.parts)
 			}
 		})
 	}
-	t.Run("all unreachable", func(t *testing.T) {
-		table, _ := newWire(t, inTurn(fault("InternalServerError")))
-		if err := table.Commit(t.Context(), c); err == nil || errors.Is(err, record.ErrConflict) {
-			t.Errorf("got %v, want an error that is no conflict", err)
-		}
-	})
+}
+
+// A transaction that meets another one is tried again, with a token of its own; a
+// condition that fails is not.
+func TestCommitMeetsAnother(t *testing.T) {
+	t.Parallel()
+	c := change(aRecord("i-1"))
+	c.Count, c.Limit = 1, 25
+	no, failed, ongoing := "None", "ConditionalCheckFailed", "TransactionConflict"
+	for name, test := range map[string]struct {
+		answers []reply
+		want    error
+		calls   int
+	}{
+		"for a moment":              {[]reply{canceled(no, no, no, ongoing), canceled(no, no, no, ongoing), done}, nil, 3},
+		"until the guard is full":   {[]reply{canceled(no, no, no, ongoing), canceled(no, no, no, failed)}, record.ErrGuard, 2},
+		"until somebody was faster": {[]reply{canceled(ongoing, no, no, ongoing), canceled(failed, no, no, no)}, record.ErrConflict, 2},
+		"beside a failed condition": {[]reply{canceled(failed, no, no, ongoing)}, record.ErrConflict, 1},
+		"for ever":                  {[]reply{canceled(no, no, no, ongoing)}, record.ErrConflict, maxTries},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			table, w := newWire(t, inTurn(test.answers...))
+			if err := table.Commit(t.Context(), c); !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			tokens := map[string]bool{}
+			for _, c := range w.said() {
+				tokens[c.token()] = true
+			}
+			if len(w.said()) != test.calls || len(tokens) != test.calls {
+				t.Errorf("got %d calls with %d tokens, want %d", len(w.said()), len(tokens), test.calls)
+			}
+		})
+	}
 }
 
 // meet lets callers wait for each other, and tells whether all came.
@@ -370,13 +401,16 @@ func meet(n int) func() bool {
 }
 
 func TestLoadQueries(t *testing.T) {
-	together := meet(3)
+	together := meet(4)
 	table, w := newWire(t, func(n int, c call) reply {
-		if n < 3 && !together() {
+		if n < 4 && !together() {
 			t.Errorf("the queries come one after the other")
 		}
 		if c.body["ConsistentRead"] != true {
 			t.Errorf("a query that may be stale: %v", c.body)
+		}
+		if c.operation == "GetItem" {
+			return done
 		}
 		partition := plain(c.body["ExpressionAttributeValues"].(map[string]any)[":0"])
 		if _, more := c.body["ExclusiveStartKey"]; !more && strings.HasPrefix(partition, "VPC#") {
@@ -397,8 +431,8 @@ func TestLoadQueries(t *testing.T) {
 	if want := []string{"vpc-1 1", "vpc-1 2", "vpc-2 1", "vpc-2 2"}; !slices.Equal(got, want) {
 		t.Errorf("got slots %v, want %v", got, want)
 	}
-	if got := len(w.said()); got != 5 {
-		t.Errorf("got %d queries, want 3 and 2 more pages", got)
+	if got := len(w.said()); got != 6 {
+		t.Errorf("got %d queries, want 4 (the guard among them) and 2 more pages", got)
 	}
 }
 
@@ -408,15 +442,65 @@ func slotText(partition string, number int) string {
 		partition, number, strings.TrimPrefix(partition, "VPC#"), number)
 }
 
-func TestLoadTakesTheLatest(t *testing.T) {
-	var items []string
-	for _, n := range []int{1, 10, 9} {
-		items = append(items, fmt.Sprintf(`{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#%d"},"generation":{"N":"%d"}}`, n, n))
+// generations answers as a table that has generations 1 to n of an instance, and
+// fails a read of any whole item but the last key's and the latest one.
+func generations(t *testing.T, n int) func(int, call) reply {
+	item := func(g int) string {
+		return fmt.Sprintf(`{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#%d"},"instance":{"S":"i-1"},"generation":{"N":"%d"}}`, g, g)
 	}
-	table, _ := newWire(t, inTurn(reply{200, `{"Items":[` + strings.Join(items, ",") + `]}`}))
-	known, err := table.Load(t.Context(), "i-1", nil)
-	if err != nil || known.Record.Generation != 10 {
-		t.Errorf("got %+v, %v, want generation 10", known.Record, err)
+	var keys []string
+	for g := range n {
+		keys = append(keys, item(g+1))
+	}
+	slices.Sort(keys) // the key comes first in the text
+	return func(_ int, c call) reply {
+		_, onlyKeys := c.body["ProjectionExpression"]
+		switch {
+		case c.operation == "GetItem" && plain(c.body["Key"].(map[string]any)["pk"]) == pkGuard:
+			return done
+		case c.operation == "GetItem":
+			if got := plain(c.body["Key"].(map[string]any)["sk"]); got != fmt.Sprint("CONTAINMENT#", n) {
+				t.Errorf("%s is read", got)
+			}
+			return reply{200, `{"Item":` + item(n) + `}`}
+		case onlyKeys:
+			return reply{200, `{"Items":[` + strings.Join(keys, ",") + `]}`}
+		case c.body["Limit"] != 1.0 || c.body["ScanIndexForward"] != false:
+			t.Errorf("a query for more than the last item: %v", c.body)
+		}
+		last := slices.MaxFunc(keys, func(a, b string) int { return strings.Compare(sortKey(a), sortKey(b)) })
+		return reply{200, `{"Items":[` + last + `],"LastEvaluatedKey":{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"x"}}}`}
+	}
+}
+
+func sortKey(item string) string {
+	_, after, _ := strings.Cut(item, `"sk":{"S":"`)
+	key, _, _ := strings.Cut(after, `"`)
+	return key
+}
+
+// Whatever the number of generations, one item is read, or two at 10 and more; there is
+// a second and a third request only where the last key may not be the latest's.
+func TestLoadTakesTheLatest(t *testing.T) {
+	for n, requests := range map[int]int{
+		0: 1, 1: 1, 2: 1, 8: 1, 9: 2, 10: 3, 11: 3, 19: 3, 20: 3, 89: 3, 90: 1, 91: 1, 98: 1, 99: 2, 100: 3, 101: 3, 989: 3, 990: 1, 998: 1, 999: 2, 1000: 3,
+	} {
+		answer := generations(t, n)
+		if n == 0 {
+			answer = inTurn(reply{200, `{"Items":[]}`}) // which is no item for GetItem, either
+		}
+		table, w := newWire(t, answer)
+		known, err := table.Load(t.Context(), "i-1", nil)
+		got := 0
+		if known.Record != nil {
+			got = known.Record.Generation
+		}
+		if err != nil || got != n {
+			t.Errorf("of %d generations: got %d, %v", n, got, err)
+		}
+		if got := len(w.said()) - 1; got != requests { // one is for the guard
+			t.Errorf("of %d generations: %d requests, want %d", n, got, requests)
+		}
 	}
 }
 
@@ -424,7 +508,7 @@ func TestLoadOfDamagedItems(t *testing.T) {
 	for name, item := range map[string]string{
 		"no number":    `{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#last"}}`,
 		"no text":      `{"pk":{"S":"INSTANCE#i-1"},"sk":{"L":[]}}`,
-		"unknown step": `{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#1"},"generation":{"N":"1"},"steps":{"L":[{"M":{"kind":{"S":"snapshot"}}}]}}`,
+		"unknown step": `{"pk":{"S":"INSTANCE#i-1"},"sk":{"S":"CONTAINMENT#1"},"generation":{"N":"1"},"steps":{"L":[{"M":{"kind":{"S":"exorcism"}}}]}}`,
 	} {
 		table, _ := newWire(t, inTurn(reply{200, `{"Items":[` + item + `]}`}))
 		if k, err := table.Load(t.Context(), "i-1", nil); err == nil {

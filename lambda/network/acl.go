@@ -46,7 +46,7 @@ const (
 type Entry struct {
 	Number     int
 	Direction  Direction
-	Prefix     netip.Prefix // masked
+	Prefix     netip.Prefix // masked; not valid when EC2 shows none
 	Allow      bool
 	AllTraffic bool // every protocol and port: protocol "-1"
 }
@@ -67,15 +67,16 @@ type deciding struct {
 
 // Decide finds the first entry that settles prefix in a direction: one that
 // denies all of its traffic, or one that allows any. Entries that deny a part
-// settle nothing. With no entry left, the ACL's own "*" entry denies; the result
-// then has number 0.
+// settle nothing. An entry whose prefix EC2 doesn't show may match any address: it
+// counts when it allows. With no entry left, the ACL's own "*" entry denies; the
+// result then has number 0.
 func (a ACL) Decide(dir Direction, prefix netip.Prefix) deciding {
 	first := deciding{Shut: true}
 	for _, e := range a.Entries {
-		if e.Direction != dir || !e.Prefix.Overlaps(prefix) {
+		if e.Direction != dir || e.Prefix.IsValid() && !e.Prefix.Overlaps(prefix) {
 			continue
 		}
-		shuts := !e.Allow && e.AllTraffic && covers(e.Prefix, prefix)
+		shuts := !e.Allow && e.AllTraffic && e.Prefix.IsValid() && covers(e.Prefix, prefix)
 		if !shuts && !e.Allow {
 			continue
 		}
@@ -89,6 +90,13 @@ func (a ACL) Decide(dir Direction, prefix netip.Prefix) deciding {
 // Shuts reports whether the ACL denies every packet of prefix in a direction.
 func (a ACL) Shuts(dir Direction, prefix netip.Prefix) bool {
 	return a.Decide(dir, prefix).Shut
+}
+
+// Cuts reports whether the ACL breaks every connection with an address: it denies
+// one of the directions at least.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
+func (a ACL) Cuts(peer netip.Addr) bool {
+	return a.Shuts(In, Host(peer)) || a.Shuts(Out, Host(peer))
 }
 
 // At is the entry with a number in a direction.

@@ -2,6 +2,7 @@ package network
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -138,4 +139,25 @@ func drawEntries(t *rapid.T) []Entry {
 		})
 	}
 	return entries
+}
+
+// What EC2 shows without a prefix may match anything: a denial belongs below it when
+// it allows, and it denies nothing that one could rely on.
+func TestEntryWithoutPrefix(t *testing.T) {
+	t.Parallel()
+	peer := Host(netip.MustParseAddr("198.51.100.7"))
+	acl := ACL{Entries: []Entry{
+		{Number: 5, Direction: In, AllTraffic: true},
+		{Number: 10, Direction: In, Allow: true},
+		{Number: 100, Direction: In, Allow: true, AllTraffic: true, Prefix: netip.MustParsePrefix("0.0.0.0/0")},
+	}}
+	if d := acl.Decide(In, peer); d.Shut || d.Entry.Number != 10 {
+		t.Errorf("entry %d decides (shut %t), want 10, which lets the peer in", d.Entry.Number, d.Shut)
+	}
+	if !acl.With(Entry{Number: 7, Direction: In, Prefix: peer, AllTraffic: true}).Shuts(In, peer) {
+		t.Error("a denial below the entry without a prefix does not shut the peer out")
+	}
+	if got := acl.FreeNumbers(In, 11, 20); slices.Contains(got, 5) || slices.Contains(got, 10) {
+		t.Errorf("free numbers %v contain a number that is taken", got)
+	}
 }

@@ -3,6 +3,7 @@ package network
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,6 +35,19 @@ type Network struct {
 	Elsewhere map[string]ACL // ACLs that serve none of the subnets
 	Groups    []string       // sorted
 
+	// Missing are the ids in the target that EC2 does not show, sorted, the instance's
+	// among them when EC2 shows none of its interfaces. An empty answer is also what
+	// EC2 gives when a part of it lags or fails: only a second one, a while later, tells.
+	// https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+	Missing []string
+
+	// Values are further attributes that a step can replace, by the step's id.
+	Values map[string][]string
+
+	// Made is what steps that create something have made, by the step's id, as EC2
+	// shows it or as this invocation was told.
+	Made map[string][]string
+
 	// Refused are the steps, by id, that EC2 has refused in this invocation for a
 	// reason that repeating them doesn't mend.
 	Refused map[string]Refusal
@@ -53,6 +67,11 @@ type Quarantined struct {
 	Empty bool // it has no rule in either direction
 }
 
+// SortQuarantined sorts the quarantine groups of a VPC as Network lists them.
+func SortQuarantined(groups []Quarantined) {
+	slices.SortFunc(groups, func(a, b Quarantined) int { return strings.Compare(a.Group, b.Group) })
+}
+
 // An Instance is the EC2 instance of an incident.
 type Instance struct {
 	ID      string
@@ -61,6 +80,11 @@ type Instance struct {
 	State   string // EC2's name of it: "running"
 	Tags    map[string]string
 	Profile string // the ARN of the instance profile that IMDS serves credentials of; empty when it serves none
+
+	// Secondary are its interfaces in secondary networks, sorted. They have neither
+	// security groups nor network ACLs.
+	// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceSecondaryInterface.html
+	Secondary []string
 }
 
 // An Interface is one network interface of the instance.
@@ -72,6 +96,11 @@ type Interface struct {
 	Groups    []string // sorted
 	Originals []string // what its tag says were its groups before a containment
 	ManagedBy string   // the service that alone may change it; empty for an ordinary interface
+
+	// Associated are further subnets that the interface was associated with. AWS does
+	// not say whose ACL decides for which packet, so those of all of them count.
+	// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NetworkInterface.html
+	Associated []string
 
 	// TrackingTimeout is how long EC2 keeps an idle established TCP flow of
 	// this interface, set or not.
@@ -85,11 +114,22 @@ type Subnet struct {
 	VPC      string
 	Prefixes []netip.Prefix
 	ACL      string
+
+	// DNS64: the resolver answers with addresses of NAT64 for hosts that have none but
+	// an IPv4 address, so that an IPv4 peer is reached as 64:ff9b::/96 too.
+	// https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html
+	DNS64 bool
 }
 
 // Contains reports whether an address is one of the subnet's own.
 func (s Subnet) Contains(a netip.Addr) bool {
 	return slices.ContainsFunc(s.Prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// Translates reports whether hosts of the subnet reach IPv4 peers through NAT64: the
+// resolver gives them translated addresses, or they have no IPv4 address of their own.
+func (s Subnet) Translates() bool {
+	return s.DNS64 || !slices.ContainsFunc(s.Prefixes, func(p netip.Prefix) bool { return p.Addr().Is4() })
 }
 
 // An Owner is the network interface in this account that has a peer's address.
@@ -102,10 +142,27 @@ type Owner struct {
 // Exists reports whether EC2 knows the instance.
 func (n Network) Exists() bool { return n.Instance.Account != "" }
 
-// Gone reports whether there is no instance to contain any more.
+// Gone reports whether there is no instance to contain any more. An instance that
+// merely shows no network interface is not gone: EC2 may be slow to show it.
 func (n Network) Gone() bool {
-	return !n.Exists() || n.Instance.State == "terminated" || len(n.Interfaces) == 0
+	return !n.Exists() || n.Instance.State == terminated
 }
+
+// Bare reports whether EC2 shows an instance without any network interface. A stopped
+// one keeps its primary interface, so that this can't be true before its end.
+func (n Network) Bare() bool {
+	return n.Exists() && !n.Instance.ended() && len(n.Interfaces) == 0
+}
+
+// The states in which an instance may have no network interface.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html
+const (
+	shuttingDown = "shutting-down"
+	terminated   = "terminated"
+)
+
+// ended reports whether the instance has been terminated, or is about to be.
+func (i Instance) ended() bool { return i.State == shuttingDown || i.State == terminated }
 
 // VPCs are the VPCs of the interfaces, sorted.
 func (n Network) VPCs() []string {

@@ -194,7 +194,7 @@ func (l *lab) swap(group string) {
 // contain has Tourniquet contain the victim.
 func (l *lab) contain(peers ...string) containment.Outcome {
 	l.Helper()
-	in := plan.Incident{Instance: victim, Reason: "a test", ByPerson: true}
+	in := plan.Incident{Instance: victim, Reason: "a test", Trigger: plan.ByPerson}
 	for _, p := range peers {
 		in.Peers = append(in.Peers, guardduty.Peer{Addr: netip.MustParseAddr(p)})
 	}

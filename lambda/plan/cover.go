@@ -11,67 +11,67 @@ import (
 	"tourniquet/lambda/network"
 )
 
-// A target is what one entry of an ACL is to deny: a peer, or by a covering prefix
+// A span is what one entry of an ACL is to deny: a peer, or by a covering prefix
 // several peers that are near each other.
-type target struct {
+type span struct {
 	prefix netip.Prefix
 	peers  []netip.Addr // most important first
 	rank   int          // of the first peer
 }
 
 // covers reports whether the entry denies more than one address.
-func (t target) covers() bool { return t.prefix.Bits() < t.prefix.Addr().BitLen() }
+func (t span) covers() bool { return t.prefix.Bits() < t.prefix.Addr().BitLen() }
 
-// cover makes targets of peers of one address family, given by importance. As long
-// as there are more targets than places, it joins the two neighbours that have the
+// cover makes spans of peers of one address family, given by importance. As long
+// as there are more spans than places, it joins the two neighbours that have the
 // longest prefix in common, if that prefix may be denied; so no prefix is shorter
-// than it has to be, and none is made when there are places enough. The targets come
+// than it has to be, and none is made when there are places enough. The spans come
 // by importance; there may still be too many of them.
-func cover(peers []netip.Addr, places int, may func(netip.Prefix) bool) []target {
-	var targets []target // by address
+func cover(peers []netip.Addr, places int, may func(netip.Prefix) bool) []span {
+	var spans []span // by address
 	for rank, p := range peers {
-		targets = append(targets, target{network.Host(p), []netip.Addr{p}, rank})
+		spans = append(spans, span{network.Host(p), []netip.Addr{p}, rank})
 	}
-	slices.SortFunc(targets, func(a, b target) int { return a.prefix.Addr().Compare(b.prefix.Addr()) })
-	for places > 0 && len(targets) > places {
-		first, prefix := nearest(targets, may)
+	slices.SortFunc(spans, func(a, b span) int { return a.prefix.Addr().Compare(b.prefix.Addr()) })
+	for places > 0 && len(spans) > places {
+		first, prefix := nearest(spans, may)
 		if first < 0 {
 			break
 		}
 		last := first + 1
-		for last < len(targets) && prefix.Contains(targets[last].prefix.Addr()) {
+		for last < len(spans) && prefix.Contains(spans[last].prefix.Addr()) {
 			last++
 		}
-		targets = slices.Replace(targets, first, last, join(prefix, targets[first:last]))
+		spans = slices.Replace(spans, first, last, join(prefix, spans[first:last]))
 	}
-	byRank(targets)
-	return targets
+	byRank(spans)
+	return spans
 }
 
-func byRank(targets []target) {
-	slices.SortStableFunc(targets, func(a, b target) int { return cmp.Compare(a.rank, b.rank) })
+func byRank(spans []span) {
+	slices.SortStableFunc(spans, func(a, b span) int { return cmp.Compare(a.rank, b.rank) })
 }
 
 // nearest finds the neighbours with the longest prefix in common, among the
 // prefixes that may be denied; -1 when there are none.
-func nearest(targets []target, may func(netip.Prefix) bool) (first int, prefix netip.Prefix) {
+func nearest(spans []span, may func(netip.Prefix) bool) (first int, prefix netip.Prefix) {
 	first = -1
-	for i := range len(targets) - 1 {
-		common := commonPrefix(targets[i].prefix, targets[i+1].prefix)
+	for i := range len(spans) - 1 {
+		common := commonPrefix(spans[i].prefix, spans[i+1].prefix)
 		if (first < 0 || common.Bits() > prefix.Bits()) && may(common) {
 			first, prefix = i, common
 		}
 	}
-	for first > 0 && prefix.Contains(targets[first-1].prefix.Addr()) {
+	for first > 0 && prefix.Contains(spans[first-1].prefix.Addr()) {
 		first--
 	}
 	return first, prefix
 }
 
-func join(prefix netip.Prefix, targets []target) target {
-	one := target{prefix: prefix, rank: targets[0].rank}
-	byRank(targets)
-	for _, t := range targets {
+func join(prefix netip.Prefix, spans []span) span {
+	one := span{prefix: prefix, rank: spans[0].rank}
+	byRank(spans)
+	for _, t := range spans {
 		one.peers = append(one.peers, t.peers...)
 		one.rank = min(one.rank, t.rank)
 	}
@@ -110,6 +110,7 @@ func (p *planner) uncoverable() *netipx.IPSet {
 		}
 	}
 	add(internal)
+	b.RemovePrefix(network.NAT64) // stands for the IPv4 addresses in it
 	add(p.rules.NeverDeny)
 	for _, ranges := range p.seen.Ranges {
 		add(ranges)
@@ -145,7 +146,14 @@ func (r Rules) shortest(v6 bool) int {
 // bound, without an address that must not be denied along with a peer, and without
 // a part that somebody wrote an entry of its own for to allow it.
 func (d *denier) mayCover(prefix netip.Prefix) bool {
-	if prefix.Bits() < d.rules.shortest(prefix.Addr().Is6()) || d.never == nil || d.never.OverlapsPrefix(prefix) {
+	if d.never == nil || d.never.OverlapsPrefix(prefix) {
+		return false
+	}
+	hosts, translated := network.FromNAT64Prefix(prefix)
+	if !translated {
+		hosts = prefix
+	}
+	if hosts.Bits() < d.rules.shortest(hosts.Addr().Is6()) || d.never.OverlapsPrefix(hosts) {
 		return false
 	}
 	return !slices.ContainsFunc(d.acl.Entries, func(e network.Entry) bool {

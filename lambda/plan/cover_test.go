@@ -19,6 +19,7 @@ import (
 func drawNear(t *rapid.T) netip.Addr {
 	base := netip.MustParseAddr(rapid.SampledFrom([]string{
 		"198.51.100.0", "198.51.100.0", "203.0.113.64", "192.0.2.128", "10.0.1.0", "10.0.9.0", "172.31.0.0", "45.148.10.0", "2001:db8:ffff::", "2001:db8:1:1::", "2a06:98c0::",
+		"64:ff9b::c633:6400", "64:ff9b::2d94:a00",
 	}).Draw(t, "neighbourhood")).AsSlice()
 	base[len(base)-1] |= byte(rapid.IntRange(0, 63).Draw(t, "host"))
 	a, _ := netip.AddrFromSlice(base)
@@ -37,7 +38,7 @@ func drawPeers(t *rapid.T) []guardduty.Peer {
 	return peers
 }
 
-// The targets have every peer once, by prefixes that may be denied, in no more
+// The spans have every peer once, by prefixes that may be denied, in no more
 // places than there are, as far as prefixes can be found; and where there is a
 // place for each, each has its own.
 func TestCover(t *testing.T) {
@@ -50,9 +51,9 @@ func TestCover(t *testing.T) {
 		bound := rapid.IntRange(20, 128).Draw(t, "bound")
 		taboo := rapid.Custom(drawNear).Draw(t, "taboo")
 		may := func(p netip.Prefix) bool { return p.Bits() >= bound && !p.Contains(taboo) }
-		targets := cover(peers, places, may)
+		spans := cover(peers, places, may)
 		var covered []netip.Addr
-		for i, got := range targets {
+		for i, got := range spans {
 			covered = append(covered, got.peers...)
 			if got.covers() && !may(got.prefix) {
 				t.Errorf("%s may not be denied", got.prefix)
@@ -65,24 +66,24 @@ func TestCover(t *testing.T) {
 					t.Errorf("%s isn't in %s", p, got.prefix)
 				}
 			}
-			for _, other := range targets[:i] {
+			for _, other := range spans[:i] {
 				if other.prefix.Overlaps(got.prefix) {
 					t.Errorf("%s and %s overlap", other.prefix, got.prefix)
 				}
 			}
-			if i > 0 && targets[i-1].rank > got.rank || peers[got.rank] != got.peers[0] {
+			if i > 0 && spans[i-1].rank > got.rank || peers[got.rank] != got.peers[0] {
 				t.Errorf("%v is out of order", got)
 			}
 		}
 		if !sameAddrs(covered, peers) {
 			t.Errorf("covered %v of %v", covered, peers)
 		}
-		if len(peers) <= places && len(targets) != len(peers) {
-			t.Errorf("%d targets for %d peers and %d places", len(targets), len(peers), places)
+		if len(peers) <= places && len(spans) != len(peers) {
+			t.Errorf("%d spans for %d peers and %d places", len(spans), len(peers), places)
 		}
-		if len(targets) > places && places > 0 {
-			for i, a := range targets {
-				for _, b := range targets[:i] {
+		if len(spans) > places && places > 0 {
+			for i, a := range spans {
+				for _, b := range spans[:i] {
 					if p := commonPrefix(a.prefix, b.prefix); may(p) {
 						t.Errorf("%s and %s could be %s", a.prefix, b.prefix, p)
 					}
@@ -108,6 +109,11 @@ func scarce(t *rapid.T) (network.Network, record.Known, Rules) {
 		netip.MustParseAddr("198.51.100.9"): {Interface: "eni-nat", Service: "nat_gateway"},
 		netip.MustParseAddr("10.0.9.7"):     {Interface: "eni-9", Instance: "i-9"},
 	}
+	if rapid.Bool().Draw(t, "DNS64") {
+		subnet := seen.Subnets["subnet-1"]
+		subnet.DNS64 = true
+		seen.Subnets = map[string]network.Subnet{"subnet-1": subnet}
+	}
 	entries := map[int]network.Entry{}
 	for _, n := range rapid.SliceOfNDistinct(rapid.IntRange(1, 12), 0, 8, rapid.ID[int]).Draw(t, "numbers") {
 		p := netip.PrefixFrom(drawNear(t), rapid.SampledFrom([]int{20, 24, 28, 30, 32}).Draw(t, "length")).Masked()
@@ -121,7 +127,7 @@ func scarce(t *rapid.T) (network.Network, record.Known, Rules) {
 		seen = withEntries(seen, e)
 		if !e.Allow && e.AllTraffic && rapid.Bool().Draw(t, "ours") { // another incident's denial
 			known.Slots = append(known.Slots, record.Slot{
-				SlotKey: record.SlotKey{VPC: "vpc-1", ACL: "acl-1", Direction: e.Direction, Number: n}, Prefix: e.Prefix, Holders: []string{"i-9#1"}, State: record.SlotApplied,
+				SlotKey: record.SlotKey{VPC: "vpc-1", ACL: "acl-1", Direction: e.Direction, Number: n}, Prefix: e.Prefix, Holders: []record.Holder{{Instance: "i-9", Generation: 1}}, State: record.SlotApplied,
 			})
 		}
 	}
@@ -132,7 +138,7 @@ func scarce(t *rapid.T) (network.Network, record.Known, Rules) {
 		CoverIPv6: rapid.SampledFrom([]int{0, 64, 120, 124}).Draw(t, "cover IPv6"),
 	}
 	if rapid.Bool().Draw(t, "exempt") {
-		rules.NeverDeny = prefixes("198.51.100.16/30", "203.0.113.70/32", "2001:db8:ffff::8/126")
+		rules.NeverDeny = prefixes("198.51.100.16/30", "203.0.113.70/32", "2001:db8:ffff::8/126", "64:ff9b::c633:6414/126")
 	}
 	return seen, known, rules
 }
@@ -239,7 +245,7 @@ func checkReach(t *rapid.T, in Incident, plan Plan, before, after network.Networ
 		}
 	}
 	for a := range probes {
-		peer := slices.ContainsFunc(in.Peers, func(p guardduty.Peer) bool { return p.Addr == a })
+		peer := slices.ContainsFunc(in.Peers, func(p guardduty.Peer) bool { return slices.Contains(bothForms(p.Addr, before), a) })
 		_, refused := refuse(a, before, rules)
 		for _, dir := range network.Directions {
 			was, is := before.ACLs["acl-1"].Decide(dir, network.Host(a)), after.ACLs["acl-1"].Decide(dir, network.Host(a))
@@ -250,7 +256,7 @@ func checkReach(t *rapid.T, in Incident, plan Plan, before, after network.Networ
 				t.Errorf("%s was shut out %s, and passes now", a, dir)
 			case refused || !peer && inAny(before.Ranges["vpc-1"], a):
 				t.Errorf("%s is denied %s by %s and must not be", a, dir, is.Entry.Prefix)
-			case !peer && is.Entry.Prefix.Bits() < rules.shortest(a.Is6()):
+			case !peer && tooWide(is.Entry.Prefix, rules):
 				t.Errorf("%s is denied by %s, which is wider than configured", a, is.Entry.Prefix)
 			case !peer && is.Entry.Prefix == network.Host(a):
 				t.Errorf("%s is no peer and is denied", a)
@@ -272,15 +278,40 @@ func checkReported(t *rapid.T, in Incident, plan Plan, after network.Network, ru
 	}
 	full := map[bool]bool{} // by family: a more important peer found no room
 	for _, p := range byImportance(in.Peers) {
-		open := !acl.Shuts(network.In, network.Host(p.Addr)) && !acl.Shuts(network.Out, network.Host(p.Addr))
-		if open && !says(p.Addr) {
-			t.Errorf("%s passes, and no exposure says so: %v", p.Addr, plan.Record.Exposure)
+		_, refused := refuse(p.Addr, after, rules)
+		for _, a := range bothForms(p.Addr, after) {
+			if !acl.Cuts(a) && !says(a) && !refused {
+				t.Errorf("%s passes, and no exposure says so: %v", a, plan.Record.Exposure)
+			}
+			if full[a.Is6()] && rules.CoverIPv4+rules.CoverIPv6 == 0 && newly(plan, a) {
+				t.Errorf("%s has a place that a more important peer needed", a)
+			}
+			full[a.Is6()] = full[a.Is6()] || says(a, record.ACLFull)
 		}
-		if full[p.Addr.Is6()] && rules.CoverIPv4+rules.CoverIPv6 == 0 && newly(plan, p.Addr) {
-			t.Errorf("%s has a place that a more important peer needed", p.Addr)
+		if refused && !says(p.Addr) {
+			t.Errorf("%s is not denied, and no exposure says so: %v", p.Addr, plan.Record.Exposure)
 		}
-		full[p.Addr.Is6()] = full[p.Addr.Is6()] || says(p.Addr, record.ACLFull)
 	}
+}
+
+// bothForms are a peer's address and, where NAT64 translates, the other one under
+// which it is reached.
+func bothForms(peer netip.Addr, seen network.Network) []netip.Addr {
+	switch {
+	case network.NAT64.Contains(peer):
+		return []netip.Addr{peer, network.FromNAT64(peer)}
+	case peer.Is4() && seen.Subnets["subnet-1"].DNS64:
+		return []netip.Addr{peer, network.ToNAT64(peer)}
+	default:
+		return []netip.Addr{peer}
+	}
+}
+
+func tooWide(p netip.Prefix, rules Rules) bool {
+	if hosts, translated := network.FromNAT64Prefix(p); translated {
+		p = hosts
+	}
+	return p.Bits() < rules.shortest(p.Addr().Is6())
 }
 
 // newly reports whether the plan reserves a place for a peer itself.

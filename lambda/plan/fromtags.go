@@ -10,9 +10,12 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// ReleaseFromTags is what tags and groups say is to be undone: each interface that
-// is in quarantine, and those that an earlier round has restored.
-func ReleaseFromTags(seen network.Network, done []record.StepState) (record.Record, []record.Step) {
+// NewReleaseFromTags is the release of an instance that the ledger has no containment
+// of: one that was contained without the ledger, or whose record is lost. It restores
+// the groups of each interface that is in quarantine and says in its tags what they
+// were; those that an earlier plan has restored stay in it. Deny entries it only names:
+// nothing proves that they are ours, and anybody can write a tag.
+func NewReleaseFromTags(seen network.Network, done []record.StepState) ReleasePlan {
 	p := &releasePlanner{seen: seen}
 	for _, i := range seen.Interfaces {
 		was := slices.IndexFunc(done, func(s record.StepState) bool { return s.Step.ID() == record.QuarantineOf(i.ID, nil, "").ID() })
@@ -26,7 +29,17 @@ func ReleaseFromTags(seen network.Network, done []record.StepState) (record.Reco
 	}
 	rec := record.Record{Instance: seen.Instance.ID, Status: record.Released, Steps: p.steps}
 	rec.Exposure = unclaimed(seen, network.PeersOf(seen.Instance.Tags))
-	return rec, p.reverts
+	plan := ReleasePlan{Record: rec, FromTags: true, Reverts: p.reverts, Untags: map[string][]string{}}
+	for _, s := range rec.Steps {
+		q, _ := record.AsQuarantine(s.Step)
+		if i, found := seen.Find(q.Resource); found && len(i.Originals) > 0 && s.State == record.Restored {
+			plan.Untags[i.ID] = network.OriginalsKeys(i.Originals)
+		}
+	}
+	if keys := network.OurKeys(seen.Instance.Tags); len(keys) > 0 {
+		plan.Untags[seen.Instance.ID] = keys
+	}
+	return plan
 }
 
 // unclaimed names the entries that deny exactly one of the peers and may be ours.
@@ -34,8 +47,8 @@ func unclaimed(seen network.Network, peers []netip.Addr) []record.Exposure {
 	var found []record.Exposure
 	for _, acl := range seen.ACLs {
 		for _, e := range acl.Entries {
-			denies := !e.Allow && e.AllTraffic
-			if denies && slices.ContainsFunc(peers, func(a netip.Addr) bool { return network.Host(a) == e.Prefix }) {
+			denies := !e.Allow && e.AllTraffic && e.Prefix.IsSingleIP()
+			if denies && slices.ContainsFunc(peers, func(a netip.Addr) bool { return network.FromNAT64(a) == network.FromNAT64(e.Prefix.Addr()) }) {
 				found = append(found, record.Exposure{Kind: record.UnclaimedDenial, Detail: unclaimedDetail(acl.ID, e)})
 			}
 		}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -21,18 +22,30 @@ type Incident struct {
 	Subnets    []string // where the findings say that the interfaces are
 	VPCs       []string // likewise
 
-	// ByPerson: somebody asked for it, by command or through Security Hub. Then
-	// neither the finding's type and severity nor the blast-radius guard has a say.
-	ByPerson bool
-	Asked    time.Time // when the person asked
-	Reason   string    // why it is contained, for people
-	Request  string    // the invocation's request id
-
-	// Repair: an open containment is gone on with, and none is opened.
-	Repair bool
-	// Adopt: the instance was contained without the ledger, and is to be recorded.
-	Adopt bool
+	Trigger Trigger   // what it comes from
+	Asked   time.Time // when a person asked; zero for every other trigger
+	Reason  string    // why it is contained, for people
+	Request string    // the invocation's request id
 }
+
+// A Trigger is what an incident comes from.
+type Trigger int
+
+// The triggers.
+const (
+	// ByEvent is a finding that GuardDuty sent.
+	ByEvent Trigger = iota
+	// ByPerson is a command, or a finding that an analyst sent from Security Hub. The
+	// finding's type and severity and the blast-radius guard are ignored.
+	ByPerson
+	// ByRepair is a reconcile that goes on with an open containment. It opens none.
+	ByRepair
+	// ByAdoption is a reconcile that records what was contained without the ledger.
+	ByAdoption
+)
+
+// Reconciles reports whether the incident comes from a reconcile.
+func (t Trigger) Reconciles() bool { return t == ByRepair || t == ByAdoption }
 
 // NewIncidents makes an incident of each instance that findings name, with all of
 // its findings and their peers.
@@ -80,7 +93,9 @@ func (in Incident) with(f guardduty.Finding, i guardduty.Instance) Incident {
 	in.Peers = mergePeers(in.Peers, i.Peers)
 	in.Unreadable = mergeStrings(in.Unreadable, i.UnreadablePeers)
 	in.Omitted += i.OmittedPeers
-	in.ByPerson = in.ByPerson || f.Origin == guardduty.SecurityHub
+	if f.Origin == guardduty.SecurityHub {
+		in.Trigger = ByPerson
+	}
 	for _, eni := range i.Interfaces {
 		if eni.Subnet != "" {
 			in.Subnets = mergeStrings(in.Subnets, []string{eni.Subnet})
@@ -105,7 +120,10 @@ func (in Incident) Seen() time.Time {
 
 // Target is what to observe for the incident, given the peers recorded so far.
 func (in Incident) Target(recorded []guardduty.Peer) network.Target {
-	peers := addresses(mergePeers(recorded, in.Peers))
+	var peers []netip.Addr
+	for _, p := range mergePeers(recorded, in.Peers) {
+		peers = append(peers, network.FromNAT64(p.Addr)) // who is behind it
+	}
 	return network.Target{Instance: in.Instance, Subnets: in.Subnets, VPCs: in.VPCs, Peers: peers}
 }
 

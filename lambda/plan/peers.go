@@ -83,7 +83,7 @@ func urgency(d guardduty.Direction) int {
 // https://www.rfc-editor.org/rfc/rfc5737 https://www.rfc-editor.org/rfc/rfc3849
 var documentationPrefixes = prefixes("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 
-func documentation(a netip.Addr) bool { return inAny(documentationPrefixes, a) }
+func documentation(a netip.Addr) bool { return inAny(documentationPrefixes, network.FromNAT64(a)) }
 
 func prefixes(texts ...string) []netip.Prefix {
 	var all []netip.Prefix
@@ -159,20 +159,22 @@ func deniable(peers []guardduty.Peer, seen network.Network, rules Rules) ([]neti
 	return deny, left
 }
 
-// refuse is the exposure that a peer leaves because it must not be denied.
+// refuse is the exposure that a peer leaves because it must not be denied. What holds
+// for an IPv4 address holds for the one under which NAT64 reaches it, too.
 func refuse(a netip.Addr, seen network.Network, rules Rules) (record.Exposure, bool) {
-	if why := undeniable(a); why != "" {
+	host := network.FromNAT64(a)
+	if why := cmp.Or(undeniable(a), undeniable(host)); why != "" {
 		return record.Exposure{Kind: record.UndeniablePeer, Detail: fmt.Sprintf("%s is %s: no network ACL denies it", a, why)}, true
 	}
-	if slices.Contains(seen.Resolvers(), a) {
+	if slices.Contains(seen.Resolvers(), host) {
 		return record.Exposure{Kind: record.UndeniablePeer, Detail: fmt.Sprintf("%s is the VPC's DNS resolver: no network ACL denies it", a)}, true
 	}
-	if i := slices.IndexFunc(rules.NeverDeny, func(p netip.Prefix) bool { return p.Contains(a) }); i >= 0 {
+	if i := slices.IndexFunc(rules.NeverDeny, func(p netip.Prefix) bool { return p.Contains(a) || p.Contains(host) }); i >= 0 {
 		return record.Exposure{Kind: record.ExemptPeer, Detail: fmt.Sprintf("%s is in %s, which is never denied", a, rules.NeverDeny[i])}, true
 	}
-	o, ours := seen.Owners[a]
+	o, ours := seen.Owners[host]
 	switch {
-	case seen.Has(a) || ours && o.Instance == seen.Instance.ID:
+	case seen.Has(host) || ours && o.Instance == seen.Instance.ID:
 		return record.Exposure{Kind: record.UndeniablePeer, Detail: fmt.Sprintf("%s is the instance's own address: it is not denied", a)}, true
 	case o.Service != "":
 		return record.Exposure{Kind: record.SharedInfrastructurePeer, Detail: fmt.Sprintf(
@@ -184,7 +186,7 @@ func refuse(a netip.Addr, seen network.Network, rules Rules) (record.Exposure, b
 // exposeOwn names a peer that is ours: whoever talks with a compromised host may be
 // compromised too. It is denied like any other.
 func (p *planner) exposeOwn(peer netip.Addr) {
-	o, ours := p.seen.Owners[peer]
+	o, ours := p.seen.Owners[network.FromNAT64(peer)]
 	switch {
 	case !ours:
 	case o.Instance != "":

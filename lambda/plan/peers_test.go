@@ -69,32 +69,42 @@ func TestMayCover(t *testing.T) {
 	p := &planner{seen: seen, rules: Rules{CoverIPv4: 24, CoverIPv6: 64, NeverDeny: prefixes("45.148.50.128/25", "2a06:98c0:1::/48")}}
 	d := denier{planner: p, acl: seen.ACLs["acl-1"], never: p.uncoverable()}
 	for prefix, want := range map[string]bool{
-		"45.148.60.0/24":        true,
-		"45.148.60.0/23":        false, // wider than configured
-		"2a06:98c0::/64":        true,
-		"2a06:98c0::/63":        false,
-		"45.148.50.0/25":        true,
-		"45.148.50.0/24":        false, // an exempt half
-		"45.148.50.200/31":      false, // inside an exempt prefix
-		"2a06:98c0:1:2::/64":    false,
-		"45.148.20.8/30":        false, // the VPC's own, though public
-		"10.0.1.0/30":           false, // the subnet's
-		"2001:db8:1:1::/126":    false,
-		"192.168.7.0/28":        false, // somebody's on this side of the internet
-		"172.31.0.0/28":         false,
-		"100.64.0.0/28":         false,
-		"fd12::/64":             false,
-		"169.254.169.252/30":    false,
-		"45.148.30.8/30":        false, // an address of the instance
-		"45.148.30.0/30":        true,
-		"45.148.40.0/28":        false, // a NAT gateway's
-		"45.148.10.128/26":      false, // an entry of its own allows a part
-		"45.148.10.160/29":      true,  // which it lies within
-		"45.148.10.192/26":      true,
-		"45.148.10.128/25":      false,
-		"0.0.0.0/24":            false,
-		"255.255.255.0/24":      false,
-		"64:ff9b::2d94:a00/120": false, // NAT64: an IPv4 address in IPv6
+		"45.148.60.0/24":     true,
+		"45.148.60.0/23":     false, // wider than configured
+		"2a06:98c0::/64":     true,
+		"2a06:98c0::/63":     false,
+		"45.148.50.0/25":     true,
+		"45.148.50.0/24":     false, // an exempt half
+		"45.148.50.200/31":   false, // inside an exempt prefix
+		"2a06:98c0:1:2::/64": false,
+		"45.148.20.8/30":     false, // the VPC's own, though public
+		"10.0.1.0/30":        false, // the subnet's
+		"2001:db8:1:1::/126": false,
+		"192.168.7.0/28":     false, // somebody's on this side of the internet
+		"172.31.0.0/28":      false,
+		"100.64.0.0/28":      false,
+		"fd12::/64":          false,
+		"169.254.169.252/30": false,
+		"45.148.30.8/30":     false, // an address of the instance
+		"45.148.30.0/30":     true,
+		"45.148.40.0/28":     false, // a NAT gateway's
+		"45.148.10.128/26":   false, // an entry of its own allows a part
+		"45.148.10.160/29":   true,  // which it lies within
+		"45.148.10.192/26":   true,
+		"45.148.10.128/25":   false,
+		"0.0.0.0/24":         false,
+		"255.255.255.0/24":   false,
+		// The IPv4 addresses that NAT64 translates, by the rules for those.
+		"64:ff9b::2d94:3c00/120": true,
+		"64:ff9b::2d94:3c00/119": false,
+		"64:ff9b::2d94:3200/121": true,
+		"64:ff9b::2d94:3200/120": false, // an exempt half
+		"64:ff9b::2d94:2800/124": false, // a NAT gateway's
+		"64:ff9b::2d94:a00/120":  true,  // entries for IPv4 say nothing of it
+		"64:ff9b::a00:100/126":   false, // the subnet's
+		"64:ff9b::/96":           false,
+		"64:ff9b::/95":           false,
+		"64:ff9b::/64":           false,
 	} {
 		if got := d.mayCover(netip.MustParsePrefix(prefix)); got != want {
 			t.Errorf("%s: %t, want %t", prefix, got, want)
@@ -113,7 +123,7 @@ func TestIncidentsOfSecurityHubAreByPerson(t *testing.T) {
 	f := finding(func(*guardduty.Finding) {})
 	hub := finding(func(f *guardduty.Finding) { f.Origin = guardduty.SecurityHub })
 	for want, findings := range map[bool][]guardduty.Finding{false: {f}, true: {f, hub}} {
-		if got := NewIncidents(findings)[0].ByPerson; got != want {
+		if got := NewIncidents(findings)[0].Trigger == ByPerson; got != want {
 			t.Errorf("by a person: %t, want %t", got, want)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 // instance's also say who the peers are.
 func (p Plan) Tags(seen network.Network, unrecorded bool) map[string]map[string]string {
 	tags := map[string]map[string]string{}
-	if p.Record.Status == record.Observed {
+	if p.Shown || p.Record.Status == record.Closed {
 		return tags
 	}
 	for _, s := range p.Record.Steps {
@@ -63,7 +63,7 @@ func addresses(peers []guardduty.Peer) []netip.Addr {
 // Observed is the plan as observe mode records it: shown, not carried out. Beside
 // an open containment it is not recorded at all.
 func (p Plan) Observed(known record.Known) Plan {
-	p.Slots = nil
+	p.Slots, p.Shown, p.Relies = nil, true, false
 	for i := range p.Record.Steps {
 		if p.Record.Steps[i].State == record.Pending {
 			p.Record.Steps[i].State = record.Planned
@@ -100,7 +100,8 @@ type Plan struct {
 	Slots   []record.SlotChange
 	Changed bool // the ledger does not say so yet
 	Relies  bool // on an entry that the ledger does not know
-	ACLRoom *int // see Outcome
+	Shown   bool // as a preview: nothing of it is carried out
+	ACLRoom *int // how many more entries the fullest ACL takes; nil when there is none of this account's
 }
 
 // NewPlan works out the containment of an incident from the network as observed
@@ -108,11 +109,19 @@ type Plan struct {
 // alone: a second plan, made after the first one's steps were applied, shows
 // them as applied and has nothing left to do.
 func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules) Plan {
+	if in.Trigger == ByRepair && seen.Gone() {
+		return Plan{Record: Closed(*known.Open(), known.Slots), Changed: true}
+	}
+	if in.Trigger == ByAdoption {
+		for _, a := range network.PeersOf(seen.Instance.Tags) {
+			in.Peers = append(in.Peers, guardduty.Peer{Addr: a})
+		}
+	}
 	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, known)}
 	p.quarantine()
-	p.shorten()
 	p.deny()
-	p.exposeOmitted(in)
+	p.shorten()
+	p.exposeOmitted()
 	p.keepOthers()
 	p.giveUpUnused()
 	p.remain()
@@ -127,7 +136,7 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 // next is the record that an incident opens or continues, without its steps.
 func next(in Incident, known record.Known) record.Record {
 	rec := record.Record{
-		Instance: in.Instance, Generation: 1, ByPerson: in.ByPerson, Adopted: in.Adopt, Reason: in.Reason,
+		Instance: in.Instance, Generation: 1, ByPerson: in.Trigger == ByPerson, Adopted: in.Trigger == ByAdoption, Reason: in.Reason,
 	}
 	switch open := known.Open(); {
 	case open != nil:
@@ -144,19 +153,18 @@ func next(in Incident, known record.Known) record.Record {
 
 // exposeOmitted says that there are more peers than the record keeps. Peers that it
 // has are never given up for new ones: they may hold a denial.
-func (p *planner) exposeOmitted(in Incident) {
-	if open := p.known.Open(); open != nil {
-		for _, e := range open.Exposure {
-			if e.Kind == record.OmittedPeers {
-				p.record.Exposure = append(p.record.Exposure, e)
-				return
-			}
-		}
-	}
-	dropped := slices.ContainsFunc(in.Peers, func(peer guardduty.Peer) bool { return !p.record.Has(peer.Addr) })
-	if dropped || in.Omitted > 0 {
+func (p *planner) exposeOmitted() {
+	if p.omits() {
 		p.expose(record.OmittedPeers, "the findings name more peers than the %d that a record keeps: the others are neither recorded nor denied", maxPeers)
 	}
+}
+
+// omits reports whether the findings, now or earlier, name more peers than the record
+// keeps.
+func (p *planner) omits() bool {
+	dropped := slices.ContainsFunc(p.in.Peers, func(peer guardduty.Peer) bool { return !p.record.Has(peer.Addr) })
+	before := p.known.Open() != nil && slices.ContainsFunc(p.known.Open().Exposure, func(e record.Exposure) bool { return e.Kind == record.OmittedPeers })
+	return dropped || before || p.in.Omitted > 0
 }
 
 func mergeStrings(known, more []string) []string {
@@ -177,6 +185,7 @@ type planner struct {
 	record  record.Record // as it comes to be
 	slots   []record.SlotChange
 	relies  bool
+	passes  bool // a peer that is to be denied passes an ACL in both directions, or none is between
 	aclRoom *int // the least of the ACLs planned so far
 }
 
@@ -280,6 +289,9 @@ func (p *planner) remain() {
 	}
 	for _, u := range p.record.Unreadable {
 		p.expose(record.UnreadablePeer, "the finding's remote address %q is not an IP address: it is not denied", u)
+	}
+	for _, id := range p.seen.Instance.Secondary {
+		p.expose(record.SecondaryInterface, "%s is in a secondary network: neither security groups nor network ACLs filter it", id)
 	}
 	p.expose(record.ResolverDNS, "DNS queries to the VPC's resolver pass groups and ACLs; only Route 53 Resolver DNS Firewall stops a DNS tunnel")
 	if p.seen.Instance.Profile != "" {

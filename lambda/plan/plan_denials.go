@@ -21,13 +21,13 @@ func (p *planner) deny() {
 	peers, left := deniable(byImportance(p.record.Peers), p.seen, p.rules)
 	p.record.Exposure = append(p.record.Exposure, left...)
 	for _, peer := range peers {
-		p.exposeNeighbour(peer)
+		p.exposeNeighbour(network.FromNAT64(peer))
 		p.exposeOwn(peer)
 	}
 	never := p.uncoverable()
 	for _, id := range slices.Sorted(maps.Keys(p.seen.ACLs)) {
 		acl := p.seen.ACLs[id]
-		beyond := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return !p.separates(acl, a) || p.expired(acl, a) })
+		beyond := slices.DeleteFunc(p.forms(acl, peers), func(a netip.Addr) bool { return !p.separates(acl, a) || p.expired(acl, a) })
 		if acl.Account != p.seen.Instance.Account {
 			p.exposeForeign(acl, beyond)
 			continue
@@ -51,6 +51,7 @@ func (p *planner) separates(acl network.ACL, peer netip.Addr) bool {
 func (p *planner) exposeNeighbour(peer netip.Addr) {
 	for _, id := range slices.Sorted(maps.Keys(p.seen.Subnets)) {
 		if p.seen.Subnets[id].Contains(peer) {
+			p.passes = true
 			p.expose(record.SameSubnetPeer, "%s is inside %s, where no ACL is evaluated: established connections with it go on", peer, id)
 		}
 	}
@@ -60,6 +61,7 @@ func (p *planner) exposeForeign(acl network.ACL, peers []netip.Addr) {
 	open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
 		return acl.Shuts(network.In, network.Host(a)) && acl.Shuts(network.Out, network.Host(a))
 	})
+	p.passes = p.passes || slices.ContainsFunc(peers, func(a netip.Addr) bool { return !acl.Cuts(a) })
 	if len(open) > 0 {
 		p.expose(record.ForeignACL, "%s is owned by account %s, which alone can deny %s in it", acl.ID, acl.Account, list(open))
 	}
@@ -98,8 +100,8 @@ func (d *denier) noteRoom() {
 
 // withReservations is the ACL with the entries that are reserved in the ledger
 // and not in the ACL yet, as another invocation will have made them. Of one that EC2
-// refuses to make, and of one that a release is about to remove, the number alone is
-// taken.
+// refuses to make, of one that a release is about to remove, and of one that can't be
+// read, the number alone is taken.
 func (p *planner) withReservations(acl network.ACL) network.ACL {
 	for _, s := range p.known.Slots {
 		if s.ACL != acl.ID {
@@ -118,6 +120,11 @@ func (p *planner) withReservations(acl network.ACL) network.ACL {
 		}
 		acl = acl.With(e)
 	}
+	for _, place := range p.known.Unreadable {
+		if _, taken := acl.At(place.Direction, place.Number); place.ACL == acl.ID && !taken {
+			acl = acl.With(network.Entry{Number: place.Number, Direction: place.Direction})
+		}
+	}
 	return acl
 }
 
@@ -125,7 +132,7 @@ func (p *planner) withReservations(acl network.ACL) network.ACL {
 // without: no finding has named it since, and no interface lets anything through.
 func (p *planner) expired(acl network.ACL, peer netip.Addr) bool {
 	open := p.known.Open()
-	named := slices.ContainsFunc(p.in.Peers, func(n guardduty.Peer) bool { return n.Addr == peer })
+	named := slices.ContainsFunc(p.in.Peers, func(n guardduty.Peer) bool { return network.FromNAT64(n.Addr) == network.FromNAT64(peer) })
 	loose := slices.ContainsFunc(p.seen.Interfaces, func(i network.Interface) bool { return !p.seen.Quarantined(i) })
 	if open == nil || open.Status == record.Releasing || named || loose {
 		return false
@@ -162,7 +169,7 @@ type side struct {
 // round reserves places for what is still open, and reports whether it found any.
 func (d *denier) round(peers []netip.Addr) bool {
 	before := len(d.taken)
-	for _, t := range d.targets(peers) {
+	for _, t := range d.spans(peers) {
 		d.place(t)
 	}
 	for _, peer := range peers {
@@ -179,13 +186,13 @@ func (d *denier) shuts(dir network.Direction, peer netip.Addr) bool {
 	return d.view.Shuts(dir, network.Host(peer))
 }
 
-// targets are what has to be denied of the peers that pass in both directions:
+// spans are what has to be denied of the peers that pass in both directions:
 // each by itself, as long as the two directions together have a place for each.
-func (d *denier) targets(peers []netip.Addr) []target {
-	var all []target
+func (d *denier) spans(peers []netip.Addr) []span {
+	var all []span
 	for _, v6 := range []bool{false, true} {
 		open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
-			return a.Is6() != v6 || d.shuts(network.In, a) || d.shuts(network.Out, a)
+			return a.Is6() != v6 || d.view.Cuts(a)
 		})
 		all = append(all, cover(open, d.places(network.In, v6, open)+d.places(network.Out, v6, open), d.mayCover)...)
 	}
@@ -210,9 +217,9 @@ func (d *denier) room(dir network.Direction, v6 bool) int {
 	return d.view.Room(dir, v6, d.rules.ACLQuota)
 }
 
-// place denies a target in the direction that has more room, else in the other. If
+// place denies a span in the direction that has more room, else in the other. If
 // neither takes a covering prefix, its peers are denied one by one as far as possible.
-func (d *denier) place(t target) {
+func (d *denier) place(t span) {
 	first, v6 := network.In, t.prefix.Addr().Is6()
 	if d.room(network.Out, v6) > d.room(network.In, v6) {
 		first = network.Out
@@ -221,14 +228,14 @@ func (d *denier) place(t target) {
 		return
 	}
 	for _, peer := range t.peers {
-		d.place(target{prefix: network.Host(peer), peers: []netip.Addr{peer}})
+		d.place(span{prefix: network.Host(peer), peers: []netip.Addr{peer}})
 	}
 }
 
-// mirror is the target for the second direction of a peer that is denied in one:
+// mirror is the span for the second direction of a peer that is denied in one:
 // the same covering prefix, where it is denied by one.
-func (d *denier) mirror(peer netip.Addr, dir network.Direction, peers []netip.Addr) target {
-	t := target{prefix: network.Host(peer), peers: []netip.Addr{peer}}
+func (d *denier) mirror(peer netip.Addr, dir network.Direction, peers []netip.Addr) span {
+	t := span{prefix: network.Host(peer), peers: []netip.Addr{peer}}
 	opposite := d.view.Decide(dir.Opposite(), t.prefix).Entry
 	if _, ours := d.slotAt(opposite); !ours || opposite.Prefix == t.prefix || !d.mayCover(opposite.Prefix) {
 		return t
@@ -239,9 +246,9 @@ func (d *denier) mirror(peer netip.Addr, dir network.Direction, peers []netip.Ad
 	return t
 }
 
-// reserve takes a new slot for a target below the entries that let its peers
+// reserve takes a new slot for a span below the entries that let its peers
 // through, and reports whether there was one.
-func (d *denier) reserve(t target, dir network.Direction) bool {
+func (d *denier) reserve(t span, dir network.Direction) bool {
 	denial := record.Denial{VPC: d.acl.VPC, ACL: d.acl.ID, Direction: dir, Prefix: t.prefix}
 	below := network.MaxRuleNumber + 1
 	for _, peer := range t.peers {
@@ -264,14 +271,14 @@ func (d *denier) reserve(t target, dir network.Direction) bool {
 		return false
 	}
 	denial.Number = n
-	slot := record.Slot{SlotKey: denial.Slot(), Prefix: denial.Prefix, Holders: []string{d.record.Holder()}, State: record.SlotReserved}
+	slot := record.Slot{SlotKey: denial.Slot(), Prefix: denial.Prefix, Holders: []record.Holder{d.record.Holder()}, State: record.SlotReserved}
 	d.view = d.view.With(denial.Entry())
 	d.taken = append(d.taken, slot)
 	d.slots = append(d.slots, record.SlotChange{Slot: slot, Op: record.Reserve})
 	return true
 }
 
-func (d *denier) blocked(t target, dir network.Direction, why record.ExposureKind) {
+func (d *denier) blocked(t span, dir network.Direction, why record.ExposureKind) {
 	for _, peer := range t.peers {
 		d.why[side{peer, dir}] = why
 	}
@@ -325,8 +332,7 @@ func (d *denier) hold(slot record.Slot, peers []netip.Addr) {
 	op := record.Settle
 	if holder := d.record.Holder(); !slot.HeldBy(holder) {
 		op = record.Hold
-		slot.Holders = append(slices.Clone(slot.Holders), holder)
-		slices.Sort(slot.Holders)
+		slot = slot.With(holder)
 	}
 	planned := slices.ContainsFunc(d.taken, func(s record.Slot) bool { return s.SlotKey == slot.SlotKey })
 	if !planned && (op == record.Hold || slot.State != want) {
@@ -357,7 +363,8 @@ func (d *denier) exposeOpen(peers []netip.Addr) {
 			}
 		}
 	}
-	open := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return d.shuts(network.In, a) || d.shuts(network.Out, a) })
+	open := slices.DeleteFunc(slices.Clone(peers), d.view.Cuts)
+	d.passes = d.passes || len(open) > 0
 	for _, e := range []struct{ kind, format string }{
 		{string(record.NoSlotBelowAllow), "%s has no free rule number below the entry that allows %s"},
 		{string(record.ACLFull), "%s has no room for another entry: %s not denied"},

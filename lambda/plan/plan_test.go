@@ -33,7 +33,7 @@ func (p Plan) text() string {
 		b.WriteByte('\n')
 	}
 	for _, c := range p.Slots {
-		fmt.Fprintf(&b, "%s %s %s %d %s for %s\n", c.Op, c.Slot.ACL, c.Slot.Direction, c.Slot.Number, c.Slot.Prefix, strings.Join(c.Slot.Holders, " "))
+		fmt.Fprintf(&b, "%s %s %s %d %s for %s\n", c.Op, c.Slot.ACL, c.Slot.Direction, c.Slot.Number, c.Slot.Prefix, strings.ReplaceAll(names(c.Slot.Holders), ",", ""))
 	}
 	for _, e := range p.Record.Exposure {
 		if e.Kind != record.UnknownPeers && e.Kind != record.ResolverDNS {
@@ -92,7 +92,15 @@ var rules = Rules{ACLQuota: network.DefaultACLQuota}
 
 func TestNewPlan(t *testing.T) {
 	t.Parallel()
-	slot := func(dir network.Direction, number int, prefix string, state record.SlotState, holders ...string) record.Slot {
+	slot := func(dir network.Direction, number int, prefix string, state record.SlotState, names ...string) record.Slot {
+		var holders []record.Holder
+		for _, name := range names {
+			h, err := record.ParseHolder(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			holders = append(holders, h)
+		}
 		return record.Slot{SlotKey: record.SlotKey{VPC: "vpc-1", ACL: "acl-1", Direction: dir, Number: number}, Prefix: netip.MustParsePrefix(prefix), Holders: holders, State: state}
 	}
 	full := func(dir network.Direction) []network.Entry {

@@ -21,16 +21,19 @@ type Terms struct {
 	Began time.Time // when the release was asked for
 	Force bool      // remove denials whose flows may revive
 	Untag bool      // take our tags away, although the record is closed already
+
+	Unreadable []record.SlotKey // places whose items in the ledger can't be read
 }
 
 // A ReleasePlan is a record as its release leaves it next, what has to be changed
 // in the ledger to get there, and what then has to be undone in EC2.
 type ReleasePlan struct {
-	Record  record.Record
-	Slots   []record.SlotChange
-	Changed bool                // the ledger does not say so yet
-	Reverts []record.Step       // to undo now, once the ledger has the plan
-	Untags  map[string][]string // tag keys to remove in the end, by resource
+	Record   record.Record
+	FromTags bool // the ledger has no record: this one is made from tags, and is not stored
+	Slots    []record.SlotChange
+	Changed  bool                // the ledger does not say so yet
+	Reverts  []record.Step       // to undo now, once the ledger has the plan
+	Untags   map[string][]string // tag keys to remove in the end, by resource
 }
 
 // NewReleasePlan works out the next move of a containment's release from its record,
@@ -83,11 +86,15 @@ func (p *releasePlanner) undo(s record.StepState, slots []record.Slot) {
 		p.restore(s, step)
 	case record.Denial:
 		i := slices.IndexFunc(slots, func(o record.Slot) bool { return o.SlotKey == step.Slot() && o.HeldBy(p.was.Holder()) })
-		if i < 0 {
+		switch {
+		case i >= 0:
+			p.remove(s, slots[i])
+		case slices.Contains(p.terms.Unreadable, step.Slot()) && !s.State.Final():
+			// Who needs the entry isn't known. Once that can be read, what expires finds it.
+			p.add(s, s.State, "the ledger can't say who holds it: left as it is")
+		default:
 			p.letGo(s)
-			return
 		}
-		p.remove(s, slots[i])
 	}
 }
 
@@ -152,7 +159,7 @@ func (p *releasePlanner) lift(s record.StepState, slot record.Slot) {
 		s.Until = until
 		p.add(s, record.Lingering, fmt.Sprintf("a connection with %s that stood before may still be tracked, and would revive", slot.Prefix))
 	case len(others) > 0:
-		p.giveUp(s, slot, record.Removed, "its hold is given up; the entry stays, since "+strings.Join(others, ", ")+" needs it")
+		p.giveUp(s, slot, record.Removed, fmt.Sprintf("its hold is given up; the entry stays, since %s needs it", names(others)))
 	default:
 		s.Note = ""
 		if revives {
@@ -163,6 +170,15 @@ func (p *releasePlanner) lift(s record.StepState, slot record.Slot) {
 		p.reverts = append(p.reverts, s.Step)
 		p.steps = append(p.steps, s)
 	}
+}
+
+// names lists holders for people.
+func names(holders []record.Holder) string {
+	var all []string
+	for _, h := range holders {
+		all = append(all, h.String())
+	}
+	return strings.Join(all, ", ")
 }
 
 func (p *releasePlanner) revive(slot record.Slot, until time.Time) {

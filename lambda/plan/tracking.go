@@ -8,10 +8,10 @@ import (
 )
 
 // shorten plans lower tracking timeouts, once an interface is in quarantine, where no
-// peer is known. There is nobody to deny then: what stays connected lives only as
-// long as it isn't idle for a minute, instead of five days.
+// denial cuts a peer. What stays connected lives only as long as it isn't idle for a
+// minute then, instead of five days.
 func (p *planner) shorten() {
-	if len(p.record.Peers) > 0 {
+	if !p.uncut() {
 		return
 	}
 	for _, i := range p.seen.Interfaces {
@@ -21,6 +21,13 @@ func (p *planner) shorten() {
 			p.replace(t)
 		}
 	}
+}
+
+// uncut reports whether some peer is not cut by a denial in force or planned: no peer
+// is known, one can't be read, there are more than a record keeps, or one can't be
+// denied where it should be.
+func (p *planner) uncut() bool {
+	return len(p.record.Peers) == 0 || len(p.record.Unreadable) > 0 || p.omits() || p.passes
 }
 
 func timeouts(seen network.Network, r record.Replacement) ([]string, bool) {

@@ -150,25 +150,48 @@ func resource(kind string) string {
 	return fmt.Sprintf("%s (resource type %q)", name, kind)
 }
 
-// Admit judges an incident by the instance as observed and the ledger as read.
+// Admit judges an incident by the instance as observed and the ledger as read. A
+// containment that is open already is not counted against the blast-radius guard.
 func (p Policy) Admit(in plan.Incident, seen network.Network, known record.Known) Decision {
 	i := seen.Instance
+	exempt := p.ExemptTag.Key != "" && p.ExemptTag.matches(i.Tags)
 	switch {
+	case in.Trigger == plan.ByRepair && seen.Gone():
+		return p.Yield(in, known) // its record is closed
 	case !seen.Exists():
 		return Decision{record.NotActionable, fmt.Sprintf("%s does not exist in this account and Region", in.Instance)}
-	case seen.Gone():
+	case seen.Gone() || len(seen.Interfaces) == 0:
 		return Decision{record.NotActionable, fmt.Sprintf("%s is %s and has no network interface", i.ID, i.State)}
-	case p.ExemptTag.Key != "" && p.ExemptTag.matches(i.Tags) && !in.Adopt:
+	case in.Trigger == plan.ByAdoption && (known.Open() != nil || !adoptable(seen)):
+		return Decision{record.NotActionable, in.Instance + " was not contained without the ledger"}
+	case exempt && in.Trigger != plan.ByAdoption:
 		return Decision{record.Exempt, fmt.Sprintf("%s carries the exempt tag %s", i.ID, p.ExemptTag.Key)}
+	case in.Trigger == plan.ByEvent && known.Open() == nil && known.Contained >= p.MaxContained && !stale(in, known):
+		return p.Hold(in)
 	}
 	return p.Yield(in, known)
 }
 
-// Yield judges, at every look, whether an incident has to give way to a release.
+// adoptable reports whether an instance says that it was contained without the
+// ledger, and is in quarantine. Tags alone cause nothing.
+func adoptable(seen network.Network) bool {
+	_, marked := seen.Instance.Tags[network.PeersTag]
+	return marked && seen.AnyHeld()
+}
+
+// Hold is the decision on an incident that the blast-radius guard holds back.
+func (p Policy) Hold(in plan.Incident) Decision {
+	return Decision{record.Held, fmt.Sprintf("%s: already %d instances are contained by events; contain this one by hand if it must be",
+		in.Reason, p.MaxContained)}
+}
+
+// Yield judges, at every observation, whether an incident has to give way to a release.
 func (p Policy) Yield(in plan.Incident, known record.Known) Decision {
 	switch {
-	case in.Repair && (known.Open() == nil || known.Record.Status == record.Releasing):
-		return Decision{record.NotActionable, in.Instance + " is not contained any more, or being released"}
+	case in.Trigger == plan.ByRepair && known.Open() == nil:
+		return Decision{record.NotActionable, in.Instance + " is not contained any more"}
+	case in.Trigger == plan.ByRepair && known.Record.Status == record.Releasing:
+		return Decision{record.NotActionable, "its release is not finished"}
 	case stale(in, known):
 		return Decision{record.NotActionable, fmt.Sprintf("last seen %s, before the instance's release at %s",
 			in.Seen().UTC().Format(time.RFC3339), known.Record.Released.UTC().Format(time.RFC3339))}
@@ -184,7 +207,7 @@ func stale(in plan.Incident, known record.Known) bool {
 	if r == nil || r.Status != record.Released && r.Status != record.Releasing {
 		return false
 	}
-	if in.ByPerson {
+	if in.Trigger == plan.ByPerson {
 		return in.Asked.Before(r.Released)
 	}
 	return !in.Seen().IsZero() && !in.Seen().Truncate(time.Second).After(r.Released.Truncate(time.Second))

@@ -173,9 +173,9 @@ func TestAdmit(t *testing.T) {
 	releasing := record.Known{Record: &record.Record{Status: record.Releasing, Released: released}}
 	contained := record.Known{Record: &record.Record{Status: record.Contained}}
 	asked := func(d time.Duration) plan.Incident {
-		return plan.Incident{Instance: "i-1", ByPerson: true, Asked: released.Add(d)}
+		return plan.Incident{Instance: "i-1", Trigger: plan.ByPerson, Asked: released.Add(d)}
 	}
-	repair := plan.Incident{Instance: "i-1", Repair: true}
+	repair := plan.Incident{Instance: "i-1", Trigger: plan.ByRepair}
 	tests := map[string]struct {
 		in    plan.Incident
 		seen  network.Network

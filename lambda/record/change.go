@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -19,13 +20,21 @@ func (k Known) After(c Change) Known {
 			slots = append(slots, left)
 		}
 	}
-	return Known{Record: &rec, Slots: slots}
+	return Known{Record: &rec, Slots: slots, Unreadable: k.Unreadable, Contained: k.Contained + c.Count}
 }
 
 // Known is what the ledger has of an instance and its VPCs.
 type Known struct {
 	Record *Record // the instance's latest containment; nil when it never had one
 	Slots  []Slot  // of the instance's VPCs
+
+	// Unreadable are places in ACLs of these VPCs whose items can't be read. Nobody may
+	// use them.
+	Unreadable []SlotKey
+
+	// Contained is how many instances events have contained by now: what the
+	// blast-radius guard counts.
+	Contained int
 }
 
 // Open is the record when it is of an open containment.
@@ -45,11 +54,48 @@ type Change struct {
 	Record Record
 	Slots  []SlotChange
 	Event  Event
+	Owed   []Owed // what must be told of it; written with it
 
 	// Count is what the change adds to the number of instances contained by
 	// events: 1, 0 or -1. Adding is refused when it would exceed Limit.
 	Count int
 	Limit int
+}
+
+// NewChange is the change that writes rec in the place of was, at a moment. It keeps
+// the times of the record and counts the instance for the blast-radius guard: one more
+// when events have it contained, one less when it is not restrained any more. The
+// event says what has changed since.
+func NewChange(was *Record, rec Record, slots []SlotChange, now time.Time, event Event) Change {
+	now = now.UTC()
+	var before Record
+	if was != nil {
+		before = *was
+	}
+	opens := rec.Version == 0 && rec.Status.Open()
+	if rec.Version == 0 {
+		rec.Opened = now
+	}
+	if rec.Contained.IsZero() && (rec.Status == Contained || rec.Status == PartiallyContained) {
+		rec.Contained = now
+	}
+	rec.Updated = now
+	c := Change{Record: rec, Slots: slots}
+	for i := range c.Slots {
+		c.Slots[i].Slot.Since = now
+	}
+	switch {
+	case rec.ByPerson:
+	case opens:
+		c.Count = 1
+	case before.Status.Open() && !rec.Status.Open():
+		c.Count = -1
+	}
+	event.Instance, event.Time = rec.Instance, now
+	event.ID = fmt.Sprintf("g%d-v%d", rec.Generation, rec.Version+1)
+	event.Changes = Changes(before, rec)
+	c.Event = event
+	return c
 }
 
 // An Event is one line of an instance's history.
@@ -75,6 +121,11 @@ func Changes(was, rec Record) []string {
 		}
 	}
 	return changed
+}
+
+// Decided reports whether an error is the ledger's own answer, and no failure to reach it.
+func Decided(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrGuard) || errors.Is(err, ErrNewerRecord)
 }
 
 // What a Ledger's errors say to its caller.

@@ -41,6 +41,9 @@ const (
 	// a DNS tunnel goes on.
 	// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
 	ResolverDNS ExposureKind = "resolver-dns"
+	// SecondaryInterface: an interface in a secondary network has neither security
+	// groups nor a network ACL.
+	SecondaryInterface ExposureKind = "secondary-interface"
 	// IMDSCredentials: the instance goes on to fetch its role's credentials.
 	IMDSCredentials ExposureKind = "imds-credentials"
 )

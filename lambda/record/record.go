@@ -1,7 +1,6 @@
 package record
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -68,8 +67,8 @@ type Record struct {
 	Released  time.Time // when its release was asked for
 }
 
-// Holder is the name under which the containment holds slots.
-func (r Record) Holder() string { return fmt.Sprintf("%s#%d", r.Instance, r.Generation) }
+// Holder is what the containment is among the holders of slots.
+func (r Record) Holder() Holder { return Holder{r.Instance, r.Generation} }
 
 // Step finds a step by its id.
 func (r Record) Step(id string) (StepState, bool) {
@@ -110,17 +109,20 @@ func (r Record) Says(o Record) bool {
 
 func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
 
-// Target is everything that the record names.
+// Target is everything that the record names and that is not known to be gone.
 func (r Record) Target() network.Target {
 	t := network.Target{Instance: r.Instance}
 	for _, s := range r.Steps {
 		switch step := s.Step.(type) {
 		case Replacement:
+			if s.State == Gone {
+				continue
+			}
 			t.Interfaces = append(t.Interfaces, step.Resource)
 			if step.Of == KindQuarantine {
 				t.Groups = append(t.Groups, step.Before...)
 			}
-		case Denial:
+		case Denial: // its slot may be held, and its entry in effect, though the ACL has left the instance
 			t.ACLs = append(t.ACLs, step.ACL)
 		}
 	}

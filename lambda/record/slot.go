@@ -1,16 +1,54 @@
 package record
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"tourniquet/lambda/network"
 )
 
+// A Holder is a containment that needs a denial, by instance and generation.
+type Holder struct {
+	Instance   string
+	Generation int
+}
+
+// String is the instance and the generation, as in "i-0123456789abcdef0#1".
+func (h Holder) String() string { return h.Instance + "#" + strconv.Itoa(h.Generation) }
+
+// ParseHolder reads what String writes. It fails for any other text.
+func ParseHolder(s string) (Holder, error) {
+	instance, generation, _ := strings.Cut(s, "#")
+	n, err := strconv.Atoi(generation)
+	h := Holder{instance, n}
+	if err != nil || n < 1 || instance == "" || h.String() != s {
+		return Holder{}, fmt.Errorf("%q is not a valid holder", s)
+	}
+	return h, nil
+}
+
+// Compare orders holders by instance, and then by generation.
+func (h Holder) Compare(o Holder) int {
+	return cmp.Or(cmp.Compare(h.Instance, o.Instance), cmp.Compare(h.Generation, o.Generation))
+}
+
+// With is the slot with one more holder.
+func (s Slot) With(holder Holder) Slot {
+	if !s.HeldBy(holder) {
+		s.Holders = append(slices.Clone(s.Holders), holder)
+		slices.SortFunc(s.Holders, Holder.Compare)
+	}
+	return s
+}
+
 // Without is the slot with one holder less.
-func (s Slot) Without(holder string) Slot {
-	s.Holders = slices.DeleteFunc(slices.Clone(s.Holders), func(h string) bool { return h == holder })
+func (s Slot) Without(holder Holder) Slot {
+	s.Holders = slices.DeleteFunc(slices.Clone(s.Holders), func(h Holder) bool { return h == holder })
 	return s
 }
 
@@ -26,7 +64,7 @@ type SlotKey struct {
 type Slot struct {
 	SlotKey
 	Prefix  netip.Prefix
-	Holders []string // containments, as Record.Holder names them; sorted
+	Holders []Holder // sorted
 	State   SlotState
 	Since   time.Time // when it came to its state
 }
@@ -42,7 +80,7 @@ const (
 )
 
 // HeldBy reports whether a containment holds the slot.
-func (s Slot) HeldBy(holder string) bool { return slices.Contains(s.Holders, holder) }
+func (s Slot) HeldBy(holder Holder) bool { return slices.Contains(s.Holders, holder) }
 
 // Entry is the ACL entry that belongs in the slot.
 func (s Slot) Entry() network.Entry {

@@ -28,15 +28,63 @@ const (
 	KindQuarantine Kind = "quarantine" // all groups of a network interface are replaced by the quarantine group
 	KindDenial     Kind = "denial"     // a network ACL gets a deny entry
 	KindTracking   Kind = "tracking"   // the connection-tracking timeouts of a network interface are lowered
+	KindIsolation  Kind = "isolation"  // a subnet gets a network ACL without entries
+	KindHost       Kind = "host"       // the host is told to let nothing pass
+	KindFlowLog    Kind = "flow-log"   // the traffic of a network interface is logged
+	KindStandby    Kind = "standby"    // an Auto Scaling group has the instance in standby
+	KindChecks     Kind = "checks"     // application status checks of the instance are suppressed
+	KindProtection Kind = "protection" // an attribute of the instance keeps it from being terminated, or its volumes from being deleted
+	KindSnapshot   Kind = "snapshot"   // the volumes of the instance are copied
+	KindProfile    Kind = "profile"    // the instance profile is replaced by one that denies everything
+	KindMetadata   Kind = "metadata"   // the metadata endpoint of the instance is switched off
 )
+
+// A shape is what a kind of step does to its resource.
+type shape int
+
+const (
+	replaces shape = iota // an attribute's value: a Replacement
+	creates               // something new: a Creation
+	denies                // an entry of a network ACL: a Denial
+)
+
+// kinds are what the ledger and the rounds have to know of each kind of step.
+var kinds = map[Kind]struct {
+	shape   shape
+	decides bool // see Decides
+	byTags  bool // see HeldByTags
+}{
+	KindQuarantine: {replaces, true, true},
+	KindDenial:     {denies, true, true},
+	KindIsolation:  {shape: replaces, decides: true},
+	KindTracking:   {shape: replaces},
+	KindHost:       {shape: creates, byTags: true},
+	KindFlowLog:    {shape: creates},
+	KindStandby:    {shape: replaces},
+	KindChecks:     {shape: replaces},
+	KindProtection: {shape: replaces},
+	KindSnapshot:   {shape: creates},
+	KindProfile:    {shape: replaces},
+	KindMetadata:   {shape: replaces},
+}
+
+// Known reports whether this program knows the kind.
+func (k Kind) Known() bool { _, known := kinds[k]; return known }
+
+// Replaces reports whether steps of this kind are a Replacement.
+func (k Kind) Replaces() bool { return k.Known() && kinds[k].shape == replaces }
+
+// Creates reports whether steps of this kind are a Creation.
+func (k Kind) Creates() bool { return k.Known() && kinds[k].shape == creates }
 
 // Decides reports whether a containment is complete only with the steps of this
 // kind. A step of another kind comes beside the cut and can fail without lessening it.
-func (k Kind) Decides() bool { return k == KindQuarantine || k == KindDenial }
+func (k Kind) Decides() bool { return kinds[k].decides }
 
 // HeldByTags reports whether a step of this kind can be taken back without the
-// ledger, from the tags of the instance and its interfaces.
-func (k Kind) HeldByTags() bool { return k == KindQuarantine || k == KindDenial }
+// ledger: from the tags of the instance and its interfaces, or because it has no
+// earlier value.
+func (k Kind) HeldByTags() bool { return kinds[k].byTags }
 
 // A Replacement replaces the value of one attribute of one AWS resource. Most kinds
 // of step have this shape.
@@ -102,6 +150,22 @@ func (r Replacement) Check() error {
 	}
 	return nil
 }
+
+// A Creation makes something for a resource: a flow log, a set of snapshots, a command
+// to its host.
+type Creation struct {
+	Of       Kind
+	Resource string   // the id of the resource that it is made for
+	Made     []string // the ids of what was made; empty until somebody has seen it
+}
+
+// ID is the kind and the resource: an incident makes one of a kind for a resource.
+func (c Creation) ID() string { return string(c.Of) + "/" + c.Resource }
+
+// Kind is the kind of what is made.
+func (c Creation) Kind() Kind { return c.Of }
+
+func (Creation) step() {}
 
 // A Denial adds one deny entry for all protocols to a network ACL.
 type Denial struct {
@@ -174,12 +238,16 @@ func (s StepState) equal(o StepState) bool {
 }
 
 func sameStep(a, b Step) bool {
-	x, ok := a.(Replacement)
-	if !ok {
+	switch x := a.(type) {
+	case Replacement:
+		y, ok := b.(Replacement)
+		return ok && x.ID() == y.ID() && slices.Equal(x.Before, y.Before) && slices.Equal(x.After, y.After)
+	case Creation:
+		y, ok := b.(Creation)
+		return ok && x.ID() == y.ID() && slices.Equal(x.Made, y.Made)
+	default:
 		return a == b
 	}
-	y, ok := b.(Replacement)
-	return ok && x.ID() == y.ID() && slices.Equal(x.Before, y.Before) && slices.Equal(x.After, y.After)
 }
 
 // Attempt tells a denial that moved to another number from its first try.

@@ -88,3 +88,11 @@ func permit(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// unchanged wants the world to be as it was.
+func unchanged(t testing.TB, before *world.World, s *simvpc.Server) {
+	t.Helper()
+	if diff := world.Diff(before, s.World()); diff != "" {
+		t.Errorf("changed:\n%s", diff)
+	}
+}

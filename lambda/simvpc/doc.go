@@ -1,8 +1,14 @@
-// Package simvpc is a simulated VPC: EC2 at wire level, with state, EC2's own
-// error codes, injectable faults and a call log. The real AWS SDKs and the AWS
-// CLI talk to it as they would to EC2, so retries, paging and error decoding are
-// the real ones. Its state is a [world.World]; package oracle says which traffic
-// passes in it.
+// Package simvpc is a simulated VPC: EC2 and the services around it at wire level,
+// with state, AWS's own error codes, injectable faults and a call log. The real AWS
+// SDKs and the AWS CLI talk to it as they would to AWS, so retries, paging and error
+// decoding are the real ones. Its state is a [world.World]; package oracle says
+// which traffic passes in it.
+//
+// One server answers EC2 (package ec2), Systems Manager's commands (ssm), the part of
+// CloudWatch Logs that reads flow logs (logs), and Auto Scaling (autoscaling). They
+// share the world, the faults, the log and the clock. What they do by themselves they
+// do as the clock goes on: the flow logs follow the flows of the world, and a group
+// terminates a member that its checks don't reach.
 //
 // # Serving
 //
@@ -15,6 +21,7 @@
 //	…
 //	server.World()     // a copy of the world as it is now
 //	server.Edit(func(w *world.World) { … }) // somebody else changes it
+//	server.Advance(time.Hour) // time passes, for the clock and the world
 //	server.Calls()     // every call made, with its code and times
 //
 // Faults are armed by operation and call number; the hook given to

@@ -1,8 +1,9 @@
 package simvpc
 
 import (
-	"net/http"
 	"time"
+
+	"tourniquet/lambda/simvpc/wire"
 )
 
 // A FaultKind is a way for a call to go wrong.
@@ -11,7 +12,7 @@ type FaultKind int
 // The kinds of fault.
 const (
 	NoFault     FaultKind = iota // the call goes on as usual, after the fault's Delay
-	Throttle                     // RequestLimitExceeded, 503
+	Throttle                     // RequestLimitExceeded of EC2, the like of other services
 	Internal                     // InternalError, 500
 	Unavailable                  // Unavailable, 503
 	ErrorCode                    // the fault's Code
@@ -91,35 +92,17 @@ func (s *Server) befall(c Call) Fault {
 }
 
 // err is the error a fault answers with, nil when it answers none.
-func (f Fault) err() *apiError {
+func (f Fault) err(p *wire.Protocol) *wire.Error {
 	switch f.Kind {
 	case Throttle:
-		return errThrottled
+		return p.Throttled
 	case Internal:
-		return fail("InternalError", "An internal error has occurred")
+		return p.Internal
 	case Unavailable:
-		return fail("Unavailable", "The server is overloaded and can't handle the request")
+		return p.Unavailable
 	case ErrorCode:
-		return fail(f.Code, "Injected fault")
+		return wire.Fail(f.Code, "Injected fault")
 	default:
 		return nil
 	}
-}
-
-var errThrottled = fail("RequestLimitExceeded", "Request limit exceeded.")
-
-// statuses are the HTTP statuses of EC2's errors that are not 400
-// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html).
-var statuses = map[string]int{
-	"AuthFailure":           http.StatusUnauthorized,
-	"UnauthorizedOperation": http.StatusForbidden,
-	"OptInRequired":         http.StatusForbidden,
-	"DryRunOperation":       http.StatusPreconditionFailed,
-	"InternalError":         http.StatusInternalServerError,
-	"InternalFailure":       http.StatusInternalServerError,
-	"EC2ThrottledException": http.StatusServiceUnavailable,
-	"RequestLimitExceeded":  http.StatusServiceUnavailable,
-	"ServiceUnavailable":    http.StatusServiceUnavailable,
-	"Unavailable":           http.StatusServiceUnavailable,
-	"PendingVerification":   http.StatusForbidden,
 }

@@ -19,7 +19,8 @@ type Call struct {
 	Start, End time.Time // End is zero while the call is under way
 	Code       string    // error code, empty on success
 	RequestID  string
-	Params     url.Values
+	Params     url.Values // of a JSON call: the members of its input, in the names of the query protocol
+	Input      []byte     // of a JSON call
 }
 
 // A Log lists calls in order of arrival. One log may serve several services:

@@ -1,24 +1,28 @@
 package simvpc
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/xml"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"tourniquet/lambda/simvpc/autoscaling"
+	"tourniquet/lambda/simvpc/ec2"
+	"tourniquet/lambda/simvpc/flowlog"
+	"tourniquet/lambda/simvpc/logs"
+	"tourniquet/lambda/simvpc/oracle"
+	"tourniquet/lambda/simvpc/ssm"
+	"tourniquet/lambda/simvpc/wire"
 	"tourniquet/lambda/simvpc/world"
 )
 
 // Options says how a Server behaves; the zero Options are an EC2 on a good day.
 type Options struct {
-	// Clock is the time that throttling and Lag go by; nil means time.Now. The
-	// call log always uses the real clock.
+	// Clock is the time that everything but the call log goes by; nil means
+	// time.Now. Server.Advance moves it on. The call log always uses the real clock.
 	Clock func() time.Time
 	// Latency is added to every call.
 	Latency time.Duration
@@ -33,12 +37,14 @@ type Options struct {
 	GroupLag Lag
 	// Throttle turns on EC2's documented request buckets.
 	Throttle bool
+	// SSM says how Systems Manager behaves, and what hosts print.
+	SSM ssm.Options
 	// Log receives the calls; nil means a log of the server's own.
 	Log *Log
 }
 
-// A Server is an EC2 endpoint that serves one world. It is an http.Handler and
-// safe for concurrent use.
+// A Server is an endpoint that serves one world: EC2 and the services around it.
+// It is an http.Handler and safe for concurrent use.
 type Server struct {
 	*Log
 
@@ -46,15 +52,13 @@ type Server struct {
 
 	opts Options
 
-	mu      sync.Mutex
-	world   *world.World
-	views   views
-	young   map[string]*delay // new groups not yet usable
-	faults  []*armed
-	before  func(Call) Fault
-	buckets map[string]*bucket
-	lastID  map[string]int      // by prefix
-	tokens  map[string]replayed // by client token
+	mu       sync.Mutex
+	world    *world.World
+	views    views
+	skew     time.Duration // by which Advance has moved the clock on
+	services services
+	faults   []*armed
+	before   func(Call) Fault
 
 	changes atomic.Uint64
 }
@@ -70,18 +74,25 @@ func New(w *world.World, opts Options) *Server {
 	}
 	w = w.Clone()
 	w.Normalize()
-	return &Server{
+	s := &Server{
 		Log:  cmp.Or(opts.Log, &Log{}),
 		opts: opts, world: w,
-		young: map[string]*delay{}, buckets: map[string]*bucket{},
-		lastID: map[string]int{}, tokens: map[string]replayed{},
 	}
+	s.services = services{
+		ec2:         ec2.New(ec2.Options{PageSize: opts.PageSize, GroupLag: opts.GroupLag, Throttle: opts.Throttle}),
+		ssm:         ssm.New(opts.SSM),
+		logs:        logs.New(w, s.now()),
+		autoscaling: autoscaling.New(),
+	}
+	s.pass() // from here on, time counts
+	return s
 }
 
 // World returns a copy of the world as it is now, lag aside.
 func (s *Server) World() *world.World {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.pass()
 	return s.world.Clone()
 }
 
@@ -91,7 +102,55 @@ func (s *Server) World() *world.World {
 func (s *Server) Edit(f func(w *world.World)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.pass()
 	s.change(func() { f(s.world) })
+}
+
+// Advance lets time pass, on the clock and for the world: tracking entries grow
+// old as by oracle.Advance, and the services do what they do by themselves.
+func (s *Server) Advance(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for d > 0 {
+		step := d
+		if len(s.world.FlowLogs)+len(s.world.AutoScaling) > 0 {
+			step = min(d, time.Minute) // they look at the world every minute
+		}
+		d -= step
+		s.skew += step
+		s.pass()
+		s.change(func() { oracle.Advance(s.world, step) })
+	}
+}
+
+// SetHost says what the instances print to whom Systems Manager gives a command from
+// now on, and whether they do what they are told; nil means ssm.Honest.
+func (s *Server) SetHost(h ssm.Host) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.services.ssm.SetHost(h)
+}
+
+// ScriptFlowLog makes the next windows of the flow logs of an interface other than
+// they would be.
+func (s *Server) ScriptFlowLog(eni string, scripts ...flowlog.Script) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.services.logs.Script(eni, scripts...)
+}
+
+// now is the time on the simulated clock.
+func (s *Server) now() time.Time { return s.opts.Clock().Add(s.skew) }
+
+// pass lets the services do what they do by themselves up to now.
+func (s *Server) pass() {
+	for _, service := range s.services.all() {
+		s.views.prepare(s)
+		if service.Pass(s.world, s.now()) {
+			s.world.Normalize()
+			s.views.changed(s)
+		}
+	}
 }
 
 // change runs f on the world, and keeps the world before for those who still see it.
@@ -103,50 +162,39 @@ func (s *Server) change(f func()) {
 	s.changes.Add(1)
 }
 
-// An apiError is an error as EC2 answers it.
-type apiError struct{ code, message string }
-
-func (e *apiError) Error() string { return e.code + ": " + e.message }
-
-func fail(code, format string, args ...any) *apiError {
-	return &apiError{code, fmt.Sprintf(format, args...)}
-}
-
-// ServeHTTP answers one call of EC2's query protocol
-// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/making-api-requests.html).
+// ServeHTTP answers one call.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
-	if err := r.ParseForm(); err != nil {
-		write(w, errorBody("none", fail("MalformedQueryString", "%s", err)), http.StatusBadRequest)
+	service, call, err := s.services.read(r)
+	if err != nil {
+		refusal := wire.Fail("MalformedQueryString", "%s", err)
+		write(w, service.Protocol(), service.Protocol().Refusal("none", refusal), http.StatusBadRequest)
 		return
 	}
-	op := r.Form.Get("Action")
-	entry := s.begin(Call{
-		Op: op, Mutating: operations[op].mutating, RequestID: newRequestID(), Params: r.Form,
-	})
-	body, err := s.answer(r.Context(), *entry)
+	entry := s.begin(call)
+	body, err := s.answer(r.Context(), service, *entry)
 	if errors.Is(err, errLost) {
 		s.end(entry, ConnectionLost)
 		panic(http.ErrAbortHandler) // net/http's way to close a connection without an answer
 	}
 	status, code := http.StatusOK, ""
 	if err != nil {
-		var refused *apiError
-		if !errors.As(err, &refused) {
-			refused = fail("InternalError", "%s", err)
+		refused, ok := errors.AsType[*wire.Error](err)
+		if !ok {
+			refused = &wire.Error{Code: service.Protocol().Internal.Code, Message: err.Error(), Status: http.StatusInternalServerError}
 		}
-		code, status = refused.code, cmp.Or(statuses[refused.code], http.StatusBadRequest)
-		body = errorBody(entry.RequestID, refused)
+		code, status = refused.Code, refused.HTTPStatus()
+		body = service.Protocol().Refusal(entry.RequestID, refused)
 	}
 	w.Header().Set("x-amzn-requestid", entry.RequestID)
 	s.end(entry, code)
-	write(w, body, status)
+	write(w, service.Protocol(), body, status)
 }
 
 var errLost = errors.New("connection lost")
 
 // answer lets the call meet its faults, then carries it out.
-func (s *Server) answer(ctx context.Context, c Call) ([]byte, error) {
+func (s *Server) answer(ctx context.Context, service wire.Service, c Call) ([]byte, error) {
 	fault := s.befall(c)
 	if err := pause(ctx, s.opts.Latency+fault.Delay); err != nil {
 		return nil, errLost // the caller has gone
@@ -154,18 +202,17 @@ func (s *Server) answer(ctx context.Context, c Call) ([]byte, error) {
 	if fault.Kind == LostBefore {
 		return nil, errLost
 	}
-	if refused := fault.err(); refused != nil {
+	if refused := fault.err(service.Protocol()); refused != nil {
 		return nil, refused
 	}
-	reply, err := s.run(c)
+	result, err := s.run(service, c)
 	if fault.Kind == LostAfter {
 		return nil, errLost
 	}
 	if err != nil {
 		return nil, err
 	}
-	reply.stamp(c.RequestID)
-	return encode(c.Op, reply)
+	return service.Protocol().Answer(c.Op, c.RequestID, result)
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -183,106 +230,27 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // run carries out one operation, alone.
-func (s *Server) run(c Call) (answer, error) {
+func (s *Server) run(service wire.Service, c Call) (result any, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	op, ok := operations[c.Op]
+	op, ok := service.Operation(c.Op)
 	if !ok {
-		return nil, fail("InvalidAction", "The action %s is not valid for this web service.", c.Op)
+		return nil, service.Protocol().Unknown(c.Op)
 	}
-	p := params{c.Params}
-	if s.opts.Throttle && !s.admit(c.Op, p) {
-		return nil, errThrottled
-	}
-	if err := p.check(op.params); err != nil {
-		return nil, err
-	}
-	dry, err := p.boolean("DryRun", false)
-	if err != nil {
-		return nil, err
-	}
-	req := &request{s: s, op: c.Op, p: p, w: s.world, dry: dry}
-	var reply answer
+	s.pass()
+	req := &wire.Request{ID: c.RequestID, Op: c.Op, Params: c.Params, Input: c.Input, World: s.world, Now: s.now()}
 	switch {
-	case dry:
-		req.w = s.world.Clone()
-		if _, err = op.run(req); err == nil {
-			err = fail("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
-		}
-	case op.mutating:
-		s.change(func() { reply, err = op.run(req) })
-	default:
-		req.w = s.views.seen(s)
-		reply, err = op.run(req)
+	case op.Mutating:
+		s.change(func() { result, err = op.Run(req) })
+		return result, err
+	case op.Lagged:
+		req.World = s.views.seen(s)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return reply, nil
+	return op.Run(req)
 }
 
-// A request is one call of an operation.
-type request struct {
-	s   *Server
-	op  string
-	p   params
-	w   *world.World // what the operation sees and, if it is a mutating one, changes
-	dry bool         // w is a copy
-}
-
-// newID is an ID never used before in this world.
-func (r *request) newID(prefix string) string {
-	for {
-		r.s.lastID[prefix]++
-		id := fmt.Sprintf("%s%017x", prefix, r.s.lastID[prefix])
-		if !exists(r.w, id) {
-			return id
-		}
-	}
-}
-
-func write(w http.ResponseWriter, body []byte, status int) {
-	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
+func write(w http.ResponseWriter, p *wire.Protocol, body []byte, status int) {
+	w.Header().Set("Content-Type", p.ContentType)
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a caller that has gone doesn't matter
-}
-
-// An answer is an operation's result in EC2's XML shape.
-type answer interface{ stamp(requestID string) }
-
-// reply is the part all answers share.
-type reply struct {
-	RequestID string `xml:"requestId"`
-}
-
-func (r *reply) stamp(requestID string) { r.RequestID = requestID }
-
-// namespace is the XML namespace of EC2's API version.
-const namespace = "http://ec2.amazonaws.com/doc/2016-11-15/"
-
-func encode(op string, a answer) ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteString(xml.Header)
-	err := xml.NewEncoder(&b).EncodeElement(a, xml.StartElement{
-		Name: xml.Name{Local: op + "Response"},
-		Attr: []xml.Attr{{Name: xml.Name{Local: "xmlns"}, Value: namespace}},
-	})
-	return b.Bytes(), err
-}
-
-// errorBody is EC2's error document
-// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html).
-func errorBody(requestID string, e *apiError) []byte {
-	type item struct {
-		Code, Message string
-	}
-	body, err := xml.Marshal(struct {
-		XMLName   xml.Name `xml:"Response"`
-		Errors    []item   `xml:"Errors>Error"`
-		RequestID string
-	}{Errors: []item{{e.code, e.message}}, RequestID: requestID})
-	if err != nil { // can't happen: strings only
-		return []byte(err.Error())
-	}
-	return append([]byte(xml.Header), body...)
+	_, _ = w.Write(body) //nolint:gosec // XML and JSON, made by encoders; a caller that has gone doesn't matter
 }

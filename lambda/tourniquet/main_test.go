@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"tourniquet/lambda/drill"
+	"tourniquet/lambda/version"
 )
 
 func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -76,5 +77,13 @@ func TestSimulateRefusesPublicAddresses(t *testing.T) {
 	code, _, errs := runCommand(t, "simulate", file, "--listen", "0.0.0.0:4510")
 	if code != exitUsage || !strings.Contains(errs, "loopback") {
 		t.Errorf("exit status %d, %q; want %d and why", code, errs, exitUsage)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	code, out, errs := runCommand(t, "--version")
+	if want := "tourniquet " + version.String() + "\n"; code != 0 || out != want {
+		t.Errorf("exit status %d, %q (%s), want %q", code, out, errs, want)
 	}
 }

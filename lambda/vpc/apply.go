@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -116,24 +115,4 @@ func fromSDKTags(sdk []types.Tag) map[string]string {
 		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
 	return tags
-}
-
-// fromSDKEntry is an ACL's entry; false when EC2 sends one without a prefix.
-func fromSDKEntry(e types.NetworkAclEntry) (network.Entry, bool) {
-	cidr := aws.ToString(e.CidrBlock)
-	if cidr == "" {
-		cidr = aws.ToString(e.Ipv6CidrBlock)
-	}
-	prefix, err := netip.ParsePrefix(cidr)
-	if err != nil {
-		return network.Entry{}, false
-	}
-	dir := network.In
-	if aws.ToBool(e.Egress) {
-		dir = network.Out
-	}
-	return network.Entry{
-		Number: int(aws.ToInt32(e.RuleNumber)), Direction: dir, Prefix: prefix.Masked(),
-		Allow: e.RuleAction == types.RuleActionAllow, AllTraffic: aws.ToString(e.Protocol) == "-1",
-	}, true
 }

@@ -25,17 +25,14 @@ func (c *Client) Quarantined(ctx context.Context) ([]string, error) {
 			ids = append(ids, q.Group)
 		}
 	}
-	slices.Sort(ids)
+	found, err := filtered(ctx, c.describeInterfaces, "group-id", ids)
+	if err != nil {
+		return nil, fmt.Errorf("looking for interfaces in quarantine: %w", err)
+	}
 	var instances []string
-	for some := range slices.Chunk(ids, maxFilterValues) {
-		found, err := c.describeInterfaces(ctx, filter("group-id", some...))
-		if err != nil {
-			return nil, fmt.Errorf("describing the interfaces in quarantine: %w", err)
-		}
-		for _, i := range found {
-			if i.Attachment != nil && aws.ToString(i.Attachment.InstanceId) != "" {
-				instances = append(instances, aws.ToString(i.Attachment.InstanceId))
-			}
+	for _, i := range found {
+		if i.Attachment != nil && aws.ToString(i.Attachment.InstanceId) != "" {
+			instances = append(instances, aws.ToString(i.Attachment.InstanceId))
 		}
 	}
 	slices.Sort(instances)

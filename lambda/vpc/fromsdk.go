@@ -15,16 +15,13 @@ import (
 func fromSDKInterface(i types.NetworkInterface) network.Interface {
 	eni := network.Interface{
 		ID: aws.ToString(i.NetworkInterfaceId), VPC: aws.ToString(i.VpcId), Subnet: aws.ToString(i.SubnetId),
-		Addresses: addresses(i, false), Originals: network.Originals(fromSDKTags(i.TagSet)),
-		TrackingTimeout: network.DefaultTracking,
+		Associated: i.AssociatedSubnets, Addresses: addresses(i, false), Originals: network.Originals(fromSDKTags(i.TagSet)),
+		TrackingTimeout: network.DefaultTracking, ManagedBy: managedBy(i),
 	}
 	for _, g := range i.Groups {
 		eni.Groups = append(eni.Groups, aws.ToString(g.GroupId))
 	}
 	slices.Sort(eni.Groups)
-	if aws.ToBool(i.RequesterManaged) {
-		eni.ManagedBy = cmp.Or(aws.ToString(i.RequesterId), "another AWS service")
-	}
 	if t := i.ConnectionTrackingConfiguration; t != nil {
 		eni.Timeouts = network.Timeouts{
 			TCP: seconds(t.TcpEstablishedTimeout), UDPStream: seconds(t.UdpStreamTimeout), UDP: seconds(t.UdpTimeout),
@@ -34,10 +31,28 @@ func fromSDKInterface(i types.NetworkInterface) network.Interface {
 	return eni
 }
 
+// managedBy is the service that alone may change an interface, or empty. A service
+// that made the interface is its requester; one that operates it together with the
+// instance, as EKS Auto Mode does, is its operator.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html
+func managedBy(i types.NetworkInterface) string {
+	switch {
+	case aws.ToBool(i.RequesterManaged):
+		return cmp.Or(aws.ToString(i.RequesterId), "another AWS service")
+	case i.Operator != nil && aws.ToBool(i.Operator.Managed):
+		return cmp.Or(aws.ToString(i.Operator.Principal), "another AWS service")
+	default:
+		return ""
+	}
+}
+
 func seconds(n *int32) time.Duration { return time.Duration(aws.ToInt32(n)) * time.Second }
 
 // fromSDKOwner says who is behind an address. A load balancer's interface has the
 // ordinary type and a requester; a NAT gateway's or an endpoint's has its own type.
+// An interface that a service operates on an instance of this account, such as a
+// node of EKS Auto Mode, is no shared infrastructure: it is that instance's.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html
 func fromSDKOwner(i types.NetworkInterface) network.Owner {
 	owner := network.Owner{Interface: aws.ToString(i.NetworkInterfaceId)}
@@ -47,8 +62,8 @@ func fromSDKOwner(i types.NetworkInterface) network.Owner {
 	switch i.InterfaceType {
 	case "", types.NetworkInterfaceTypeInterface, types.NetworkInterfaceTypeEfa, types.NetworkInterfaceTypeTrunk,
 		types.NetworkInterfaceTypeBranch, types.NetworkInterfaceTypeEfaOnly, types.NetworkInterfaceType("evs"):
-		if aws.ToBool(i.RequesterManaged) {
-			owner.Service = cmp.Or(aws.ToString(i.RequesterId), "an AWS service")
+		if aws.ToBool(i.RequesterManaged) || owner.Instance == "" {
+			owner.Service = managedBy(i)
 		}
 	default:
 		owner.Service = string(i.InterfaceType)
@@ -81,8 +96,8 @@ func addresses(i types.NetworkInterface, public bool) []netip.Addr {
 	return addrs
 }
 
-func fromSDKSubnet(s types.Subnet) network.Subnet {
-	subnet := network.Subnet{ID: aws.ToString(s.SubnetId), VPC: aws.ToString(s.VpcId)}
+func fromSDKSubnet(s types.Subnet, acl string) network.Subnet {
+	subnet := network.Subnet{ID: aws.ToString(s.SubnetId), VPC: aws.ToString(s.VpcId), ACL: acl, DNS64: aws.ToBool(s.EnableDns64)}
 	cidrs := []string{aws.ToString(s.CidrBlock)}
 	for _, a := range s.Ipv6CidrBlockAssociationSet {
 		cidrs = append(cidrs, aws.ToString(a.Ipv6CidrBlock))
@@ -118,9 +133,50 @@ func fromSDKACL(a types.NetworkAcl) network.ACL {
 		ID: aws.ToString(a.NetworkAclId), VPC: aws.ToString(a.VpcId), Account: aws.ToString(a.OwnerId),
 	}
 	for _, e := range a.Entries {
-		if entry, ok := fromSDKEntry(e); ok {
-			acl.Entries = append(acl.Entries, entry)
-		}
+		acl.Entries = append(acl.Entries, fromSDKEntry(e))
 	}
 	return acl
+}
+
+// fromSDKEntry is an entry of an ACL. One whose prefix can't be read keeps its place:
+// its number is not free.
+func fromSDKEntry(e types.NetworkAclEntry) network.Entry {
+	entry := network.Entry{
+		Number: int(aws.ToInt32(e.RuleNumber)), Direction: network.In,
+		Allow: e.RuleAction == types.RuleActionAllow, AllTraffic: aws.ToString(e.Protocol) == "-1",
+	}
+	if aws.ToBool(e.Egress) {
+		entry.Direction = network.Out
+	}
+	for _, cidr := range []*string{e.CidrBlock, e.Ipv6CidrBlock} {
+		if prefix, err := netip.ParsePrefix(aws.ToString(cidr)); err == nil {
+			entry.Prefix = prefix.Masked()
+		}
+	}
+	return entry
+}
+
+func fromSDKQuarantined(g types.SecurityGroup) network.Quarantined {
+	return network.Quarantined{Group: aws.ToString(g.GroupId), Empty: empty(g)}
+}
+
+func empty(g types.SecurityGroup) bool {
+	return len(g.IpPermissions) == 0 && len(g.IpPermissionsEgress) == 0
+}
+func fromSDKInstance(i types.Instance, owner string) network.Instance {
+	instance := network.Instance{
+		ID: aws.ToString(i.InstanceId), Account: owner, Type: string(i.InstanceType), Tags: fromSDKTags(i.Tags),
+	}
+	if i.State != nil {
+		instance.State = string(i.State.Name)
+	}
+	for _, secondary := range i.SecondaryInterfaces {
+		instance.Secondary = append(instance.Secondary, aws.ToString(secondary.SecondaryInterfaceId))
+	}
+	slices.Sort(instance.Secondary)
+	served := i.MetadataOptions == nil || i.MetadataOptions.HttpEndpoint != types.InstanceMetadataEndpointStateDisabled
+	if i.IamInstanceProfile != nil && served {
+		instance.Profile = aws.ToString(i.IamInstanceProfile.Arn)
+	}
+	return instance
 }

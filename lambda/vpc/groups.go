@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,40 +17,6 @@ import (
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/pause"
 )
-
-// quarantineGroups are the groups with our tag, by VPC.
-func (c *Client) quarantineGroups(ctx context.Context) (map[string][]network.Quarantined, error) {
-	found, err := c.describeGroups(ctx, filter("tag:"+network.RoleTag, network.RoleValue))
-	if err != nil {
-		return nil, err
-	}
-	groups := map[string][]network.Quarantined{}
-	for _, g := range found {
-		vpc := aws.ToString(g.VpcId)
-		groups[vpc] = append(groups[vpc], network.Quarantined{Group: aws.ToString(g.GroupId), Empty: empty(g)})
-	}
-	for _, list := range groups {
-		slices.SortFunc(list, func(a, b network.Quarantined) int { return strings.Compare(a.Group, b.Group) })
-	}
-	return groups, nil
-}
-
-func empty(g types.SecurityGroup) bool {
-	return len(g.IpPermissions) == 0 && len(g.IpPermissionsEgress) == 0
-}
-
-func (c *Client) describeGroups(ctx context.Context, filters ...types.Filter) ([]types.SecurityGroup, error) {
-	var all []types.SecurityGroup
-	pages := ec2.NewDescribeSecurityGroupsPaginator(c.ec2, &ec2.DescribeSecurityGroupsInput{Filters: filters})
-	for pages.HasMorePages() {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("describing the quarantine groups: %w", err)
-		}
-		all = append(all, out.SecurityGroups...)
-	}
-	return all, nil
-}
 
 // Prepare makes or repairs the quarantine groups of the interfaces' VPCs; see
 // containment.EC2.

@@ -3,7 +3,6 @@ package vpc
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,61 +12,92 @@ import (
 	"tourniquet/lambda/network"
 )
 
-// recorded is what a record names, as far as EC2 still has it.
-type recorded struct {
-	interfaces []types.NetworkInterface
-	acls       []types.NetworkAcl
-	groups     []string
+// names are the ids of what records name.
+type names struct{ interfaces, acls, groups []string }
+
+// namesIn are those that targets name.
+func namesIn(targets []network.Target) names {
+	var n names
+	for _, t := range targets {
+		n.interfaces, n.acls, n.groups = append(n.interfaces, t.Interfaces...), append(n.acls, t.ACLs...), append(n.groups, t.Groups...)
+	}
+	return n
 }
 
-// readRecorded asks for what a record names by id. It asks with filters: what is
-// gone is then left out, and is no error.
-func (o *observation) readRecorded(ctx context.Context, g *errgroup.Group) {
-	if ids := o.target.Interfaces; len(ids) > 0 {
-		g.Go(func() (err error) {
-			if o.recorded.interfaces, err = o.describeInterfaces(ctx, filter("network-interface-id", ids...)); err != nil {
-				return fmt.Errorf("describing the recorded network interfaces: %w", err)
-			}
-			return nil
-		})
+// recorded is what records name, as far as EC2 shows it, by id.
+type recorded struct {
+	interfaces map[string]types.NetworkInterface
+	acls       map[string]types.NetworkAcl
+	groups     map[string]types.SecurityGroup
+}
+
+// readRecorded reads what records name.
+func (c *Client) readRecorded(ctx context.Context, n names) (recorded, error) {
+	var r recorded
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		found, err := filtered(gctx, c.describeInterfaces, "network-interface-id", n.interfaces)
+		r.interfaces = byID(found, func(i types.NetworkInterface) *string { return i.NetworkInterfaceId })
+		return err
+	})
+	g.Go(func() error {
+		found, err := filtered(gctx, c.describeACLs, "network-acl-id", n.acls)
+		r.acls = byID(found, func(a types.NetworkAcl) *string { return a.NetworkAclId })
+		return err
+	})
+	g.Go(func() error {
+		found, err := filtered(gctx, c.describeGroups, "group-id", n.groups)
+		r.groups = byID(found, func(g types.SecurityGroup) *string { return g.GroupId })
+		return err
+	})
+	return r, g.Wait()
+}
+
+func byID[T any](found []T, id func(T) *string) map[string]T {
+	all := make(map[string]T, len(found))
+	for _, x := range found {
+		all[aws.ToString(id(x))] = x
 	}
-	if ids := o.target.ACLs; len(ids) > 0 {
-		g.Go(func() (err error) {
-			o.recorded.acls, err = o.describeACLs(ctx, filter("network-acl-id", ids...))
-			return err
-		})
-	}
-	if ids := o.target.Groups; len(ids) > 0 {
-		g.Go(func() error {
-			found, err := o.describeGroups(ctx, filter("group-id", ids...))
-			if err != nil {
-				return err
-			}
-			o.recorded.groups = []string{}
-			for _, group := range found {
-				o.recorded.groups = append(o.recorded.groups, aws.ToString(group.GroupId))
-			}
-			slices.Sort(o.recorded.groups)
-			return nil
-		})
-	}
+	return all
 }
 
 // add notes what the network doesn't show for itself.
-func (r recorded) add(n *network.Network) {
-	n.Groups, n.Elsewhere = r.groups, map[string]network.ACL{}
-	for _, i := range r.interfaces {
-		attached := slices.ContainsFunc(n.Interfaces, func(a network.Interface) bool {
-			return a.ID == aws.ToString(i.NetworkInterfaceId)
-		})
-		if !attached {
+func (r recorded) add(n *network.Network, t network.Target) {
+	for _, id := range t.Interfaces {
+		switch i, there := r.interfaces[id]; {
+		case n.Contains(id):
+		case there:
 			n.Detached = append(n.Detached, fromSDKInterface(i))
+		default:
+			n.Missing = append(n.Missing, id)
 		}
 	}
 	slices.SortFunc(n.Detached, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
-	for _, a := range r.acls {
-		if _, serves := n.ACLs[aws.ToString(a.NetworkAclId)]; !serves {
-			n.Elsewhere[aws.ToString(a.NetworkAclId)] = fromSDKACL(a)
+	n.Elsewhere = map[string]network.ACL{}
+	for _, id := range t.ACLs {
+		_, serves := n.ACLs[id]
+		switch a, there := r.acls[id]; {
+		case serves:
+		case there:
+			n.Elsewhere[id] = fromSDKACL(a)
+		default:
+			n.Missing = append(n.Missing, id)
+		}
+	}
+	r.addGroups(n, t.Groups)
+	slices.Sort(n.Missing)
+}
+
+func (r recorded) addGroups(n *network.Network, named []string) {
+	if len(named) == 0 {
+		return
+	}
+	n.Groups = []string{}
+	for _, id := range slices.Sorted(slices.Values(named)) {
+		if _, there := r.groups[id]; there {
+			n.Groups = append(n.Groups, id)
+		} else {
+			n.Missing = append(n.Missing, id)
 		}
 	}
 }

@@ -60,6 +60,9 @@ type end struct {
 
 // judge follows the packets of a flow both ways.
 func judge(w *world.World, f world.Flow) Verdict {
+	if v, ok := secondary(w, f); ok {
+		return v
+	}
 	p := pathOf(w, f)
 	if why := nobody(w, p); why != "" {
 		return Verdict{Why: why}
@@ -81,14 +84,40 @@ func judge(w *world.World, f world.Flow) Verdict {
 	return v
 }
 
+// secondary judges a flow at a secondary interface, which has neither groups nor
+// an ACL, if it is one.
+func secondary(w *world.World, f world.Flow) (v Verdict, ok bool) {
+	for _, a := range []netip.Addr{f.From.Addr(), f.To.Addr()} {
+		n := w.SecondaryHolder(a)
+		if n == nil {
+			continue
+		}
+		if i := w.Instance(n.Instance); i == nil || i.State != "running" {
+			return Verdict{Why: fmt.Sprintf("%s is not running", n.Instance)}, true
+		}
+		if why := hostBlocks(w, n.Instance, f); why != "" {
+			return Verdict{Why: why}, true
+		}
+		v, ok = Verdict{true, true, true, n.ID + " is a secondary interface, which has neither groups nor an ACL"}, true
+	}
+	return v, ok
+}
+
 // nobody says why there can't be traffic at all, if there can't.
 func nobody(w *world.World, p path) string {
 	if p.from == nil && p.to == nil {
 		return "neither end is an interface of this world"
 	}
 	for _, e := range p.ends() {
-		if i := w.Instance(e.Instance); i != nil && i.State != "running" {
+		i := w.Instance(e.Instance)
+		if i != nil && i.State != "running" {
 			return fmt.Sprintf("%s is %s", i.ID, i.State)
+		}
+		if why := hostBlocks(w, e.Instance, p.Flow); why != "" {
+			return why
+		}
+		if i != nil && i.MetadataOff && services[e.remote.Addr()] == metadataService {
+			return "the metadata service is off for " + i.ID
 		}
 	}
 	return ""
@@ -228,12 +257,30 @@ func echoReply(p world.Protocol) int {
 	return 0
 }
 
-// aclPasses judges a packet that leaves or enters the subnet of one end.
-func aclPasses(w *world.World, p path, e *end, egress, forward bool) (bool, string) {
+// aclPasses judges a packet that leaves or enters the subnet of one end. AWS
+// doesn't say which ACL counts for an interface in several subnets: here each of
+// them lets pass what its ACL does, so that only a denial in all of them is one.
+func aclPasses(w *world.World, p path, e *end, egress, forward bool) (passes bool, why string) {
 	if e == nil || e.subnet == nil || p.local {
 		return true, ""
 	}
-	a := w.ACL(e.subnet.ACL)
+	subnets := []*world.Subnet{e.subnet}
+	for _, id := range e.Associated {
+		if s := w.Subnet(id); s != nil {
+			subnets = append(subnets, s)
+		}
+	}
+	for _, s := range subnets {
+		if passes, why = subnetPasses(w, p, e, s, egress, forward); passes {
+			return true, ""
+		}
+	}
+	return false, why
+}
+
+// subnetPasses judges a packet of one end by the ACL of a subnet.
+func subnetPasses(w *world.World, p path, e *end, s *world.Subnet, egress, forward bool) (bool, string) {
+	a := w.ACL(s.ACL)
 	if a == nil {
 		return true, ""
 	}

@@ -10,8 +10,12 @@ import (
 
 // Reaches says whether any packet sent from one address can arrive at another:
 // of a new connection to any port by any protocol, or of an established flow
-// between the two, in either role.
+// between the two, in either role. Between an IPv6 and an IPv4 address it goes by
+// NAT64.
 func Reaches(w *world.World, from, to netip.Addr) Verdict {
+	if from.Is6() != to.Is6() {
+		from, to = Translated(from), Translated(to)
+	}
 	for _, f := range w.Flows {
 		a, b := w.PrivateOf(f.From.Addr()), w.PrivateOf(f.To.Addr())
 		v := judge(w, *f)
@@ -19,6 +23,11 @@ func Reaches(w *world.World, from, to netip.Addr) Verdict {
 			return Verdict{Passes: true, Forward: true, Why: fmt.Sprintf("flow %s: %s", f, v.Why)}
 		}
 	}
+	return newReaches(w, from, to)
+}
+
+// newReaches says whether a packet of a new connection can arrive.
+func newReaches(w *world.World, from, to netip.Addr) Verdict {
 	var v Verdict
 	for _, proto := range protocols(w, from) {
 		for _, port := range ports(w, proto) {

@@ -137,7 +137,7 @@ func TrackedBy(w *world.World, f *world.Flow) []string {
 // It doesn't track TCP and UDP flows let through for everybody where everything
 // is let through in the other direction too, unless the way they take always is.
 func tracks(w *world.World, p path, e *end) bool {
-	if !p.Protocol.HasPorts() || p.Via != "" {
+	if !p.Protocol.HasPorts() || p.Via != "" || NAT64.Contains(p.To.Addr()) {
 		return true
 	}
 	open := world.AnyIPv4
@@ -164,13 +164,15 @@ func rulesAt(w *world.World, e *end, egress bool) []world.Rule {
 	return all
 }
 
+const metadataService = "the instance metadata service"
+
 // services are the addresses that neither groups nor ACLs filter
 // (https://docs.aws.amazon.com/vpc/latest/userguide/nacl-basics.html).
 var services = map[netip.Addr]string{
 	netip.MustParseAddr("169.254.169.253"): "the Amazon resolver",
 	netip.MustParseAddr("fd00:ec2::253"):   "the Amazon resolver",
-	netip.MustParseAddr("169.254.169.254"): "the instance metadata service",
-	netip.MustParseAddr("fd00:ec2::254"):   "the instance metadata service",
+	netip.MustParseAddr("169.254.169.254"): metadataService,
+	netip.MustParseAddr("fd00:ec2::254"):   metadataService,
 	netip.MustParseAddr("169.254.169.123"): "the time service",
 	netip.MustParseAddr("fd00:ec2::123"):   "the time service",
 	netip.MustParseAddr("169.254.170.2"):   "the ECS task metadata service",

@@ -12,6 +12,11 @@ func (w *World) Holder(a netip.Addr) *Interface {
 	})
 }
 
+// SecondaryHolder finds the secondary interface that has an address.
+func (w *World) SecondaryHolder(a netip.Addr) *SecondaryInterface {
+	return Find(w.Secondary, func(n *SecondaryInterface) bool { return slices.Contains(n.Private, a) })
+}
+
 // HolderIn finds the interface in a VPC that has a private address.
 func (w *World) HolderIn(vpc string, a netip.Addr) *Interface {
 	return Find(w.Interfaces, func(n *Interface) bool {
@@ -94,9 +99,10 @@ func Within(cidr netip.Prefix, outer []netip.Prefix) bool {
 	return false
 }
 
-// Remove deletes an interface, with its flows.
+// Remove deletes an interface, with its flows and its flow logs.
 func (w *World) Remove(n *Interface) {
 	w.Forget(n)
+	w.FlowLogs = slices.DeleteFunc(w.FlowLogs, func(f *FlowLog) bool { return f.Resource == n.ID })
 	w.Interfaces = slices.DeleteFunc(w.Interfaces, func(other *Interface) bool { return other == n })
 }
 

@@ -29,10 +29,13 @@ func (p *parser) check() error {
 		errs = append(errs, unique(p, p.w.Interfaces, n, func(n *Interface) string { return n.ID }),
 			p.checkInterface(n), p.checkAddresses(n, taken))
 	}
+	for _, n := range p.w.Secondary {
+		errs = append(errs, unique(p, p.w.Secondary, n, func(n *SecondaryInterface) string { return n.ID }), p.checkSecondary(n, taken))
+	}
 	for _, f := range p.w.Flows {
 		errs = append(errs, unique(p, p.w.Flows, f, func(f *Flow) string { return f.text() }), p.checkFlow(f))
 	}
-	return errors.Join(append(errs, p.checkServed())...)
+	return errors.Join(append(errs, p.checkServed(), p.checkMachines())...)
 }
 
 // at is the line something was declared on; what was derived has none of its own.
@@ -138,7 +141,16 @@ func (p *parser) checkInterface(n *Interface) error {
 			return l.errorf(t.name, "want %s to %s", t.Min, t.Max)
 		}
 	}
-	return errors.Join(p.checkDevice(n), p.checkGroups(n, s.VPC))
+	return errors.Join(p.checkAssociated(n, s), p.checkDevice(n), p.checkGroups(n, s.VPC))
+}
+
+func (p *parser) checkAssociated(n *Interface, s *Subnet) error {
+	for _, id := range n.Associated {
+		if other := p.w.Subnet(id); other == nil || other.VPC != s.VPC || other == s {
+			return p.at(n).errorf("associated", "%s is not another subnet of %s", id, s.VPC)
+		}
+	}
+	return nil
 }
 
 func (p *parser) checkDevice(n *Interface) error {
@@ -183,6 +195,26 @@ func (p *parser) checkAddresses(n *Interface, taken map[netip.Addr]string) error
 		all = append(all, n.Public)
 	}
 	for _, a := range all {
+		if other := taken[a]; other != "" {
+			return l.errorf("address", "%s belongs to %s", a, other)
+		}
+		taken[a] = n.ID
+	}
+	return nil
+}
+
+func (p *parser) checkSecondary(n *SecondaryInterface, taken map[netip.Addr]string) error {
+	l, i := p.at(n), p.w.Instance(n.Instance)
+	if i == nil {
+		return l.errorf("instance", "%s is not declared", n.Instance)
+	}
+	if i.State == "terminated" {
+		return l.errorf("instance", "%s is terminated and has no interfaces", i.ID)
+	}
+	for _, a := range n.Private {
+		if !a.Is4() {
+			return l.errorf("address", "%s: want IPv4 addresses", a)
+		}
 		if other := taken[a]; other != "" {
 			return l.errorf("address", "%s belongs to %s", a, other)
 		}

@@ -23,6 +23,7 @@ const (
 	MostGroupsPerInterface    = 16
 )
 
+// All addresses of a family.
 var (
 	AnyIPv4 = netip.MustParsePrefix("0.0.0.0/0")
 	AnyIPv6 = netip.MustParsePrefix("::/0")
@@ -46,7 +47,10 @@ func (w *World) Normalize() {
 	for _, i := range w.Instances {
 		i.Type = cmp.Or(i.Type, "m5.large")
 		i.State = cmp.Or(i.State, "running")
+		i.Shutdown = cmp.Or(i.Shutdown, "stop")
+		i.Lifecycle = cmp.Or(i.Lifecycle, derivedLifecycle(i))
 	}
+	w.normalizeMachines()
 	for _, n := range w.Interfaces {
 		w.normalizeInterface(n)
 	}
@@ -54,6 +58,24 @@ func (w *World) Normalize() {
 		slices.Sort(f.Tracked)
 	}
 	w.Sort()
+}
+
+func (w *World) normalizeMachines() {
+	for _, v := range w.Volumes {
+		v.Size = cmp.Or(v.Size, defaultVolumeSize)
+	}
+	for _, s := range w.Snapshots {
+		s.State, s.Size = cmp.Or(s.State, "completed"), cmp.Or(s.Size, defaultVolumeSize)
+	}
+	for _, f := range w.FlowLogs {
+		f.Interval, f.Traffic = cmp.Or(f.Interval, defaultInterval), cmp.Or(f.Traffic, "ALL")
+		w.LogGroups = append(w.LogGroups, f.LogGroup)
+	}
+	slices.Sort(w.LogGroups)
+	w.LogGroups = slices.Compact(w.LogGroups)
+	for _, g := range w.AutoScaling {
+		g.Health = cmp.Or(g.Health, "EC2")
+	}
 }
 
 func (w *World) normalizeGroups() {
@@ -116,6 +138,7 @@ func (w *World) normalizeInterface(n *Interface) {
 	if g := w.DefaultGroup(s.VPC); len(n.Groups) == 0 && g != nil {
 		n.Groups = []string{g.ID}
 	}
+	slices.Sort(n.Associated)
 	slices.Sort(n.Groups)
 	n.Groups = slices.Compact(n.Groups)
 }
@@ -128,6 +151,12 @@ func (w *World) Sort() {
 	sortBy(w.ACLs, func(a *NetworkACL) string { return a.ID })
 	sortBy(w.Instances, func(i *Instance) string { return i.ID })
 	sortBy(w.Interfaces, func(n *Interface) string { return n.ID })
+	sortBy(w.Secondary, func(n *SecondaryInterface) string { return n.ID })
+	sortBy(w.Addresses, func(e *ElasticIP) string { return e.ID })
+	sortBy(w.Volumes, func(v *Volume) string { return v.ID })
+	sortBy(w.Snapshots, func(s *Snapshot) string { return s.ID })
+	sortBy(w.FlowLogs, func(f *FlowLog) string { return f.ID })
+	sortBy(w.AutoScaling, func(g *AutoScalingGroup) string { return g.Name })
 	sortBy(w.Flows, func(f *Flow) string { return f.text() })
 }
 

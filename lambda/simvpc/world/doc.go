@@ -27,19 +27,32 @@
 // The kinds of line, with what may follow in any order:
 //
 //	groups-per-interface N     the quota of groups of one interface, 5 unless raised
-//	vpc ID CIDR…               owner ACCOUNT, tags K=V…
-//	subnet ID VPC CIDR…        zone ZONE, tags
+//	managed-resources visible  reads by filter show what services operate, unasked
+//	vpc ID CIDR…               owner ACCOUNT, no-dns, dns-names, tags K=V…
+//	subnet ID VPC CIDR…        zone ZONE, dns64, map-public, tags
 //	group ID VPC               name NAME, description TEXT, owner, default, tags
 //	  in|out PROTO [PORTS] CIDR|GROUP [desc TEXT]
 //	acl ID VPC                 subnets ID…, default, quota N, owner, tags
 //	  NUMBER in|out allow|deny PROTO [PORTS] CIDR
-//	instance ID                type TYPE, state STATE, tags
+//	instance ID                type TYPE, state STATE, image AMI, operator PRINCIPAL, spot, protected,
+//	                           shutdown terminate, profile NAME, profile-changing, no-metadata,
+//	                           ssm, windows, isolated, autoscaling GROUP, lifecycle STATE, pinned,
+//	                           health-port PORT, status-check, suppressed, tags
 //	interface ID INSTANCE|- SUBNET ADDRESS…
-//	                           public ADDRESS, groups ID…, device N, type TYPE,
-//	                           managed REQUESTER, operator NAME, owner, unchangeable,
+//	                           public ADDRESS, associated SUBNET…, groups ID…, device N, type TYPE,
+//	                           managed REQUESTER, operator PRINCIPAL, owner, unchangeable,
 //	                           timeout 60s, udp-timeout, udp-stream-timeout,
 //	                           nocheck, keep, description TEXT, tags
-//	flow PROTO FROM -> TO      via nat, tracked ENI…, untracked, idle 5m
+//	secondary ID INSTANCE ADDRESS…
+//	elastic-ip ID ADDRESS      tags
+//	volume ID INSTANCE|- DEVICE
+//	                           root, keep, size GIB, encrypted, modifying, tags
+//	snapshot ID VOLUME         state STATE, size GIB, encrypted, description TEXT, tags
+//	autoscaling-group NAME     min N, max N, desired N, health ELB, deleting
+//	log-group NAME
+//	flow-log ID ENI|SUBNET|VPC group NAME, role ARN, interval SECONDS, traffic ACCEPT|REJECT,
+//	                           format TEXT, tags
+//	flow PROTO FROM -> TO      via nat, agent, quiet, tracked ENI…, untracked, idle 5m
 //
 // PROTO is all, tcp, udp, icmp, icmpv6 or a number; PORTS is 443, 8000-9000, or
 // TYPE/CODE for ICMP. Texts with spaces are quoted, "#" starts a comment.

@@ -70,9 +70,12 @@ func (p *parser) parse(l *line) error {
 	declare := map[string]func(*line) error{
 		"account": p.account, "region": p.region, "vpc": p.vpc, "subnet": p.subnet, "group": p.securityGroup,
 		"acl": p.networkACL, "groups-per-interface": p.groupsPerInterface, "instance": p.instance, "interface": p.networkInterface, "flow": p.flow,
+		"managed-resources": p.managedResources, "secondary": p.secondary, "elastic-ip": p.elasticIP,
+		"volume": p.volume, "snapshot": p.snapshot, "autoscaling-group": p.autoScalingGroup, "log-group": p.logGroup, "flow-log": p.flowLog,
 	}[word]
 	if declare == nil {
-		return l.errorf("keyword", "unknown; want account, region, groups-per-interface, vpc, subnet, group, acl, instance, interface or flow")
+		return l.errorf("keyword", "unknown; want account, region, groups-per-interface, managed-resources, vpc, subnet, group, acl, instance, interface, secondary, elastic-ip, "+
+			"volume, snapshot, autoscaling-group, log-group, flow-log or flow")
 	}
 	return declare(l)
 }
@@ -118,6 +121,13 @@ func (p *parser) groupsPerInterface(l *line) (err error) {
 	return l.options(nil)
 }
 
+func (p *parser) managedResources(l *line) (err error) {
+	if p.w.ShowManaged, err = l.either("visibility", "hidden", "visible"); err != nil {
+		return err
+	}
+	return l.options(nil)
+}
+
 func (p *parser) vpc(l *line) (err error) {
 	v := &VPC{}
 	p.lineOf[v] = l
@@ -128,7 +138,9 @@ func (p *parser) vpc(l *line) (err error) {
 	if v.CIDRs, err = l.prefixes("CIDR"); err != nil {
 		return err
 	}
-	return l.options(map[string]func() error{"owner": l.set("owner", &v.Owner), "tags": l.setTags(&v.Tags)})
+	return l.options(map[string]func() error{
+		"owner": l.set("owner", &v.Owner), "no-dns": mark(&v.NoDNSSupport), "dns-names": mark(&v.DNSHostnames), "tags": l.setTags(&v.Tags),
+	})
 }
 
 func (p *parser) subnet(l *line) (err error) {
@@ -144,7 +156,9 @@ func (p *parser) subnet(l *line) (err error) {
 	if s.CIDRs, err = l.prefixes("CIDR"); err != nil {
 		return err
 	}
-	return l.options(map[string]func() error{"zone": l.set("zone", &s.Zone), "tags": l.setTags(&s.Tags)})
+	return l.options(map[string]func() error{
+		"zone": l.set("zone", &s.Zone), "dns64": mark(&s.DNS64), "map-public": mark(&s.MapPublic), "tags": l.setTags(&s.Tags),
+	})
 }
 
 func (p *parser) securityGroup(l *line) (err error) {

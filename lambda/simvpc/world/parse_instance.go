@@ -25,13 +25,7 @@ func (p *parser) instance(l *line) (err error) {
 	if i.ID, err = l.id("id", "i-"); err != nil {
 		return err
 	}
-	err = l.options(map[string]func() error{
-		"type": l.set("type", &i.Type), "state": l.set("state", &i.State), "tags": l.setTags(&i.Tags),
-	})
-	if _, ok := States[i.State]; err == nil && i.State != "" && !ok {
-		err = l.errorf("state", "%q: want pending, running, stopping, stopped, shutting-down or terminated", i.State)
-	}
-	return err
+	return l.fields(i.fields())
 }
 
 func (p *parser) networkInterface(l *line) (err error) {
@@ -77,6 +71,7 @@ func (p *parser) interfaceOptions(l *line, n *Interface) map[string]func() error
 			}
 			return nil
 		},
+		"associated":         func() (err error) { n.Associated, err = l.ids("associated", "subnet-"); return err },
 		"groups":             func() (err error) { n.Groups, err = l.ids("groups", "sg-"); return err },
 		"device":             func() (err error) { n.Device, err = l.integer("device"); return err },
 		"timeout":            func() (err error) { n.TCPTimeout, err = l.duration("timeout"); return err },
@@ -92,6 +87,23 @@ func (p *parser) interfaceOptions(l *line, n *Interface) map[string]func() error
 		"keep":               mark(&n.Keep),
 		"tags":               l.setTags(&n.Tags),
 	}
+}
+
+// secondary reads "secondary si-1 i-1 10.9.0.5".
+func (p *parser) secondary(l *line) (err error) {
+	n := &SecondaryInterface{}
+	p.lineOf[n] = l
+	p.w.Secondary = append(p.w.Secondary, n)
+	if n.ID, err = l.id("id", "si-"); err != nil {
+		return err
+	}
+	if n.Instance, err = l.id("instance", "i-"); err != nil {
+		return err
+	}
+	if n.Private = l.addresses(); len(n.Private) == 0 {
+		return l.errorf("address", "missing")
+	}
+	return l.options(nil)
 }
 
 // freeDevice is the lowest device index of an instance that no interface has.
@@ -162,7 +174,8 @@ func (p *parser) flowOptions(l *line, f *Flow) error {
 			return err
 		},
 		"untracked": mark(&untracked),
-		"idle":      func() (err error) { f.Idle, err = l.duration("idle"); return err },
+		"agent":     mark(&f.Agent), "quiet": mark(&f.Quiet),
+		"idle": func() (err error) { f.Idle, err = l.duration("idle"); return err },
 	})
 	if err == nil && tracked && untracked {
 		err = l.errorf("tracked", "either tracked or untracked")

@@ -23,34 +23,73 @@ func (w *World) text(full bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "account %s\nregion %s\n", w.Account, w.Region)
 	printLine(&b, option("groups-per-interface", fmt.Sprint(w.GroupsPerInterface), fmt.Sprint(DefaultGroupsPerInterface)))
-	for _, v := range w.VPCs {
-		w.printVPC(&b, v)
+	if w.ShowManaged {
+		printLine(&b, "managed-resources visible")
 	}
-	for _, s := range w.Subnets {
-		w.printSubnet(&b, s)
-	}
-	for _, g := range w.Groups {
-		if full || !w.asDerivedGroup(g) {
-			w.printGroup(&b, g)
-		}
-	}
-	for _, a := range w.ACLs {
-		if full || !w.asDerivedACL(a) {
-			w.printACL(&b, a)
-		}
-	}
+	w.printNetwork(&b, full)
 	for _, i := range w.Instances {
-		printLine(&b, "instance", i.ID, "type", quote(i.Type), "state", i.State, i.Tags.text())
+		printFields(&b, []string{"instance", i.ID}, i.fields())
 	}
 	devices := &World{} // the interfaces printed so far
 	for _, n := range w.Interfaces {
 		w.printInterface(&b, n, devices.freeDevice(n.Instance))
 		devices.Interfaces = append(devices.Interfaces, n)
 	}
+	for _, n := range w.Secondary {
+		printLine(&b, "secondary", n.ID, n.Instance, join(n.Private))
+	}
+	w.printMachines(&b)
 	for _, f := range w.Flows {
 		printFlow(&b, f)
 	}
 	return b.String()
+}
+
+// printNetwork writes VPCs, and what is in them but interfaces; in full, what is
+// as derived too.
+func (w *World) printNetwork(b *strings.Builder, full bool) {
+	for _, v := range w.VPCs {
+		w.printVPC(b, v)
+	}
+	for _, s := range w.Subnets {
+		w.printSubnet(b, s)
+	}
+	for _, g := range w.Groups {
+		if full || !w.asDerivedGroup(g) {
+			w.printGroup(b, g)
+		}
+	}
+	for _, a := range w.ACLs {
+		if full || !w.asDerivedACL(a) {
+			w.printACL(b, a)
+		}
+	}
+}
+
+// printMachines writes what instances have beside their network.
+func (w *World) printMachines(b *strings.Builder) {
+	for _, e := range w.Addresses {
+		printLine(b, "elastic-ip", e.ID, e.Address.String(), e.Tags.text())
+	}
+	for _, v := range w.Volumes {
+		instance := v.Instance
+		if instance == "" {
+			instance = "-"
+		}
+		printFields(b, []string{"volume", v.ID, instance, quote(v.Device)}, v.fields())
+	}
+	for _, s := range w.Snapshots {
+		printFields(b, []string{"snapshot", s.ID, s.Volume}, s.fields())
+	}
+	for _, g := range w.AutoScaling {
+		printFields(b, []string{"autoscaling-group", quote(g.Name)}, g.fields())
+	}
+	for _, name := range w.LogGroups {
+		printLine(b, "log-group", quote(name))
+	}
+	for _, f := range w.FlowLogs {
+		printFields(b, []string{"flow-log", f.ID, f.Resource}, f.fields())
+	}
 }
 
 // printLine writes the words that are not empty, and no line when all are.
@@ -102,11 +141,12 @@ func (t Tags) text() string {
 }
 
 func (w *World) printVPC(b *strings.Builder, v *VPC) {
-	printLine(b, "vpc", v.ID, join(v.CIDRs), option("owner", v.Owner, w.Account), v.Tags.text())
+	printLine(b, "vpc", v.ID, join(v.CIDRs), option("owner", v.Owner, w.Account), flag("no-dns", v.NoDNSSupport),
+		flag("dns-names", v.DNSHostnames), v.Tags.text())
 }
 
 func (w *World) printSubnet(b *strings.Builder, s *Subnet) {
-	printLine(b, "subnet", s.ID, s.VPC, join(s.CIDRs), option("zone", s.Zone, w.Region+"a"), s.Tags.text())
+	printLine(b, "subnet", s.ID, s.VPC, join(s.CIDRs), option("zone", s.Zone, w.Region+"a"), flag("dns64", s.DNS64), flag("map-public", s.MapPublic), s.Tags.text())
 }
 
 func (w *World) printGroup(b *strings.Builder, g *SecurityGroup) {
@@ -164,12 +204,15 @@ func (w *World) printACL(b *strings.Builder, a *NetworkACL) {
 }
 
 func (w *World) printInterface(b *strings.Builder, n *Interface, device int) {
-	instance, public, timeouts := n.Instance, "", ""
+	instance, public, associated, timeouts := n.Instance, "", "", ""
 	if instance == "" {
 		instance = "-"
 	}
 	if n.Public.IsValid() {
 		public = "public " + n.Public.String()
+	}
+	if len(n.Associated) > 0 {
+		associated = "associated " + strings.Join(n.Associated, " ")
 	}
 	if n.TCPTimeout != 0 {
 		timeouts += fmt.Sprintf(" timeout %.0fs", n.TCPTimeout.Seconds())
@@ -180,7 +223,7 @@ func (w *World) printInterface(b *strings.Builder, n *Interface, device int) {
 	if n.UDPStreamTimeout != 0 {
 		timeouts += fmt.Sprintf(" udp-stream-timeout %.0fs", n.UDPStreamTimeout.Seconds())
 	}
-	printLine(b, "interface", n.ID, instance, n.Subnet, join(n.addresses()), public,
+	printLine(b, "interface", n.ID, instance, n.Subnet, join(n.addresses()), public, associated,
 		"groups "+strings.Join(n.Groups, " "), option("device", fmt.Sprint(n.Device), fmt.Sprint(device)),
 		option("type", n.Type, "interface"), option("managed", n.RequesterID, ""), option("operator", n.Operator, ""),
 		option("owner", n.Owner, w.Account), flag("unchangeable", n.Unchangeable), flag("nocheck", n.NoSourceDestCheck),
@@ -195,7 +238,7 @@ func printFlow(b *strings.Builder, f *Flow) {
 	if f.Idle != 0 {
 		idle = "idle " + f.Idle.String()
 	}
-	printLine(b, f.text(), tracked, idle)
+	printLine(b, f.text(), flag("agent", f.Agent), flag("quiet", f.Quiet), tracked, idle)
 }
 
 // text is the flow without its state, as worlds write it.

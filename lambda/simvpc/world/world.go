@@ -13,13 +13,24 @@ type World struct {
 	Region  string
 	// GroupsPerInterface is the account's quota of security groups of one interface.
 	GroupsPerInterface int
-	VPCs               []*VPC
-	Subnets            []*Subnet
-	Groups             []*SecurityGroup
-	ACLs               []*NetworkACL
-	Instances          []*Instance
-	Interfaces         []*Interface
-	Flows              []*Flow
+	// ShowManaged: reads by filter show what AWS services operate, unasked. Accounts
+	// that had such resources before April 2026 are set so
+	// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ManagedResourceVisibilitySettings.html).
+	ShowManaged bool
+	VPCs        []*VPC
+	Subnets     []*Subnet
+	Groups      []*SecurityGroup
+	ACLs        []*NetworkACL
+	Instances   []*Instance
+	Interfaces  []*Interface
+	Secondary   []*SecondaryInterface
+	Addresses   []*ElasticIP
+	Volumes     []*Volume
+	Snapshots   []*Snapshot
+	FlowLogs    []*FlowLog
+	LogGroups   []string // names, sorted, also of groups that no flow log writes to
+	AutoScaling []*AutoScalingGroup
+	Flows       []*Flow
 }
 
 // Tags are the tags of one resource; nil when there are none.
@@ -30,7 +41,9 @@ type VPC struct {
 	ID    string
 	CIDRs []netip.Prefix // IPv4 first; the first IPv4 one is the primary
 	Owner string         // differs from the world's account in a shared VPC
-	Tags  Tags
+	// What DNS does in it.
+	NoDNSSupport, DNSHostnames bool
+	Tags                       Tags
 }
 
 // A Subnet is an address range of a VPC in one availability zone.
@@ -40,7 +53,13 @@ type Subnet struct {
 	CIDRs []netip.Prefix // IPv4 first
 	Zone  string
 	ACL   string // the network ACL it is associated with, never empty
-	Tags  Tags
+	// DNS64: the resolver gives names with IPv4 addresses only an address in
+	// 64:ff9b::/96, which a NAT gateway translates
+	// (https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html).
+	DNS64 bool
+	// MapPublic: new instances get a public address.
+	MapPublic bool
+	Tags      Tags
 }
 
 // A SecurityGroup is a stateful set of allow rules.
@@ -86,12 +105,13 @@ type Entry struct {
 	CIDR     netip.Prefix // masked
 }
 
-// An Instance is a virtual machine.
-type Instance struct {
-	ID    string
-	Type  string
-	State string // pending, running, stopping, stopped, shutting-down, terminated
-	Tags  Tags
+// A SecondaryInterface is an interface in a secondary network, for RDMA. It has
+// neither security groups nor a network ACL, and can't be changed
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecondaryInterface.html).
+type SecondaryInterface struct {
+	ID       string
+	Instance string
+	Private  []netip.Addr // IPv4, the primary first
 }
 
 // An Interface is an elastic network interface.
@@ -100,6 +120,7 @@ type Interface struct {
 	Instance    string // empty when no instance of this account holds it
 	Device      int
 	Subnet      string
+	Associated  []string     // further subnets it is in, sorted
 	Private     []netip.Addr // IPv4, the primary first
 	IPv6        []netip.Addr
 	Public      netip.Addr // of the primary private address
@@ -119,6 +140,14 @@ type Interface struct {
 	Tags              Tags
 }
 
+// An ElasticIP is a public address of the account. The interface with that public
+// address has it.
+type ElasticIP struct {
+	ID      string
+	Address netip.Addr
+	Tags    Tags
+}
+
 // A Flow is a connection between two addresses, named from its initiator to its
 // responder. Addresses inside are private addresses.
 //
@@ -133,7 +162,11 @@ type Flow struct {
 	// Via names what makes EC2 track the flow whatever the rules: one of
 	// nat, nlb, endpoint, egress-only-igw, global-accelerator,
 	// network-firewall, gwlb, tgw. Empty for a direct flow.
-	Via     string
+	Via string
+	// Agent: it is a connection of the Systems Manager agent on the instance.
+	Agent bool
+	// Quiet: no packet is sent on it.
+	Quiet   bool
 	Tracked []string      // sorted IDs of the interfaces that hold a tracking entry
 	Idle    time.Duration // time since the last packet
 }
@@ -163,6 +196,28 @@ func (w *World) Instance(id string) *Instance {
 	return Find(w.Instances, func(i *Instance) bool { return i.ID == id })
 }
 
+// Volume returns the volume of that ID, or nil.
+func (w *World) Volume(id string) *Volume {
+	return Find(w.Volumes, func(v *Volume) bool { return v.ID == id })
+}
+
+// VolumesOf returns the volumes attached to an instance, by device.
+func (w *World) VolumesOf(instance string) []*Volume {
+	var all []*Volume
+	for _, v := range w.Volumes {
+		if v.Instance == instance && instance != "" {
+			all = append(all, v)
+		}
+	}
+	sortBy(all, func(v *Volume) string { return v.Device })
+	return all
+}
+
+// AutoScalingGroup returns the group of that name, or nil.
+func (w *World) AutoScalingGroup(name string) *AutoScalingGroup {
+	return Find(w.AutoScaling, func(g *AutoScalingGroup) bool { return g.Name == name })
+}
+
 // Interface returns the network interface of that ID, or nil.
 func (w *World) Interface(id string) *Interface {
 	return Find(w.Interfaces, func(n *Interface) bool { return n.ID == id })
@@ -176,6 +231,26 @@ func Find[T any](all []*T, is func(*T) bool) *T {
 		}
 	}
 	return nil
+}
+
+// OperatorOf is the service principal that operates an interface, or the instance
+// that has it; empty when none does.
+func (w *World) OperatorOf(n *Interface) string {
+	if i := w.Instance(n.Instance); n.Operator == "" && i != nil {
+		return i.Operator
+	}
+	return n.Operator
+}
+
+// SecondaryOf returns the secondary interfaces of an instance.
+func (w *World) SecondaryOf(instance string) []*SecondaryInterface {
+	var all []*SecondaryInterface
+	for _, n := range w.Secondary {
+		if n.Instance == instance {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 // InterfacesOf returns the interfaces attached to an instance, by device index.

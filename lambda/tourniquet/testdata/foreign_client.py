@@ -49,7 +49,7 @@ show("ACL", lambda: ec2.describe_network_acls(Filters=by("association.subnet-id"
 show("quarantine group", lambda: ec2.describe_security_groups(Filters=by("tag:tourniquet:role", "quarantine")),
      lambda a: [(g["GroupId"], g["IpPermissions"], g["IpPermissionsEgress"]) for g in a["SecurityGroups"]])
 show("unknown filter", lambda: ec2.describe_subnets(Filters=by("colour", "blue")))
-show("unknown operation", lambda: ec2.describe_volumes())
+show("unknown operation", lambda: ec2.describe_key_pairs())
 
 # groups
 show("same name again", lambda: ec2.create_security_group(GroupName="web", Description="x", VpcId="vpc-1"))

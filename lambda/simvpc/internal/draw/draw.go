@@ -40,16 +40,52 @@ func World(t *rapid.T) *world.World {
 			Type: rapid.SampledFrom([]string{"", "m8i.large", "t2.micro"}).Draw(t, "type"),
 		})
 		for n := range rapid.IntRange(0, 2).Draw(t, "interfaces") {
+			if rapid.Bool().Draw(t, "operated") {
+				w.Instances[i].Operator = some.Draw(t, "operator")
+			}
 			w.Interfaces = append(w.Interfaces, someInterface(t, i, n, some, tags))
 		}
 	}
+	drawMachines(t, w, some, tags)
 	return w
+}
+
+// drawMachines draws what instances have beside their network.
+func drawMachines(t *rapid.T, w *world.World, some *rapid.Generator[string], tags *rapid.Generator[map[string]string]) {
+	w.AutoScaling = []*world.AutoScalingGroup{{Name: some.Draw(t, "group"), Max: 3, Desired: 2, Health: "ELB"}}
+	w.LogGroups = rapid.SliceOfNDistinct(some, 0, 2, rapid.ID[string]).Draw(t, "log groups")
+	for n, i := range w.Instances {
+		if rapid.Bool().Draw(t, "in a group") {
+			i.AutoScaling = w.AutoScaling[0].Name
+			i.Lifecycle = rapid.SampledFrom([]string{"", world.InService, world.Standby}).Draw(t, "lifecycle")
+		}
+		i.Profile = rapid.OneOf(rapid.Just(""), some).Draw(t, "profile")
+		i.Shutdown = rapid.SampledFrom([]string{"", "stop", "terminate"}).Draw(t, "shutdown")
+		i.HealthPort = rapid.IntRange(0, 65535).Draw(t, "port")
+		for _, flag := range []*bool{
+			&i.Spot, &i.Protected, &i.ProfileChanging, &i.MetadataOff, &i.Managed, &i.Windows, &i.Isolated, &i.Pinned, &i.Checked, &i.Suppressed,
+		} {
+			*flag = rapid.Bool().Draw(t, "flag")
+		}
+		v := &world.Volume{
+			ID: fmt.Sprintf("vol-%d", n), Instance: rapid.SampledFrom([]string{"", i.ID}).Draw(t, "attached"), Device: some.Draw(t, "device"),
+			Root: rapid.Bool().Draw(t, "root"), Keep: rapid.Bool().Draw(t, "keep"), Size: rapid.IntRange(0, 9).Draw(t, "size"), Tags: tags.Draw(t, "tags"),
+		}
+		w.Volumes = append(w.Volumes, v)
+		w.Snapshots = append(w.Snapshots, &world.Snapshot{ID: fmt.Sprintf("snap-%d", n), Volume: v.ID, Description: some.Draw(t, "description"), State: "pending"})
+	}
+	for n, i := range w.Interfaces {
+		w.FlowLogs = append(w.FlowLogs, &world.FlowLog{
+			ID: fmt.Sprintf("fl-%d", n), Resource: i.ID, LogGroup: some.Draw(t, "log group"), Interval: rapid.SampledFrom([]int{0, 60}).Draw(t, "interval"),
+			Format: rapid.OneOf(rapid.Just(""), some).Draw(t, "format"), Role: rapid.OneOf(rapid.Just(""), some).Draw(t, "role"), Tags: tags.Draw(t, "tags"),
+		})
+	}
 }
 
 func someInterface(t *rapid.T, i, n int, some *rapid.Generator[string], tags *rapid.Generator[map[string]string]) *world.Interface {
 	return &world.Interface{
 		ID: fmt.Sprintf("eni-%d%d", 9-i, 9-n), Instance: fmt.Sprintf("i-%d", i), Device: n,
-		Subnet: "subnet-0" + fmt.Sprint(n%2), Private: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(n % 2), byte(10 + i)})},
+		Subnet: "subnet-0" + fmt.Sprint(n%2), Private: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, byte(n % 2), byte(10 + i)})}, //nolint:gosec // small
 		Groups: rapid.SampledFrom([][]string{nil, {"sg-0a"}, {"sg-0b", "sg-0a"}}).Draw(t, "groups"),
 		Tags:   tags.Draw(t, "tags"), Description: rapid.OneOf(rapid.Just(""), some).Draw(t, "description"),
 		Unchangeable: rapid.Bool().Draw(t, "unchangeable"), Keep: rapid.Bool().Draw(t, "keep"),

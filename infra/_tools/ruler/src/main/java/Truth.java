@@ -9,8 +9,8 @@ import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.Iterator;
 import java.util.Properties;
-import software.amazon.event.ruler.RuleCompiler;
-import software.amazon.event.ruler.Ruler;
+import software.amazon.event.ruler.JsonRuleCompiler;
+import software.amazon.event.ruler.Machine;
 
 /**
  * Asks EventBridge's own matcher which events each pattern matches. Reads
@@ -31,11 +31,13 @@ public final class Truth {
             for (Iterator<String> names = patterns.fieldNames(); names.hasNext(); ) {
                 String name = names.next();
                 String pattern = patterns.get(name).toString();
-                String problem = RuleCompiler.check(pattern);
+                String problem = JsonRuleCompiler.check(pattern);
                 if (problem != null) {
                     throw new IllegalArgumentException(name + ": " + problem);
                 }
-                row.put(name, Ruler.matchesRule(event.get("event").toString(), pattern));
+                Machine machine = new Machine();
+                machine.addRule(name, pattern);
+                row.put(name, machine.rulesForJSONEvent(event.get("event").toString()).contains(name));
             }
         }
         String text = json.writerWithDefaultPrettyPrinter().writeValueAsString(truth);
@@ -44,7 +46,7 @@ public final class Truth {
 
     private static String version() throws Exception {
         Properties p = new Properties();
-        try (InputStream in = Ruler.class.getResourceAsStream("/META-INF/maven/software.amazon.event.ruler/event-ruler/pom.properties")) {
+        try (InputStream in = Machine.class.getResourceAsStream("/META-INF/maven/software.amazon.event.ruler/event-ruler/pom.properties")) {
             p.load(in);
         }
         return p.getProperty("version");

@@ -1,0 +1,153 @@
+package config
+
+import "time"
+
+// The names of the variables.
+const (
+	Table        = "TOURNIQUET_TABLE"
+	Mode         = "TOURNIQUET_MODE"
+	MinSeverity  = "TOURNIQUET_MIN_SEVERITY"
+	FindingTypes = "TOURNIQUET_FINDING_TYPES"
+	ContainHosts = "TOURNIQUET_CONTAIN_HOSTS"
+	ExemptTag    = "TOURNIQUET_EXEMPT_TAG"
+	NeverDeny    = "TOURNIQUET_NEVER_DENY"
+	MaxContained = "TOURNIQUET_MAX_CONTAINED"
+	ACLQuota     = "TOURNIQUET_ACL_QUOTA"
+	CoverIPv4    = "TOURNIQUET_COVER_IPV4"
+	CoverIPv6    = "TOURNIQUET_COVER_IPV6"
+	LedgerWait   = "TOURNIQUET_LEDGER_WAIT"
+	DenialTTL    = "TOURNIQUET_DENIAL_TTL"
+	TopicARN     = "TOURNIQUET_TOPIC_ARN"
+
+	// The SDK reads these two itself.
+	// https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+	Endpoint    = "AWS_ENDPOINT_URL"
+	EndpointEC2 = "AWS_ENDPOINT_URL_EC2"
+)
+
+// All are the settings, in the order of the documentation.
+var All = []Setting{
+	{
+		Key: "mode", Variable: Mode, For: contain, Default: string(Enforce),
+		Meaning: "`enforce`, or `observe`: plan, record and report, and change nothing",
+		value:   in(func(s *Settings) *OperatingMode { return &s.Mode }, mode),
+	},
+	{
+		Key: "minSeverity", Variable: MinSeverity, For: contain, Default: "7.0",
+		Meaning: "lowest GuardDuty severity to act on, 1 to 10",
+		value:   in(func(s *Settings) *float64 { return &s.MinSeverity }, severity),
+	},
+	{
+		Key: "findingTypes", Variable: FindingTypes, For: contain,
+		Meaning: "finding types to add (`Trojan:EC2/DropPoint`) or to take out (`-UnauthorizedAccess:EC2/TorClient`). " +
+			"`Trojan:EC2/*` or `Trojan:EC2/DropPoint*` stands for the known types that begin so, except those that are never contained. " +
+			"A type that is taken out stays out",
+		value: in(func(s *Settings) *Types { return &s.FindingTypes }, findingTypes),
+	},
+	{
+		Key: "containHosts", Variable: ContainHosts, For: contain, Default: "false",
+		Meaning: "`true`: a finding on a container, an ECS task or a pod contains its host, which other workloads may share",
+		value:   in(func(s *Settings) *bool { return &s.ContainHosts }, onOff),
+	},
+	{
+		Key: "exemptTag", Variable: ExemptTag, For: contain, Default: "tourniquet:exempt",
+		Meaning: "instances with this tag are left alone: `key` or `key=value`",
+		value:   in(func(s *Settings) *Tag { return &s.ExemptTag }, tag),
+	},
+	{
+		Key: "neverDeny", Variable: NeverDeny, For: contain,
+		Meaning: "CIDRs that are never denied",
+		value:   in(func(s *Settings) *Prefixes { return &s.NeverDeny }, prefixes),
+	},
+	{
+		Key: "maxContained", Variable: MaxContained, For: contain, Default: "25",
+		Meaning: "how many instances events may have contained at once; above it a finding is `held`",
+		value:   in(func(s *Settings) *int { return &s.MaxContained }, wholeFrom(1)),
+	},
+	{
+		Key: "aclQuota", Variable: ACLQuota, For: contain, Default: "20",
+		Meaning: "the account's quota of rules per network ACL, 20 to 40",
+		value:   in(func(s *Settings) *int { return &s.ACLQuota }, whole(leastACLQuota, mostACLQuota)),
+	},
+	{
+		Key: "coverIpv4", Variable: CoverIPv4, For: contain, Default: "32",
+		Meaning: "shortest prefix, in bits (16 to 32), that may cover several neighbouring peers where an ACL has no room for each. " +
+			"It never covers an exempt, private or own address, nor one that an ACL entry allows by itself. `32`: single addresses only",
+		value: in(func(s *Settings) *int { return &s.CoverIPv4 }, whole(16, 32)), // a shorter one would deny whole providers
+	},
+	{
+		Key: "coverIpv6", Variable: CoverIPv6, For: contain, Default: "128",
+		Meaning: "the same for IPv6, 48 to 128",
+		value:   in(func(s *Settings) *int { return &s.CoverIPv6 }, whole(48, 128)), // a site has 48
+	},
+	{
+		Key: "ledgerWait", Variable: LedgerWait, For: both, Default: "3s",
+		Meaning: "how long one call to the ledger may take before containment goes on without it",
+		value:   in(func(s *Settings) *time.Duration { return &s.LedgerWait }, duration),
+	},
+	{
+		Key: "denialTtl", Variable: DenialTTL, For: release, Unset: "never",
+		Meaning: "age at which the denials of a contained instance expire, to make room in ACLs, such as `168h`. A denial stays while a connection " +
+			"that it cuts may still be tracked, and while an interface of the instance is not in quarantine",
+		value: in(func(s *Settings) *time.Duration { return &s.DenialTTL }, duration),
+	},
+	{
+		Variable: Table, For: both, Required: true, Meaning: "name of the ledger's DynamoDB table",
+		value: in(func(s *Settings) *string { return &s.Table }, text),
+	},
+	{
+		Variable: TopicARN, For: both, Unset: "nobody is told", Meaning: "ARN of the SNS topic to notify",
+		value: in(func(s *Settings) *string { return &s.TopicARN }, topicARN),
+	},
+	{
+		Key: "email", Meaning: "email addresses to tell of incidents and alarms",
+		value: in(func(s *Settings) *[]string { return &s.Emails }, emails),
+	},
+	{
+		Key: "schedules", Default: "true", Meaning: "run `reconcile` and `expire`, each every 15 minutes",
+		value: in(func(s *Settings) *bool { return &s.Schedules }, onOff),
+	},
+	{
+		Key: "securityHubAction", Default: "Tourniquet", Empty: true,
+		Meaning: "id of the Security Hub custom action that contains; empty: no rule",
+		value:   in(func(s *Settings) *string { return &s.CustomAction }, customAction),
+	},
+	{
+		Key: "createDetector", Default: "false",
+		Meaning: "turn GuardDuty on, with updated findings published every 15 minutes; fails where GuardDuty is on already",
+		value:   in(func(s *Settings) *bool { return &s.Detector }, onOff),
+	},
+	{
+		Key: "regions", Unset: "the CLI's", Meaning: "Regions to deploy to, a stack in each; deploy with `--all`",
+		value: in(func(s *Settings) *[]string { return &s.Regions }, regions),
+	},
+	{
+		Key: "architecture", Default: string(ARM64), Meaning: "processor of the functions, `arm64` or `x86_64`",
+		value: in(func(s *Settings) *Architecture { return &s.Architecture }, architecture),
+	},
+	{
+		Key: "concurrency", Default: "0",
+		Meaning: "concurrent executions to reserve for the contain function, out of the account's quota; `0`: none",
+		value:   in(func(s *Settings) *int { return &s.Concurrency }, whole(0, 100)),
+	},
+	{
+		Key: "maxEventAge", Default: "1h", Meaning: "how old an event may get before it is given up, 5 minutes to 3 hours",
+		value: in(func(s *Settings) *time.Duration { return &s.MaxEventAge }, eventAge),
+	},
+	{
+		Key: "encryption", Default: string(AWSOwned), Meaning: "key that encrypts the ledger, `aws-owned` or `customer-managed`",
+		value: in(func(s *Settings) *Encryption { return &s.Encryption }, encryption),
+	},
+	{
+		Key: "logRetentionDays", Default: "365", Meaning: "how long logs are kept",
+		value: in(func(s *Settings) *int { return &s.LogDays }, logDays),
+	},
+	{
+		Key: "endpointUrl", Variable: Endpoint, For: both, Unset: "AWS", Meaning: "endpoint of AWS, for tests against emulators",
+		value: in(func(s *Settings) *string { return &s.Endpoint }, endpoint),
+	},
+	{
+		Key: "endpointUrlEc2", Variable: EndpointEC2, For: both, Unset: "AWS", Meaning: "endpoint of EC2, likewise",
+		value: in(func(s *Settings) *string { return &s.EndpointEC2 }, endpoint),
+	},
+}

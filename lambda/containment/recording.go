@@ -1,0 +1,136 @@
+package containment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/record"
+)
+
+// record writes the plan down, in the ledger and beside it in tags, before any of it
+// is applied. One of the two must hold the originals. It returns the steps to apply
+// then.
+func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Network, known record.Known) ([]record.Step, error) {
+	if err := c.count(ctx, p, known); err != nil {
+		return c.toApply(p), err
+	}
+	change := c.change(p, known)
+	err, tagErr := c.write(ctx, change, p, seen)
+	if tagErr != nil {
+		c.rounds.warn(ctx, fmt.Errorf("tagging: %w", tagErr))
+	}
+	switch {
+	case record.Decided(err):
+		return c.toApply(p), err
+	case c.unrecorded && tagErr != nil && len(c.toApply(p)) > 0:
+		return c.toApply(p), fmt.Errorf("neither the ledger nor tags hold the originals: %w", tagErr)
+	case err != nil:
+		if err := c.tagsAlone(ctx, p, seen, known, err, tagErr); err != nil {
+			return c.toApply(p), err
+		}
+	}
+	if p.Changed {
+		c.remembered = known.After(change)
+	}
+	return c.toApply(p), nil
+}
+
+// toApply are the plan's pending steps. Without the ledger only those are applied that
+// tags alone can take back. What comes beside the cut is not tried for ever.
+func (c *containing) toApply(p plan.Plan) []record.Step {
+	return slices.DeleteFunc(p.Record.Pending(), func(s record.Step) bool {
+		return c.unrecorded && !s.Kind().HeldByTags() || !s.Kind().Decides() && c.beside.done(s)
+	})
+}
+
+// change is the plan as the ledger is to take it.
+func (c *containing) change(p plan.Plan, known record.Known) record.Change {
+	e := record.Event{Verdict: record.Contain, Reason: c.in.Reason, Request: c.in.Request}
+	switch {
+	case c.preview:
+		e.Verdict = record.ObservedOnly
+	case c.in.Trigger.Reconciles():
+		e.Verdict = record.Reconcile
+	}
+	if len(c.in.Findings) > 0 {
+		e.Finding = c.in.Findings[0].ID
+	}
+	change := record.NewChange(known.Record, p.Record, p.Slots, c.r.Now(), e)
+	change.Limit = c.r.Policy.MaxContained
+	if c.in.Trigger == plan.ByAdoption { // contained already
+		change.Limit = math.MaxInt32
+	}
+	return change
+}
+
+// write writes to the ledger and the tags side by side. Once the ledger has the
+// plan, its second copy must not hold up the cut for long.
+func (c *containing) write(ctx context.Context, change record.Change, p plan.Plan, seen network.Network) (err, tagErr error) {
+	tags := p.Tags(seen, c.unrecorded)
+	tagged := make(chan error, 1)
+	tctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { tagged <- c.r.EC2.Tag(tctx, tags) }()
+	err = c.commit(ctx, change, p.Changed)
+	if err == nil && !c.unrecorded {
+		defer time.AfterFunc(c.r.LedgerWait, stop).Stop()
+	}
+	return err, <-tagged
+}
+
+func (c *containing) commit(ctx context.Context, change record.Change, needed bool) error {
+	if !needed || c.unrecorded {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.r.LedgerWait)
+	defer cancel()
+	return c.r.Ledger.Commit(ctx, change)
+}
+
+// withoutLedger goes on without the ledger: a host that stays connected is worse
+// than a record that has to be made up for later.
+func (c *containing) withoutLedger(ctx context.Context, err error) {
+	c.unrecorded = true
+	c.rounds.warnings = append(c.rounds.warnings, err.Error())
+	c.r.Log.ErrorContext(ctx, "ledger unavailable, going on without", "instance", c.in.Instance, "err", err)
+}
+
+// tagsAlone goes on after the ledger has failed to take a plan, if the tags hold its
+// originals. Reconciling doesn't: it is there to bring the ledger up to date.
+func (c *containing) tagsAlone(ctx context.Context, p plan.Plan, seen network.Network, known record.Known, cause, tagErr error) error {
+	if tagErr != nil || c.in.Trigger.Reconciles() || c.preview {
+		return errors.Join(cause, tagErr)
+	}
+	c.withoutLedger(ctx, fmt.Errorf("writing the ledger: %w", cause))
+	if err := c.count(ctx, p, known); err != nil {
+		return err
+	}
+	if err := c.r.EC2.Tag(ctx, p.Tags(seen, true)); err != nil {
+		c.rounds.warn(ctx, fmt.Errorf("tagging: %w", err))
+	}
+	return nil
+}
+
+// count is the blast-radius guard while the ledger, which counts exactly, is out of
+// reach: it goes by the instances that EC2 shows in quarantine. Those that a person had
+// contained count too then, and of several invocations at once each may find the last
+// place free. ErrGuard when there is no place left.
+func (c *containing) count(ctx context.Context, p plan.Plan, known record.Known) error {
+	if !c.unrecorded || c.preview || c.in.Trigger != plan.ByEvent || known.Open() != nil {
+		return nil // not counted, or counted already
+	}
+	quarantined, err := c.r.Fleet.Quarantined(ctx)
+	if err != nil {
+		return fmt.Errorf("counting the instances in quarantine: %w", err)
+	}
+	if len(quarantined) >= c.r.Policy.MaxContained && !slices.Contains(quarantined, c.in.Instance) {
+		return record.ErrGuard
+	}
+	return nil
+}

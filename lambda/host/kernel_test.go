@@ -1,0 +1,364 @@
+//go:build linux
+
+package host_test
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tourniquet/lambda/host"
+)
+
+// cut are the flows that must end. Those of root that were there before don't come
+// again: where the kernel can't match a cgroup, root's new connections to port 443
+// pass.
+func cut(w *world, again bool) flows {
+	return flows{
+		"shell":            {in: w.host, user: nobody, target: "tcp " + peer4 + ":4444"},
+		"shell of root":    {in: w.host, target: "tcp " + peer4 + ":4444"},
+		"shell IPv6":       {in: w.host, user: nobody, target: "tcp [" + peer6 + "]:4444"},
+		"UDP":              {in: w.host, user: nobody, target: "udp " + peer4 + ":5000", every: "2ms"},
+		"UDP to port 53":   {in: w.host, user: nobody, target: "udp " + peer4 + ":53"},
+		"container":        {in: w.container, target: "tcp " + peer4 + ":4444"},
+		"container's IMDS": {in: w.container, target: "tcp " + metadata4 + ":80"},
+		"container's 443":  {in: w.container, target: "tcp " + other4 + ":443"},
+		"inbound":          {in: w.peer, target: "tcp " + host4 + ":2222"},
+		"inbound IPv6":     {in: w.peer, target: "tcp [" + host6 + "]:2222"},
+		"DHCP off link":    {in: w.host, target: "udp:68 " + away4 + ":67"},
+		"agent's name":     {in: w.host, user: nobody, program: impostorFile, name: "ssm-agent-worke", target: "tcp " + other4 + ":443"},
+		"agent's file":     {in: w.host, user: nobody, program: agentFile, target: "tcp " + other4 + ":443"},
+		"root as agent":    {in: w.host, program: impostorFile, name: "ssm-agent-worke", target: "tcp " + other4 + ":443", once: !again},
+		"mount as agent":   {in: w.host, program: mountedImpostor, target: "tcp " + other4 + ":443", once: !again},
+		"name of JSON":     {in: w.host, user: nobody, name: `"}` + "\n" + `{"version":1`, target: "tcp " + peer4 + ":4444"},
+		"name of escapes":  {in: w.host, user: nobody, name: "\x1b[2J\r\x07tcp", target: "tcp " + peer4 + ":4444"},
+		"file of JSON":     {in: w.host, program: hostileFile, target: "tcp " + peer4 + ":4444"},
+	}
+}
+
+// kept are the flows that must go on.
+func kept(w *world) flows {
+	return flows{
+		"agent":       {in: w.host, service: true, program: agentFile, target: "tcp " + peer4 + ":443"},
+		"agent IPv6":  {in: w.host, service: true, program: agentFile, target: "tcp [" + peer6 + "]:443"},
+		"DNS":         {in: w.host, service: true, program: agentFile, target: "udp " + peer4 + ":53"},
+		"loopback":    {in: w.host, user: nobody, target: "tcp 127.0.0.1:8080"},
+		"own address": {in: w.host, user: nobody, target: "tcp " + host4 + ":8080"},
+		"own IPv6":    {in: w.host, user: nobody, target: "tcp [" + host6 + "]:8080"},
+		"metadata":    {in: w.host, user: nobody, target: "tcp " + metadata4 + ":80"},
+		"DHCP":        {in: w.host, target: "udp:68 " + peer4 + ":67"},
+		"resolver":    {in: w.host, user: resolverUser, target: "udp [" + peer6 + "]:53"},
+	}
+}
+
+// How a host may differ.
+type machine struct {
+	name    string
+	prepare string // as root on the host, before anything runs
+	cgroup  bool   // the agent is a service with a cgroup
+	rules   string
+	closes  bool // the kernel, and the tools, can close sockets
+	foreign string
+	show    string // how to print the rules of others
+}
+
+const (
+	withoutNFT = "rm /usr/sbin/nft\n"
+	legacy     = withoutNFT + "ln -sf xtables-legacy-multi /usr/sbin/iptables; ln -sf xtables-legacy-multi /usr/sbin/ip6tables\n" +
+		"ln -sf xtables-legacy-multi /usr/sbin/iptables-restore; ln -sf xtables-legacy-multi /usr/sbin/ip6tables-restore\n" +
+		"ln -sf xtables-legacy-multi /usr/sbin/iptables-save; ln -sf xtables-legacy-multi /usr/sbin/ip6tables-save\n"
+
+	foreignNFT = `nft -f - <<END
+table inet filter {
+	set tourniquet { type ipv4_addr; elements = { 192.0.2.77 } }
+	chain input { type filter hook input priority filter; policy accept; tcp dport 9 drop; ip saddr @tourniquet drop; }
+	chain output { type filter hook output priority filter; policy accept; ct state established accept; }
+}
+table ip tourniquet { chain forward { type filter hook forward priority -500; policy accept; accept; }; }
+table ip nat { chain post { type nat hook postrouting priority srcnat; ip saddr 172.31.0.0/16 masquerade; }; }
+END
+`
+	foreignIPTables = `for t in iptables ip6tables; do
+$t -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+$t -A FORWARD -j ACCEPT
+$t -t mangle -A OUTPUT -p tcp --dport 9 -j DROP
+$t -t mangle -N TOURNIQUET-OTHER
+$t -t mangle -A INPUT -p tcp --dport 9 -j TOURNIQUET-OTHER
+done
+`
+	showNFT      = "nft -s list ruleset"
+	showIPTables = "iptables-save | grep -v '^[#:]'; ip6tables-save | grep -v '^[#:]'"
+)
+
+func TestIsolateOnARealKernel(t *testing.T) {
+	for _, m := range []machine{
+		{name: "nft", rules: "nft", closes: true, foreign: foreignNFT, show: showNFT},
+		{name: "nft, agent's cgroup", cgroup: true, rules: "nft", closes: true, foreign: foreignNFT, show: showNFT},
+		{name: "iptables over nft", prepare: withoutNFT, rules: "iptables", closes: true, foreign: foreignIPTables, show: showIPTables},
+		{name: "iptables, agent's cgroup", prepare: withoutNFT, cgroup: true, rules: "iptables", closes: true, foreign: foreignIPTables, show: showIPTables},
+		{name: "iptables legacy, no ss", prepare: legacy + "rm /usr/bin/ss\n", rules: "iptables", foreign: foreignIPTables, show: showIPTables},
+		{name: "kernel that closes no socket, bash", prepare: silentKill + bash, rules: "nft", foreign: foreignNFT, show: showNFT},
+		{name: "no ss, BusyBox", prepare: "rm /usr/bin/ss\n" + busyBox, rules: "nft", foreign: foreignNFT, show: showNFT},
+	} {
+		t.Run(m.name, func(t *testing.T) { testMachine(t, m) })
+	}
+}
+
+// silentKill makes ss what it is on a kernel without INET_DIAG_DESTROY: it closes
+// nothing and says nothing. https://man7.org/linux/man-pages/man8/ss.8.html
+const silentKill = `mv /usr/bin/ss /usr/bin/ss.real
+printf '#!/bin/sh\ncase $1 in *K*) exit 0 ;; esac\nexec /usr/bin/ss.real "$@"\n' >/usr/bin/ss
+chmod 755 /usr/bin/ss
+`
+
+// The shells that /bin/sh is elsewhere; BusyBox brings the base utilities too.
+const (
+	bash    = "ln -sf bash /usr/bin/sh\n"
+	busyBox = "for tool in sh cat grep head ls printf readlink sed sleep timeout tr; do ln -sf $(command -v busybox) /usr/bin/$tool; done\n"
+)
+
+func testMachine(t *testing.T, m machine) {
+	service := ""
+	if m.cgroup {
+		service = serviceCgroup(t) // there is one on a machine
+	} else {
+		t.Parallel()
+	}
+	w := newWorld(t)
+	w.sh(w.host, m.prepare+m.foreign)
+	ends, goesOn := cut(w, m.cgroup), kept(w)
+	if m.cgroup {
+		w.service = service
+		w.canMatchCgroups(m.rules)
+		ends["command of SSM"] = flow{in: w.host, service: true, target: "tcp " + peer4 + ":4444"}
+	}
+	foreign, listeners := w.sh(w.host, m.show), w.listeners()
+	w.begins(ends)
+	w.begins(goesOn)
+	w.pass("before", 5*time.Second, ends, goesOn)
+
+	first := w.run(read(t, "isolate.sh"))
+	time.Sleep(200 * time.Millisecond) // what was under way
+	w.leaked()
+	checkFirst(t, m, first)
+	w.isolated("after the script", ends, goesOn)
+	w.sh(w.host, "ip neigh flush all; ip -6 neigh flush all")
+	w.sh(w.peer, "ip neigh flush all; ip -6 neigh flush all")
+	again := flows{
+		"agent again":      {in: w.host, program: agentFile, service: true, target: "tcp " + peer4 + ":443"},
+		"agent again IPv6": {in: w.host, program: agentFile, service: true, target: "tcp [" + other6 + "]:443"}, // a new neighbour
+	}
+	w.begins(again)
+	w.pass("without neighbours", 2*time.Second, again, goesOn)
+	maps.Copy(goesOn, again)
+	if now := w.listeners(); now != listeners {
+		t.Errorf("listeners before %q, after %q", listeners, now)
+	}
+
+	connected := w.connections(goesOn)
+	second := w.run(read(t, "isolate.sh"))
+	if second.Rules != m.rules || second.status != 0 {
+		t.Errorf("the second run: %+v, status %d", second.Result, second.status)
+	}
+	w.isolated("after the second run", ends, goesOn)
+	delete(connected, "resolver") // it sends each question from a new socket
+	if d := cmp.Diff(connected, w.connections(goesOn), cmpopts.IgnoreMapEntries(func(k string, _ uint64) bool { return k == "resolver" })); d != "" {
+		t.Errorf("connections that the second run cut (-before +after):\n%s", d)
+	}
+	if m.rules == "iptables" {
+		const jumps = "for t in iptables ip6tables; do $t-save -t mangle | grep -cE -e '-j TOURNIQUET-(IN|OUT|FWD)$'; done"
+		if got := w.sh(w.host, jumps); got != "3\n3\n" {
+			t.Errorf("jumps to our chains: %q", got)
+		}
+	}
+
+	last := w.run(read(t, "restore.sh"))
+	if last.Rules != "none" || last.status != 0 || last.Error != "" {
+		t.Errorf("restoring: %+v, status %d", last.Result, last.status)
+	}
+	if d := cmp.Diff(foreign, w.sh(w.host, m.show)); d != "" {
+		t.Errorf("the rules of others (-before +after):\n%s", d)
+	}
+	maps.DeleteFunc(ends, func(_ string, f flow) bool { return f.once })
+	w.pass("after the restore", 5*time.Second, ends, goesOn)
+}
+
+// checkFirst checks what the first run says. Everything that it prints but the last
+// line is evidence.
+func checkFirst(t *testing.T, m machine, r run) {
+	t.Helper()
+	if r.status != 0 || r.Rules != m.rules || r.Error != "" || r.Truncated {
+		t.Errorf("%+v, status %d", r.Result, r.status)
+	}
+	if r.took > 2*time.Second {
+		t.Errorf("took %v", r.took)
+	}
+	if lines := strings.Count(r.output, "\n"); lines != len(r.Connections)+1 {
+		t.Errorf("%d lines, %d connections in\n%s", lines, len(r.Connections), r.output)
+	}
+	if closes := r.Closed >= 10; closes != m.closes || !closes && r.Closed != 0 {
+		t.Errorf("closed %d sockets", r.Closed)
+	}
+	if m.closes != (r.Left <= 3) { // a UDP socket connects again at once, with nobody on the other side
+		t.Errorf("%d sockets left", r.Left)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, is := range map[string]func(c host.Connection) bool{
+		"the shell": func(c host.Connection) bool {
+			return c.Remote.String() == peer4+":4444" && c.User == nobody && c.File == program[:min(80, len(program))]
+		},
+		"the shell over IPv6":        func(c host.Connection) bool { return c.Remote.String() == "["+peer6+"]:4444" && c.User == nobody },
+		"the UDP socket":             func(c host.Connection) bool { return c.Protocol == "udp" && c.Remote.String() == peer4+":5000" },
+		"the container's connection": func(c host.Connection) bool { return c.Local.Addr().String() == container4 && c.Namespace != 0 },
+		"the inbound connection":     func(c host.Connection) bool { return c.Local.String() == host4+":2222" },
+		"the impostor":               func(c host.Connection) bool { return c.File == impostorFile && c.Name == "ssm-agent-worke" },
+		"the hostile name": func(c host.Connection) bool {
+			return strings.HasPrefix(c.Name, `"}`) || strings.HasPrefix(c.Name, "?[2J")
+		},
+		"the hostile file": func(c host.Connection) bool { return strings.HasPrefix(c.File, `/mnt/x?{"version":1`) },
+	} {
+		if !slices.ContainsFunc(r.Connections, is) {
+			t.Errorf("the evidence does not have %s:\n%s", what, r.output)
+		}
+	}
+	for _, c := range r.Connections {
+		if c.Remote.Addr().IsLoopback() || c.Remote.Addr() == c.Local.Addr() || c.File == agentFile && c.User == "0" && c.Remote.Addr().String() == peer4 {
+			t.Errorf("loopback, or the agent, in the evidence: %+v", c)
+		}
+	}
+}
+
+// The number of connections changes neither the time nor the completeness of the last
+// line.
+func TestManyConnections(t *testing.T) {
+	w := newWorld(t)
+	w.begins(flows{
+		"agent": {in: w.host, program: agentFile, target: "tcp " + peer4 + ":443"},
+		"shell": {in: w.host, user: nobody, target: "tcp " + peer4 + ":4444"},
+	})
+	took := map[int]time.Duration{}
+	for _, n := range []int{10, 100, 1100} {
+		w.start(w.host, nobody, "", "crowd", peer4+":4444", strconv.Itoa(n))
+		r := w.run(read(t, "isolate.sh"))
+		took[n] = r.took
+		if r.status != 0 || r.Rules != "nft" || r.Closed < n || r.Left != 0 || r.Error != "" {
+			t.Errorf("%d connections: %+v, status %d", n, r.Result, r.status)
+		}
+		if r.took > 2*time.Second {
+			t.Errorf("%d connections: took %v", n, r.took)
+		}
+		if len(r.output) > host.MaxOutput-1000 || r.Truncated != (n > 300) {
+			t.Errorf("%d connections: %d characters, truncated is %v", n, len(r.output), r.Truncated)
+		}
+		if r := w.run(read(t, "restore.sh")); r.status != 0 {
+			t.Fatalf("restoring: %+v", r)
+		}
+	}
+	t.Log(took)
+}
+
+// Without a tool that sets rules the script says so, by its status too. It closes the
+// sockets all the same: the security group lets nothing new through.
+func TestNoRuleCanBeSet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sh(w.host, withoutNFT+"rm -f /usr/sbin/*tables*")
+	shell := flows{"shell": {in: w.host, target: "tcp " + peer4 + ":4444", once: true}}
+	agent := flows{"agent": {in: w.host, program: agentFile, target: "tcp " + peer4 + ":443"}}
+	w.begins(shell)
+	w.begins(agent)
+	w.pass("before", 5*time.Second, shell, agent)
+	connected := w.connections(agent)
+	r := w.run(read(t, "isolate.sh"))
+	if r.status != 1 || r.Rules != "none" || r.Error == "" || r.Closed == 0 {
+		t.Errorf("%+v, status %d", r.Result, r.status)
+	}
+	time.Sleep(200 * time.Millisecond) // what was under way
+	before := w.seen("shell")
+	w.pass("after the script", time.Second, agent)
+	if w.seen("shell") != before {
+		t.Error("the shell goes on")
+	}
+	if d := cmp.Diff(connected, w.connections(agent)); d != "" {
+		t.Errorf("the agent's connections (-before +after):\n%s", d)
+	}
+}
+
+// Whoever was root before can't have the script set other rules, or none, by what it
+// reads: tables and chains of our names, and files of the system.
+func TestPreparedHost(t *testing.T) {
+	t.Parallel()
+	for name, m := range map[string]struct{ prepare, rules string }{
+		"our table, with sets of other types": {rules: "nft", prepare: `nft -f - <<END
+table inet tourniquet {
+	set agent4 { type ipv4_addr; elements = { ` + peer4 + ` }; }
+	map opened6 { type ipv4_addr : verdict; }
+	chain input { type filter hook input priority -300; policy accept; accept; }
+	chain output { ip daddr ` + peer4 + ` accept; }
+	chain more { type filter hook output priority 300; policy accept; jump output; }
+}
+END
+`},
+		"our chains, with rules": {rules: "iptables", prepare: withoutNFT + `for t in iptables ip6tables; do
+for c in IN OUT FWD; do $t -t mangle -N TOURNIQUET-$c; $t -t mangle -A TOURNIQUET-$c -j ACCEPT; done
+$t -t mangle -A INPUT -j TOURNIQUET-IN; $t -t mangle -I OUTPUT -j ACCEPT; $t -t mangle -A OUTPUT -j TOURNIQUET-OUT; $t -t mangle -A OUTPUT -j TOURNIQUET-OUT
+done
+`},
+		"resolvers that are none": {rules: "nft", prepare: `{
+	printf 'nameserver 999.1.1.1\nnameserver ::::\nnameserver $(reboot)\nnameserver *\nnameserver\nnameserver 1.1.1.1 } accept; {\n'
+	head -c 1000000 /dev/zero
+} >/mnt/hostile
+mount --bind /mnt/hostile /etc/resolv.conf
+printf 'systemd-resolve:x:0 accept:\n' >/mnt/passwd
+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.sh(w.host, m.prepare)
+			ends := flows{
+				"shell":      {in: w.host, target: "tcp " + peer4 + ":4444"},
+				"shell IPv6": {in: w.host, target: "tcp [" + peer6 + "]:4444"},
+				"inbound":    {in: w.peer, target: "tcp " + host4 + ":2222"},
+				"container":  {in: w.container, target: "tcp " + peer4 + ":4444"},
+			}
+			goesOn := flows{
+				"agent":    {in: w.host, program: agentFile, target: "tcp " + peer4 + ":443"},
+				"loopback": {in: w.host, target: "tcp 127.0.0.1:8080"},
+			}
+			w.begins(ends)
+			w.begins(goesOn)
+			w.pass("before", 5*time.Second, ends, goesOn)
+			r := w.run(read(t, "isolate.sh"))
+			if r.status != 0 || r.Rules != m.rules || r.Error != "" {
+				t.Errorf("%+v, status %d", r.Result, r.status)
+			}
+			time.Sleep(200 * time.Millisecond) // what was under way
+			w.leaked()
+			w.isolated("after the script", ends, goesOn)
+			if r := w.run(read(t, "restore.sh")); r.status != 0 || r.Rules != "none" {
+				t.Errorf("restoring: %+v, status %d", r.Result, r.status)
+			}
+			w.pass("after the restore", 5*time.Second, ends, goesOn)
+		})
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

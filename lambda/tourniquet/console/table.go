@@ -1,0 +1,89 @@
+package console
+
+import (
+	"strings"
+
+	"charm.land/lipgloss/v2"
+	"charm.land/lipgloss/v2/table"
+)
+
+// A Cell is a text of a table and how it looks.
+type Cell struct {
+	Text  string
+	Style lipgloss.Style
+}
+
+// Plain is a cell in no style.
+func Plain(text string) Cell { return Cell{Text: text} }
+
+// gap is the room between columns, and least the room that the last one needs.
+const gap, least = 2, 8
+
+// Table sets rows under headers. The last column takes the room that the others leave,
+// and goes on below where it is too long for it; where there is next to none, all
+// columns give way.
+func (c *Console) Table(headers []string, rows [][]Cell) string {
+	texts := make([][]string, len(rows))
+	widths := make([]int, len(headers))
+	for i, h := range headers {
+		widths[i] = lipgloss.Width(h)
+	}
+	for i, row := range rows {
+		for n, cell := range row {
+			texts[i] = append(texts[i], cell.Text)
+			widths[n] = max(widths[n], lipgloss.Width(cell.Text))
+		}
+	}
+	last, taken := len(headers)-1, 0
+	for _, w := range widths[:last] {
+		taken += w + gap
+	}
+	fits := taken+least <= c.Width
+	widths[last] = min(widths[last], c.Width-taken)
+	t := table.New().
+		Border(lipgloss.HiddenBorder()).BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).
+		BorderHeader(false).BorderColumn(false).BorderRow(false).Wrap(true).
+		Headers(headers...).Rows(texts...).
+		StyleFunc(func(row, col int) lipgloss.Style {
+			style := lipgloss.NewStyle()
+			switch {
+			case row == table.HeaderRow:
+				style = Faint
+			case row < len(rows) && col < len(rows[row]):
+				style = rows[row][col].Style
+			}
+			if col < last {
+				style = style.PaddingRight(gap)
+			}
+			if fits && col < last {
+				style = style.Width(widths[col] + gap)
+			} else if fits {
+				style = style.Width(widths[col])
+			}
+			return style
+		})
+	if !fits {
+		t = t.Width(c.Width)
+	}
+	return trimmed(t.Render())
+}
+
+// trimmed is a text without blanks at the ends of its lines.
+func trimmed(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	return b.String()
+}
+
+// Wrap breaks a text into lines that fit the width behind what they begin with: the
+// first with one text, the others with another.
+func (c *Console) Wrap(text, first, others string) string {
+	width := max(c.Width-max(lipgloss.Width(first), lipgloss.Width(others)), least)
+	lines := strings.Split(lipgloss.NewStyle().Width(width).Render(text), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return first + strings.Join(lines, "\n"+others)
+}

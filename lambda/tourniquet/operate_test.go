@@ -1,0 +1,413 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/google/go-cmp/cmp"
+
+	"tourniquet/lambda/answer"
+	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
+	incident "tourniquet/lambda/report"
+	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/tourniquet/internal/account"
+)
+
+const victim = "i-0123456789abcdef0"
+
+// operateWorld has the victim with two groups, one of which is open to the world and
+// used by a neighbour.
+const operateWorld = `
+account 111122223333
+region eu-west-1
+vpc vpc-1 10.0.0.0/16
+subnet subnet-front vpc-1 10.0.1.0/24
+group sg-web vpc-1 name web
+  in tcp 443 0.0.0.0/0
+  out all 0.0.0.0/0
+group sg-ssh vpc-1 name ssh
+  in tcp 22 10.0.0.0/8
+acl acl-front vpc-1 subnets subnet-front
+  100 in allow all 0.0.0.0/0
+  100 out allow all 0.0.0.0/0
+instance i-0123456789abcdef0 tags Name=web-1
+instance i-0fedcba9876543210
+interface eni-front i-0123456789abcdef0 subnet-front 10.0.1.10 groups sg-ssh sg-web
+interface eni-next i-0fedcba9876543210 subnet-front 10.0.1.20 groups sg-web
+flow tcp 10.0.1.10:44321 -> 198.51.100.7:443
+`
+
+func simulated(t *testing.T) *simvpc.Server {
+	t.Helper()
+	w, err := simvpc.ParseWorld(operateWorld)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return simvpc.Start(t, w, simvpc.Options{})
+}
+
+// fill writes records through the real client.
+func fill(t *testing.T, a *account.Account, records ...record.Record) {
+	t.Helper()
+	table := ledger.Table{Name: account.Table, Client: dynamodb.NewFromConfig(aws.Config{
+		Region: account.Region, BaseEndpoint: &a.URL, Credentials: credentials.NewStaticCredentialsProvider("k", "s", ""),
+	})}
+	for _, r := range records {
+		err := table.Commit(t.Context(), record.Change{Record: r, Event: record.Event{
+			Instance: r.Instance, Time: r.Opened, ID: "1", Verdict: record.Contain, Reason: r.Reason, Changes: []string{"quarantine/eni-front applied"},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+var opened = time.Now().Add(-3 * time.Hour).UTC().Truncate(time.Second)
+
+// aRecord is of the victim, contained.
+func aRecord(instance string) record.Record {
+	peer := netip.MustParseAddr("198.51.100.7")
+	denial := func(d network.Direction) record.StepState {
+		return record.StepState{State: record.Applied, Step: record.Denial{
+			VPC: "vpc-1", ACL: "acl-front", Direction: d, Number: 90, Prefix: netip.PrefixFrom(peer, 32),
+		}}
+	}
+	return record.Record{
+		Instance: instance, Generation: 1, Status: record.Contained, Reason: "Backdoor:EC2/C&CActivity.B, severity 8.0",
+		Findings: []record.FindingRef{{ID: "f-1", Type: "Backdoor:EC2/C&CActivity.B", Severity: 8, Seen: opened}},
+		Peers:    []guardduty.Peer{{Addr: peer, Protocol: "TCP", RemotePort: 443}},
+		Steps: []record.StepState{
+			denial(network.In), denial(network.Out),
+			{State: record.Applied, Step: record.QuarantineOf("eni-front", []string{"sg-gone", "sg-ssh", "sg-web"}, "sg-quarantine")},
+		},
+		Exposure: []record.Exposure{{Kind: record.ResolverDNS, Detail: "DNS queries pass"}},
+		Opened:   opened, Updated: opened, Contained: opened.Add(143 * time.Millisecond),
+	}
+}
+
+// operated runs the command and wants an exit status.
+func operated(t *testing.T, want int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	code, stdout, stderr := runCommand(t, args...)
+	if code != want {
+		t.Fatalf("%v: exit status %d, want %d\n%s%s", args, code, want, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+func decodeJSON[T any](t *testing.T, text string) T {
+	t.Helper()
+	var doc T
+	dec := json.NewDecoder(strings.NewReader(text))
+	if err := dec.Decode(&doc); err != nil {
+		t.Fatalf("%v in:\n%s", err, text)
+	}
+	if dec.More() {
+		t.Fatalf("more than one document:\n%s", text)
+	}
+	return doc
+}
+
+func TestListAndShow(t *testing.T) {
+	a := account.Start(t)
+	a.Use(t, simulated(t).URL)
+	if out, _ := operated(t, 0, "list"); out != "No instance is contained.\n" {
+		t.Errorf("an empty list: %q", out)
+	}
+	if out, _ := operated(t, 0, "list", "--json"); out != "{\n  \"instances\": []\n}\n" {
+		t.Errorf("an empty list: %q", out)
+	}
+	partial := aRecord("i-0fedcba9876543210")
+	partial.Status = record.PartiallyContained
+	fill(t, a, aRecord(victim), partial)
+
+	out, _ := operated(t, 0, "list")
+	for _, want := range []string{victim, "in part", "3 hours ago", "1 of 1", "1 kind"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the list lacks %q:\n%s", want, out)
+		}
+	}
+	checkWidth(t, out, 80)
+	if n := strings.Count(out, "\n"); n != 4 {
+		t.Errorf("the list has %d lines, want one for each instance:\n%s", n, out)
+	}
+	list := decodeJSON[struct {
+		Instances []struct {
+			Instance, Name, Status string
+			Generation             int
+			Since                  time.Time
+			Peers, Denied          int
+			Exposure               []string
+		}
+	}](t, first(operated(t, 0, "list", "--json")))
+	if len(list.Instances) != 2 || !list.Instances[0].Since.Equal(opened) || list.Instances[0].Denied != 1 {
+		t.Errorf("the list as JSON: %+v", list)
+	}
+
+	out, _ = operated(t, 0, "show", victim)
+	for _, want := range []string{
+		"contained", "Backdoor:EC2/C&CActivity.B", "198.51.100.7 is denied both ways in acl-front",
+		"sg-web (web): also used by i-0fedcba9876543210; open to the world: tcp 443",
+		"sg-ssh (ssh): used by nobody else", "sg-gone: does not exist any more", "tourniquet release " + victim,
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
+			t.Errorf("show lacks %q:\n%s", want, out)
+		}
+	}
+	checkWidth(t, out, 80)
+	d := decodeJSON[incident.Document](t, first(operated(t, 0, "show", victim, "--json")))
+	if d.Incident.Instance != victim || len(d.History) != 1 || len(d.Originals) != 3 || !d.Peers[0].Denied || len(d.Interfaces) != 1 {
+		t.Errorf("show as JSON: %+v", d)
+	}
+	_, errs := operated(t, 2, "show", "i-0aaaaaaaaaaaaaaaa")
+	if !strings.Contains(errs, "unknown to the ledger") || !strings.Contains(errs, "tourniquet list") {
+		t.Errorf("an unknown instance: %s", errs)
+	}
+	_, errs = operated(t, 2, "show", victim, "--generation", "7")
+	if !strings.Contains(errs, "no containment 7") {
+		t.Errorf("an unknown generation: %s", errs)
+	}
+}
+
+func first(stdout, _ string) string { return stdout }
+
+// checkWidth wants no line wider than the terminal.
+func checkWidth(t *testing.T, text string, width int) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > width {
+			t.Errorf("a line has %d columns, more than %d: %q", n, width, line)
+		}
+	}
+}
+
+// What the caller may not read in EC2, show says, and shows the rest.
+func TestShowWithoutEC2(t *testing.T) {
+	a := account.Start(t)
+	a.Use(t, a.URL) // which serves no EC2
+	fill(t, a, aRecord(victim))
+	out, _ := operated(t, 0, "show", victim)
+	if !strings.Contains(out, "not shown") || !strings.Contains(out, "198.51.100.7 is denied both ways") {
+		t.Errorf("got:\n%s", out)
+	}
+}
+
+// With --all-regions, Regions without the stack are left out, and all have their column.
+func TestListOfAllRegions(t *testing.T) {
+	a := account.Start(t)
+	ec2 := http.NewServeMux()
+	ec2.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `<DescribeRegionsResponse><regionInfo><item><regionName>eu-west-1</regionName></item><item><regionName>us-east-1</regionName></item></regionInfo></DescribeRegionsResponse>`)
+	})
+	server := newServer(t, ec2)
+	a.Use(t, server)
+	fill(t, a, aRecord(victim))
+	out, _ := operated(t, 0, "list", "--all-regions", "--region", "us-east-1")
+	if !strings.Contains(out, "eu-west-1") || strings.Contains(out, "us-east-1") {
+		t.Errorf("got:\n%s", out)
+	}
+	a.Stacks = nil
+	if _, errs := operated(t, 3, "list", "--all-regions"); !strings.Contains(errs, "no stack") {
+		t.Errorf("no stack in any Region: %s", errs)
+	}
+}
+
+// containedAnswer is what the contain function says of a status.
+func containedAnswer(v record.Verdict, s record.Status) string {
+	a := answer.Answer{Verdict: v, Reason: "because", Incidents: []answer.IncidentAnswer{{
+		Instance: victim, Verdict: v, Status: s, Steps: []answer.StepAnswer{{
+			ID: "quarantine/eni-front", Kind: record.KindQuarantine, Resource: "eni-front", State: record.Applied, After: []string{"sg-q"},
+		}}, Exposure: []answer.ExposureAnswer{},
+	}}}
+	text, _ := json.Marshal(a)
+	return string(text)
+}
+
+// Each answer and failure of a function has its exit status and says what to do, and
+// none makes the command invoke a function again.
+func TestOutcomes(t *testing.T) {
+	contain := []string{"contain", victim, "--reason", "drill", "--yes"}
+	release := []string{"release", victim, "--reason", "reimaged", "--yes"}
+	failed := func(kind, message string) account.Reply {
+		body, _ := json.Marshal(map[string]string{"errorType": kind, "errorMessage": message})
+		return account.Reply{FunctionError: "Unhandled", Body: string(body)}
+	}
+	ok := func(v record.Verdict, s record.Status) account.Reply {
+		return account.Reply{Body: containedAnswer(v, s)}
+	}
+	for name, c := range map[string]struct {
+		args  []string
+		reply account.Reply
+		code  int
+		says  string
+	}{
+		"contained":             {contain, ok(record.Contain, record.Contained), 0, ""},
+		"in part":               {contain, ok(record.Contain, record.PartiallyContained), 1, "done in part"},
+		"not yet":               {contain, ok(record.Contain, record.Containing), 1, "done in part"},
+		"held":                  {contain, ok(record.Held, ""), 2, "not contained, held: because"},
+		"exempt":                {contain, ok(record.Exempt, ""), 2, "exempt"},
+		"unknown instance":      {contain, ok(record.NotActionable, ""), 2, "not-actionable"},
+		"other account":         {contain, ok(record.OtherAccount, ""), 2, "other-account"},
+		"observe mode":          {contain, ok(record.ObservedOnly, record.Observed), 2, "observe mode"},
+		"partial error":         {contain, failed("PartialError", "containing: 1 steps still missing"), 1, "Give the command again"},
+		"malformed":             {contain, failed("EventError", "peers[0]: \"x\" is no IP address"), 2, "refused: peers[0]"},
+		"out of time":           {contain, failed("Sandbox.Timedout", "Task timed out after 60.00 seconds"), 1, "ran out of time"},
+		"crashed":               {contain, failed("Runtime.ExitError", "signal: killed"), 3, "signal: killed"},
+		"not ours":              {contain, account.Reply{Body: `{"hello":"world"}`}, 3, "not Tourniquet's"},
+		"busy":                  {contain, account.Reply{Status: 429, Body: `{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}`}, 3, "busy"},
+		"no function":           {contain, account.Reply{Status: 404, Body: `{}`}, 3, "no function tourniquet-contain"},
+		"server error":          {contain, account.Reply{Status: 501, Body: `{}`}, 3, "tourniquet-contain"},
+		"connection lost":       {contain, account.Reply{Drop: true}, 3, "It was not sent again. Look with: tourniquet show"},
+		"released":              {release, ok(record.Release, record.Released), 0, ""},
+		"releasing":             {release, ok(record.Release, record.Releasing), 1, "done in part"},
+		"nothing to release":    {release, failed("EventError", "instanceId: has no containment on record"), 2, "refused: instanceId"},
+		"planned":               {[]string{"plan", victim}, ok(record.ObservedOnly, record.Observed), 0, ""},
+		"reconciled":            {[]string{"reconcile"}, account.Reply{Body: `{"verdict":"reconcile","reason":"compared: 0","incidents":[]}`}, 0, ""},
+		"reconciled in part":    {[]string{"reconcile"}, failed("PartialError", "reconciling"), 1, "done in part"},
+		"expired":               {[]string{"expire"}, account.Reply{Body: `{"verdict":"expire","reason":"none","incidents":[]}`}, 0, ""},
+		"watched":               {[]string{"watch"}, account.Reply{Body: `{"verdict":"watch","reason":"quiet","incidents":[]}`}, 0, ""},
+		"watch is not deployed": {[]string{"watch"}, failed("EventError", `command: "watch" is no command; want contain or reconcile`), 2, "does not know the command watch"},
+		"admit is not deployed": {[]string{"admit", victim, "--group", "sg-f", "--reason", "disk image", "--yes"}, failed("EventError", `command: json: unknown field "groups"; want the fields command`), 2, "does not know the command admit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := account.Start(t)
+			a.Use(t, a.URL)
+			a.Invoke = func(string, []byte) account.Reply { return c.reply }
+			_, errs := operated(t, c.code, c.args...)
+			if !strings.Contains(errs, c.says) {
+				t.Errorf("got %q, want …%s…", errs, c.says)
+			}
+			if got := a.Invocations(); len(got) != 1 {
+				t.Errorf("%d invocations, want 1: %v", len(got), got)
+			}
+			stdout, _ := operated(t, c.code, append(c.args, "--json")...)
+			if c.reply.FunctionError != "" || json.Valid([]byte(c.reply.Body)) && c.reply.Status == 0 && name != "not ours" {
+				decodeJSON[map[string]any](t, stdout)
+			}
+		})
+	}
+}
+
+// What a command asks of a function is in the contract, and nothing else.
+func TestRequests(t *testing.T) {
+	a := account.Start(t)
+	a.Use(t, a.URL)
+	a.Invoke = func(string, []byte) account.Reply {
+		return account.Reply{Body: `{"verdict":"reconcile","reason":"","incidents":[]}`}
+	}
+	for _, c := range []struct{ function, payload, args string }{
+		{account.Contain, `{"command":"contain","instanceId":"` + victim + `","peers":["198.51.100.7","2001:db8::7"],"dryRun":true}`, "plan " + victim + " --peer 198.51.100.7 --peer 2001:db8::7"},
+		{account.Contain, `{"command":"contain","instanceId":"` + victim + `","reason":"drill (asked for by ` + account.Caller + `)","onHost":true,"isolateSubnet":true}`, "contain " + victim + " --reason drill --on-host --isolate-subnet --yes"},
+		{account.Release, `{"command":"release","instanceId":"` + victim + `","toGroups":["sg-1"],"reason":"done","requestedBy":"` + account.Caller + `","force":true}`, "release " + victim + " --reason done --force --to-group sg-1 --yes"},
+		{account.Release, `{"command":"admit","instanceId":"` + victim + `","groups":["sg-1","sg-2"],"reason":"look (asked for by ` + account.Caller + `)"}`, "admit " + victim + " --reason look --group sg-1 --group sg-2 --yes"},
+		{account.Release, `{"command":"admit","instanceId":"` + victim + `","groups":[],"reason":"over (asked for by ` + account.Caller + `)"}`, "admit " + victim + " --reason over --yes"},
+		{account.Contain, `{"command":"reconcile"}`, "reconcile"},
+		{account.Contain, `{"command":"watch"}`, "watch"},
+		{account.Release, `{"command":"expire"}`, "expire"},
+	} {
+		before := len(a.Invocations())
+		runCommand(t, strings.Fields(c.args)...)
+		got := a.Invocations()[before:]
+		if d := cmp.Diff([]account.Invocation{{Function: c.function, Payload: c.payload}}, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", c.args, d)
+		}
+	}
+}
+
+// A person who can't be asked has to say so beforehand; nothing is invoked without it.
+func TestNothingWithoutYes(t *testing.T) {
+	a := account.Start(t)
+	a.Use(t, a.URL)
+	for _, verb := range []string{"contain", "release", "admit"} {
+		_, errs := operated(t, 2, verb, victim, "--reason", "drill")
+		if !strings.Contains(errs, "--yes") {
+			t.Errorf("%s: %s", verb, errs)
+		}
+		_, errs = operated(t, 2, verb, victim, "--yes")
+		if !strings.Contains(errs, "--reason") {
+			t.Errorf("%s without a reason: %s", verb, errs)
+		}
+	}
+	if got := a.Invocations(); len(got) != 0 {
+		t.Errorf("invoked: %v", got)
+	}
+}
+
+// Errors before a function is invoked say what to do.
+func TestBeforehand(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*testing.T, *account.Account)
+		args   string
+		code   int
+		says   []string
+	}{
+		"no Region":       {func(t *testing.T, _ *account.Account) { t.Setenv("AWS_REGION", "") }, "list", 2, []string{"no AWS Region", "--region"}},
+		"no credentials":  {func(t *testing.T, _ *account.Account) { t.Setenv("AWS_ACCESS_KEY_ID", "") }, "list", 3, []string{"no AWS credentials", "aws sso login"}},
+		"no profile":      {func(*testing.T, *account.Account) {}, "list --profile nobody", 2, []string{`no profile "nobody"`, "list-profiles"}},
+		"no stack":        {func(*testing.T, *account.Account) {}, "list --stack Other", 3, []string{"no stack Other in eu-west-1", "--stack"}},
+		"wrong Region":    {func(*testing.T, *account.Account) {}, "list --region us-east-1", 3, []string{"no stack Tourniquet in us-east-1", "--region"}},
+		"may not look up": {func(_ *testing.T, a *account.Account) { a.Deny["cloudformation:DescribeStacks"] = true }, "list", 3, []string{"not allowed to call cloudformation:DescribeStacks"}},
+		"may not read":    {func(_ *testing.T, a *account.Account) { a.Deny["dynamodb:Query"] = true }, "list", 3, []string{"not allowed to call dynamodb:Query"}},
+		"may not invoke":  {func(_ *testing.T, a *account.Account) { a.Deny["lambda:InvokeFunction"] = true }, "contain " + victim + " --reason r --yes", 3, []string{"not allowed to call lambda:InvokeFunction as " + account.Caller}},
+		"no network":      {func(t *testing.T, _ *account.Account) { t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1") }, "list", 3, []string{"can't be reached"}},
+		"no such command": {func(*testing.T, *account.Account) {}, "undo", 2, []string{"undo"}},
+		"no instance id":  {func(*testing.T, *account.Account) {}, "show web-1", 2, []string{"not an instance id"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := account.Start(t)
+			a.Use(t, a.URL)
+			c.change(t, a)
+			_, errs := operated(t, c.code, strings.Fields(c.args)...)
+			for _, want := range c.says {
+				if !strings.Contains(errs, want) {
+					t.Errorf("got %q, want …%s…", errs, want)
+				}
+			}
+			if n := len(a.Invocations()); n != 0 {
+				t.Errorf("%d invocations were taken", n)
+			}
+		})
+	}
+}
+
+// The report goes to a file of its own, to a file of a name, or to standard output; as
+// JSON it is what show prints.
+func TestReport(t *testing.T) {
+	a := account.Start(t)
+	a.Use(t, simulated(t).URL)
+	fill(t, a, aRecord(victim))
+	t.Chdir(t.TempDir())
+	_, errs := operated(t, 0, "report", victim)
+	name := "tourniquet-" + victim + "-1.html"
+	page, err := os.ReadFile(name)
+	if err != nil || !strings.Contains(errs, name) || !strings.Contains(string(page), victim) {
+		t.Fatalf("%v, %s", err, errs)
+	}
+	if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the report's mode is %v, want that only its owner reads it", info.Mode())
+	}
+	operated(t, 0, "report", victim, "-o", filepath.Join(t.TempDir(), "r.html"))
+	if out, _ := operated(t, 0, "report", victim, "-o", "-"); !strings.HasPrefix(out, "<!doctype html>") {
+		t.Errorf("standard output begins with %.40q", out)
+	}
+	if _, errs := operated(t, 2, "report", victim, "-o", "no/such/folder/r.html"); !strings.Contains(errs, "no/such/folder") {
+		t.Errorf("got %s", errs)
+	}
+	d := decodeJSON[incident.Document](t, first(operated(t, 0, "report", victim, "--json")))
+	if d.Incident.Instance != victim {
+		t.Errorf("the report as JSON: %+v", d)
+	}
+}
