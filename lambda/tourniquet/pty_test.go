@@ -253,7 +253,7 @@ func TestTerminalDrill(t *testing.T) {
 			env = []string{"NO_COLOR=1"}
 		}
 		out, code := inTerminal(t, 120, env, "drill", "--speed", "20").end()
-		if code != 0 || colour.MatchString(out) == noColour || !strings.Contains(out, "\r   ..") {
+		if code != 0 || colour.MatchString(out) == noColour || !strings.Contains(colour.ReplaceAllString(out, ""), "\r   ..") {
 			t.Errorf("NO_COLOR %t: exit status %d, coloured %t:\n%q", noColour, code, colour.MatchString(out), out)
 		}
 	}

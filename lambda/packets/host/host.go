@@ -24,6 +24,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+	"gvisor.dev/gvisor/pkg/waiter"
 
 	"tourniquet/lambda/packets/fabric"
 )
@@ -151,22 +152,70 @@ func full(a netip.AddrPort) tcpip.FullAddress {
 }
 
 // DialTCP opens a TCP connection from an address of the host; port 0 is any. It ends
-// early with ctx.
+// early with ctx. Like ListenTCP it shares its port, so that one address and port can
+// speak to several, and listen as well.
 func (h *Host) DialTCP(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
-	c, err := gonet.DialTCPWithBind(ctx, h.stack, full(from), full(to), network(to.Addr()))
+	c, err := h.dialTCP(ctx, from, to)
 	if err != nil {
 		return nil, fmt.Errorf("connecting %s to %s: %w", from, to, err)
 	}
 	return c, nil
 }
 
+func (h *Host) dialTCP(ctx context.Context, from, to netip.AddrPort) (net.Conn, error) {
+	var wq waiter.Queue
+	ep, err := h.bound(&wq, from)
+	if err != nil {
+		return nil, err
+	}
+	entry, writable := waiter.NewChannelEntry(waiter.WritableEvents)
+	wq.EventRegister(&entry)
+	defer wq.EventUnregister(&entry)
+	failed := ep.Connect(full(to))
+	if _, started := failed.(*tcpip.ErrConnectStarted); started {
+		select {
+		case <-writable:
+			failed = ep.LastError()
+		case <-ctx.Done():
+			ep.Close()
+			return nil, ctx.Err()
+		}
+	}
+	if failed != nil {
+		ep.Close()
+		return nil, errors.New(failed.String())
+	}
+	return gonet.NewTCPConn(&wq, ep), nil
+}
+
+// bound is a TCP endpoint that shares its address and port.
+func (h *Host) bound(wq *waiter.Queue, at netip.AddrPort) (tcpip.Endpoint, error) {
+	ep, err := h.stack.NewEndpoint(tcp.ProtocolNumber, network(at.Addr()), wq)
+	if err != nil {
+		return nil, errors.New(err.String())
+	}
+	ep.SocketOptions().SetReuseAddress(true)
+	ep.SocketOptions().SetReusePort(true)
+	if err := ep.Bind(full(at)); err != nil {
+		ep.Close()
+		return nil, errors.New(err.String())
+	}
+	return ep, nil
+}
+
 // ListenTCP accepts TCP connections at an address of the host.
 func (h *Host) ListenTCP(at netip.AddrPort) (net.Listener, error) {
-	l, err := gonet.ListenTCP(h.stack, full(at), network(at.Addr()))
+	const backlog = 1024
+	var wq waiter.Queue
+	ep, err := h.bound(&wq, at)
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", at, err)
 	}
-	return l, nil
+	if err := ep.Listen(backlog); err != nil {
+		ep.Close()
+		return nil, fmt.Errorf("listening on %s: %s", at, err)
+	}
+	return gonet.NewTCPListener(h.stack, &wq, ep), nil
 }
 
 // DialUDP sends from an address of the host to another, and receives from there.
