@@ -119,8 +119,10 @@ func TestDrillPrintsATimeline(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit status %d: %s", code, errs)
 	}
-	for _, want := range []string{"The finding", "Backdoor:EC2/C&CActivity.B", "198.51.100.7 $ whoami\n   root", "no answer: denied by acl-front entry 1", "0 arrived",
-		"every one as it was sent", "What still passes", "group swap alone", "Contained."} {
+	for _, want := range []string{
+		"The finding", "Backdoor:EC2/C&CActivity.B", "198.51.100.7 $ whoami\n   root", "no answer: denied by acl-front entry 1", "0 arrived",
+		"every one as it was sent", "What still passes", "group swap alone", "Contained.",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the output lacks %q:\n%s", want, out)
 		}

@@ -52,28 +52,22 @@ func rehearse(ctx context.Context, f guardduty.Finding, before *world.World, not
 	defer d.started.end()
 	d.flows = rehearsedFlows(before, in.Instance, d.peers)
 	d.report = &report{Finding: summarize(f, in), Differs: notes, Decision: decision, Naive: naive, Observed: []string{}, Calls: []callReport{}, Prompts: []promptReport{}}
-	if err := d.open(ctx); err != nil {
-		return nil, err
-	}
+	d.open(ctx)
 	show.finding(d.report)
-	if err := d.naive(ctx); err != nil || naive {
-		return d.report, err
+	if d.naive(ctx); naive {
+		return d.report, nil
 	}
 	book := &ledger.Memory{}
 	if err := d.contain(ctx, rules, book); err != nil {
 		return nil, err
 	}
-	if err := d.minute(ctx); err != nil {
-		return nil, err
-	}
+	d.minute(ctx)
 	return d.report, d.release(ctx, book)
 }
 
 // open opens the world's connections, and lets the intruder type on one of them.
-func (d *rehearsal) open(ctx context.Context) (err error) {
-	if d.main, err = newStage(ctx, &d.started, d.before, d.show.speed); err != nil {
-		return err
-	}
+func (d *rehearsal) open(ctx context.Context) {
+	d.main = newStage(ctx, &d.started, d.before, d.show.speed)
 	if d.main.net != nil {
 		d.show.pass = d.main.net.Clock.Pass
 	}
@@ -88,14 +82,13 @@ func (d *rehearsal) open(ctx context.Context) (err error) {
 	d.shell = d.shellOn(d.main)
 	d.neighbour = d.download(ctx)
 	if d.shell == nil {
-		return nil
+		return
 	}
 	d.show.title("An intruder at %s has a shell on %s (%s)", d.intruder(), hostname(d.before, d.shell.Flow), d.in.Instance)
 	for _, command := range []string{"id", "hostname"} {
 		d.types(d.shell, whenBefore, command)
 	}
 	d.show.progress(d.neighbourName(), d.neighbour)
-	return nil
 }
 
 // shellOn is the connection that the intruder types on: a peer's, over TCP if any is.
@@ -188,13 +181,10 @@ func (d *rehearsal) neighbourName() string {
 }
 
 // naive swaps the groups in a copy of the world, and shows what that leaves.
-func (d *rehearsal) naive(ctx context.Context) error {
+func (d *rehearsal) naive(ctx context.Context) {
 	var started scope
 	defer started.end()
-	s, err := newStage(ctx, &started, d.before, 1)
-	if err != nil {
-		return err
-	}
+	s := newStage(ctx, &started, d.before, 1)
 	if err := s.swapGroups(ctx, d.in.Instance); err != nil {
 		d.report.Differs = append(d.report.Differs, fmt.Sprintf("the group swap alone fails: %s", err))
 	}
@@ -210,7 +200,6 @@ func (d *rehearsal) naive(ctx context.Context) error {
 		}
 		d.check("after the group swap alone", s, i, v)
 	}
-	return nil
 }
 
 // check notes where packets and oracle disagree, which would be a fault of one of them.
@@ -267,9 +256,9 @@ func (d *rehearsal) contain(ctx context.Context, rules policy.Policy, book *ledg
 }
 
 // minute lets both ends of the peers' connections try for a minute.
-func (d *rehearsal) minute(ctx context.Context) error {
+func (d *rehearsal) minute(ctx context.Context) {
 	if d.main.net == nil {
-		return nil
+		return
 	}
 	m := &d.report.Minute
 	var cut []*packets.Talk
@@ -297,7 +286,6 @@ func (d *rehearsal) minute(ctx context.Context) error {
 		}
 	}
 	d.show.minute(*m)
-	return nil
 }
 
 func sum(a, b packets.Count) packets.Count {

@@ -47,7 +47,7 @@ func (s *scope) end() {
 const patience = 3 * time.Second
 
 // newStage serves a world and opens its connections. Its clock runs at that speed.
-func newStage(ctx context.Context, started *scope, w *world.World, speed float64) (*stage, error) {
+func newStage(ctx context.Context, started *scope, w *world.World, speed float64) *stage {
 	s := &stage{talks: map[string]*packets.Talk{}, ports: 50555}
 	s.server = simvpc.Start(started, w, simvpc.Options{})
 	s.config = aws.Config{
@@ -60,14 +60,14 @@ func newStage(ctx context.Context, started *scope, w *world.World, speed float64
 	if err != nil {
 		s.notes = append(s.notes, fmt.Sprintf("all, since no packets move: %s", err))
 		c.Stop()
-		return s, nil
+		return s
 	}
 	s.net = net
 	started.Cleanup(net.Close)
 	for _, f := range w.Flows {
 		s.establish(ctx, w, *f)
 	}
-	return s, nil
+	return s
 }
 
 // establish opens one of the world's connections.

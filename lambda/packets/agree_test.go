@@ -77,10 +77,20 @@ func randomWorld(r *rand.Rand) string {
 func randomFlow(r *rand.Rand, n int) world.Flow {
 	protocol := pick(r, world.TCP, world.TCP, world.TCP, world.UDP, world.UDP, world.ICMP, 47)
 	ends := [][]string{
-		{"10.0.1.10", "198.51.100.7"}, {"198.51.100.7", "10.0.1.10"}, {"10.0.1.20", "198.51.100.8"}, {"198.51.100.8", "10.0.1.20"},
-		{"10.0.2.30", "198.51.100.7"}, {"10.0.1.10", "10.0.1.20"}, {"10.0.1.20", "10.0.2.30"}, {"10.0.2.30", "10.0.1.10"},
-		{"10.0.1.10", "203.0.113.20"}, {"10.0.1.20", "203.0.113.10"}, {"198.51.100.7", "10.0.2.30"},
-		{"2001:db8:1:1::10", "2001:db8:ffff::7"}, {"2001:db8:ffff::7", "2001:db8:1:2::30"}, {"2001:db8:1:1::10", "2001:db8:1:2::30"},
+		{"10.0.1.10", "198.51.100.7"},
+		{"198.51.100.7", "10.0.1.10"},
+		{"10.0.1.20", "198.51.100.8"},
+		{"198.51.100.8", "10.0.1.20"},
+		{"10.0.2.30", "198.51.100.7"},
+		{"10.0.1.10", "10.0.1.20"},
+		{"10.0.1.20", "10.0.2.30"},
+		{"10.0.2.30", "10.0.1.10"},
+		{"10.0.1.10", "203.0.113.20"},
+		{"10.0.1.20", "203.0.113.10"},
+		{"198.51.100.7", "10.0.2.30"},
+		{"2001:db8:1:1::10", "2001:db8:ffff::7"},
+		{"2001:db8:ffff::7", "2001:db8:1:2::30"},
+		{"2001:db8:1:1::10", "2001:db8:1:2::30"},
 	}
 	pair := pick(r, ends...)
 	from, to := netip.MustParseAddr(pair[0]), netip.MustParseAddr(pair[1])
@@ -89,7 +99,7 @@ func randomFlow(r *rand.Rand, n int) world.Flow {
 	}
 	f := world.Flow{Protocol: protocol, From: netip.AddrPortFrom(from, 0), To: netip.AddrPortFrom(to, 0)}
 	if protocol == world.TCP || protocol == world.UDP {
-		f.From = netip.AddrPortFrom(from, uint16(40000+n)) //nolint:gosec // few
+		f.From = netip.AddrPortFrom(from, uint16(40000+n))
 		f.To = netip.AddrPortFrom(to, pick[uint16](r, 22, 53, 443, 4444))
 	}
 	if pair[0] == "10.0.2.30" && pair[1] == "198.51.100.7" {
@@ -151,7 +161,7 @@ func TestFabricAndOracleAgree(t *testing.T) {
 		return
 	}
 	decisions := 0
-	for s := uint64(1); s <= uint64(*cases); s++ { //nolint:gosec // a count
+	for s := uint64(1); s <= uint64(*cases); s++ {
 		d, n := disagreement(t, s)
 		if decisions += n; d != "" {
 			t.Fatalf("go test ./lambda/packets -run Agree -seed %d\n%s", s, d)
@@ -165,7 +175,7 @@ func TestFabricAndOracleAgree(t *testing.T) {
 
 // disagreement runs one case and says where the two differ first.
 func disagreement(t *testing.T, seed uint64) (what string, decisions int) {
-	r := rand.New(rand.NewPCG(seed, 12)) //nolint:gosec // no secret
+	r := rand.New(rand.NewPCG(seed, 12))
 	w, err := simvpc.ParseWorld(randomWorld(r))
 	if err != nil {
 		t.Fatal(err)

@@ -219,7 +219,7 @@ func (l *lab) undeny() {
 				continue
 			}
 			_, err := l.ec2.DeleteNetworkAclEntry(l.ctx(), &ec2.DeleteNetworkAclEntryInput{
-				NetworkAclId: aws.String(a.ID), RuleNumber: aws.Int32(int32(e.Number)), Egress: aws.Bool(e.Egress), //nolint:gosec // at most 32766
+				NetworkAclId: aws.String(a.ID), RuleNumber: aws.Int32(int32(e.Number)), Egress: aws.Bool(e.Egress),
 			})
 			if err != nil {
 				l.Fatal(err)

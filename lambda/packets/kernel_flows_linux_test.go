@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"tourniquet/lambda/packets/fabric"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -104,11 +106,16 @@ func (k *aKernel) open(name string, f world.Flow) bool {
 	default:
 		err = errors.New("not opened here")
 	}
-	var timeout net.Error
-	if err != nil && !(errors.As(err, &timeout) && timeout.Timeout()) && !errors.Is(err, errUnheard) && !strings.Contains(err.Error(), "operation not permitted") {
+	if err != nil && !unheard(err) {
 		k.t.Fatalf("%s: %v", f, err)
 	}
 	return err == nil
+}
+
+// unheard reports whether an error means that packets don't get through.
+func unheard(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, errUnheard) || errors.Is(err, unix.EPERM)
 }
 
 func (k *aKernel) subnetOf(a netip.Addr) string {

@@ -134,7 +134,7 @@ func (k *aKernel) inside(space string, f func() error) error {
 			return
 		}
 		defer file.Close()
-		if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil { //nolint:gosec // a descriptor
+		if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
 			result <- err
 			return
 		}
@@ -180,7 +180,7 @@ func (k *aKernel) build(w *world.World) {
 	for i, n := range w.Interfaces {
 		k.plugIn(w, i, n)
 	}
-	k.outsiders(w)
+	k.outsiders()
 	k.publish(w)
 }
 
@@ -256,7 +256,7 @@ func (k *aKernel) timeouts(name string, n *world.Interface) {
 }
 
 // outsiders gives the outside the addresses of all peers that flows may have.
-func (k *aKernel) outsiders(w *world.World) {
+func (k *aKernel) outsiders() {
 	for _, a := range []string{"198.51.100.7/32", "198.51.100.8/32", "192.0.2.25/32", "2001:db8:ffff::7/128"} {
 		k.in(outside, "address add "+a+" dev lo")
 	}

@@ -43,19 +43,27 @@ func routesOf(w *world.World) routes {
 		}
 	}
 	for _, f := range w.Flows {
-		from, to := w.Holder(f.From.Addr()), w.Holder(f.To.Addr())
-		switch {
-		case f.Via == viaNAT && from != nil && r.nats[from.Subnet] == nil:
-			r.nats[from.Subnet] = r.nat(w, from.Subnet)
-		case f.Via == viaBalancer && to != nil:
-			r.balance(w, to, f.To)
-		case f.Via != "" && from != nil && to == nil:
-			r.devices[from.Subnet] = append(r.devices[from.Subnet], fabric.Device{Name: f.Via, Remote: single(f.To.Addr())})
-		case f.Via != "" && to != nil && from == nil:
-			r.devices[to.Subnet] = append(r.devices[to.Subnet], fabric.Device{Name: f.Via, Remote: single(f.From.Addr())})
-		}
+		r.add(w, *f)
 	}
 	return r
+}
+
+// add finds the gateway of one flow.
+func (r *routes) add(w *world.World, f world.Flow) {
+	from, to := w.Holder(f.From.Addr()), w.Holder(f.To.Addr())
+	switch {
+	case f.Via == "":
+	case f.Via == viaNAT && from != nil:
+		if r.nats[from.Subnet] == nil {
+			r.nats[from.Subnet] = r.nat(w, from.Subnet)
+		}
+	case f.Via == viaBalancer && to != nil:
+		r.balance(w, to, f.To)
+	case from != nil && to == nil:
+		r.devices[from.Subnet] = append(r.devices[from.Subnet], fabric.Device{Name: f.Via, Remote: single(f.To.Addr())})
+	case to != nil && from == nil:
+		r.devices[to.Subnet] = append(r.devices[to.Subnet], fabric.Device{Name: f.Via, Remote: single(f.From.Addr())})
+	}
 }
 
 func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

@@ -70,10 +70,8 @@ func (t *trip) enterBalancer(b *Balancer) bool {
 	}
 	t.p.rewriteFrom(c.seenAs)
 	t.p.rewriteTo(c.target)
-	if b.Subnet != n.Subnet && !(t.acl(b.Subnet, true, c.target.Addr()) && t.acl(n.Subnet, false, c.seenAs.Addr())) {
-		return false
-	}
-	return t.reach(n, nil, viaBalancer)
+	inside := b.Subnet == n.Subnet || t.acl(b.Subnet, true, c.target.Addr()) && t.acl(n.Subnet, false, c.seenAs.Addr())
+	return inside && t.reach(n, nil, viaBalancer)
 }
 
 // connection finds a client's connection, or opens it.

@@ -30,7 +30,7 @@ func (b Probe) Packet() []byte {
 	from, to := b.From.Addr(), b.To.Addr()
 	if from.Is4() {
 		h := make([]byte, 20, 20+len(segment))
-		h[0], h[8], h[9] = 0x45, 64, byte(b.Protocol)
+		h[0], h[8], h[9] = 0x45, 64, byte(b.Protocol)              //nolint:gosec // a protocol number has 8 bits
 		binary.BigEndian.PutUint16(h[2:], uint16(20+len(segment))) //nolint:gosec // far below 64 KiB
 		copy(h[12:], from.AsSlice())
 		copy(h[16:], to.AsSlice())
@@ -39,7 +39,7 @@ func (b Probe) Packet() []byte {
 		return append(h, segment...)
 	}
 	h := make([]byte, 40, 40+len(segment))
-	h[0], h[6], h[7] = 0x60, byte(b.Protocol), 64
+	h[0], h[6], h[7] = 0x60, byte(b.Protocol), 64           //nolint:gosec // a protocol number has 8 bits
 	binary.BigEndian.PutUint16(h[4:], uint16(len(segment))) //nolint:gosec // far below 64 KiB
 	copy(h[8:], from.AsSlice())
 	copy(h[24:], to.AsSlice())
@@ -61,7 +61,7 @@ func (b Probe) segment() (segment []byte, sum int) {
 		binary.BigEndian.PutUint16(h[4:], uint16(8+len(b.Payload))) //nolint:gosec // far below 64 KiB
 	case ICMP, ICMPv6:
 		h, sum = make([]byte, 8), 2
-		h[0] = byte(b.Kind)
+		h[0] = byte(b.Kind) //nolint:gosec // an ICMP type has 8 bits
 		binary.BigEndian.PutUint16(h[4:], b.Echo)
 	}
 	if hasPorts(b.Protocol) {

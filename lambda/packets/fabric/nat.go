@@ -73,7 +73,7 @@ func (t *trip) mapping(known *nat, k natKey) *mapping {
 		t.reset()
 		t.stop(Reason{Hop: Gateway, At: "the NAT gateway"})
 		return nil
-	case !hasPorts(t.p.protocol) && !(echo && request):
+	case !hasPorts(t.p.protocol) && (!echo || !request):
 		t.stop(Reason{Hop: Gateway, At: "the NAT gateway"})
 		return nil
 	}

@@ -190,18 +190,18 @@ func (r *Rules) tracks(n *Interface, p *packet, o opening) bool {
 	if !hasPorts(p.protocol) {
 		return true
 	}
-	everybody := func(rule Rule) bool {
-		return rule.Group == "" && rule.Prefix.Bits() == 0 && rule.Prefix.Addr().Is6() == p.v6
-	}
-	begins, answers := false, false
-	for _, id := range n.Groups {
-		begins = begins || slices.ContainsFunc(r.rulesOf(id, o.outbound), func(rule Rule) bool {
-			return everybody(rule) && rule.admits(p, o)
-		})
-		answers = answers || slices.ContainsFunc(r.rulesOf(id, !o.outbound), func(rule Rule) bool {
-			allPorts := rule.Protocol == All || rule.Protocol == p.protocol && rule.From == 0 && rule.To == 65535
-			return everybody(rule) && allPorts
-		})
-	}
+	begins := r.anyOpen(n, p, o.outbound, func(rule Rule) bool { return rule.admits(p, o) })
+	answers := r.anyOpen(n, p, !o.outbound, func(rule Rule) bool {
+		return rule.Protocol == All || rule.Protocol == p.protocol && rule.From == 0 && rule.To == 65535
+	})
 	return !begins || !answers
+}
+
+// anyOpen reports whether a rule for everybody of the packet's family is such.
+func (r *Rules) anyOpen(n *Interface, p *packet, outbound bool, such func(Rule) bool) bool {
+	return slices.ContainsFunc(n.Groups, func(id string) bool {
+		return slices.ContainsFunc(r.rulesOf(id, outbound), func(rule Rule) bool {
+			return rule.Group == "" && rule.Prefix.Bits() == 0 && rule.Prefix.Addr().Is6() == p.v6 && such(rule)
+		})
+	})
 }

@@ -57,23 +57,37 @@ type flow struct {
 
 // timeout is for how long the flow may be idle.
 func (f *flow) timeout(protocol int, idle Idle) time.Duration {
-	switch {
-	case protocol == TCP && f.finished == 3:
-		return closing
-	case protocol == TCP && f.opened && f.answered == 0:
-		return handshake
-	case protocol == TCP && f.via == viaBalancer:
-		return balancedTCP
-	case protocol == TCP:
-		return orDefault(idle.TCP, DefaultTCP)
-	case protocol == UDP && f.via == viaBalancer:
-		return balancedUDP
-	case protocol == UDP && f.asked > 1 && f.answered > 1:
-		return orDefault(idle.UDPStream, DefaultUDPStream)
-	case protocol == UDP:
-		return orDefault(idle.UDP, DefaultUDP)
+	switch protocol {
+	case TCP:
+		return f.timeoutTCP(idle)
+	case UDP:
+		return f.timeoutUDP(idle)
 	default:
 		return otherProtocols
+	}
+}
+
+func (f *flow) timeoutTCP(idle Idle) time.Duration {
+	switch {
+	case f.finished == 3:
+		return closing
+	case f.opened && f.answered == 0:
+		return handshake
+	case f.via == viaBalancer:
+		return balancedTCP
+	default:
+		return orDefault(idle.TCP, DefaultTCP)
+	}
+}
+
+func (f *flow) timeoutUDP(idle Idle) time.Duration {
+	switch {
+	case f.via == viaBalancer:
+		return balancedUDP
+	case f.asked > 1 && f.answered > 1:
+		return orDefault(idle.UDPStream, DefaultUDPStream)
+	default:
+		return orDefault(idle.UDP, DefaultUDP)
 	}
 }
 

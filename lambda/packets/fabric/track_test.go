@@ -108,7 +108,7 @@ func TestFamiliesAreJudgedApart(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	half := l.rules.Groups["open"]
-	half.Out = append(half.Out, rule(fabric.All, "::/0"))
+	half.Out = append(half.Out, all("::/0"))
 	l.rules.Groups["half"] = half
 	l.swap("half")
 	v6 := fabric.Probe{Protocol: fabric.TCP, From: at("[" + web6 + "]:51000"), To: at("[" + shell6 + "]:8443"), Flags: fabric.SYN}

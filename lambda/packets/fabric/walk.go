@@ -29,30 +29,43 @@ func (t *trip) leave(n *Interface) bool {
 		return t.arrive()
 	}
 	if b := t.answeredBalancer(); b != nil {
-		return t.groups(n, true, nil, viaBalancer) && t.acl(n.Subnet, true, to) && t.leaveBalancer(b, n)
+		return t.out(n, viaBalancer) && t.leaveBalancer(b, n)
 	}
-	switch other := t.r.inside[to]; {
-	case other != nil && t.r.balancerAt(to) == nil:
+	if other := t.r.inside[to]; other != nil && t.r.balancerAt(to) == nil {
 		return t.groups(n, true, other, "") && t.across(n, other)
-	case t.r.public[to] != nil:
-		return t.groups(n, true, nil, "") && t.acl(n.Subnet, true, to) && t.outside(n) && t.enter()
-	case t.r.balancer[t.p.to] != nil:
-		return t.groups(n, true, nil, viaBalancer) && t.acl(n.Subnet, true, to) && t.outside(n) && t.enter()
 	}
-	via := t.device(n, to)
-	if t.natOf(n) != nil {
+	return t.leaveVPC(n)
+}
+
+// leaveVPC takes a packet out of the VPC. What is inside again at a public address, an
+// instance or a load balancer, comes in as from anybody.
+func (t *trip) leaveVPC(n *Interface) bool {
+	front, public := t.r.balancer[t.p.to] != nil, t.r.public[t.p.to.Addr()] != nil
+	via := t.device(n, t.p.to.Addr())
+	switch {
+	case front:
+		via = viaBalancer
+	case t.natOf(n) != nil:
 		via = viaNAT
 	}
-	return t.groups(n, true, nil, via) && t.acl(n.Subnet, true, to) && t.outside(n) && t.arrive()
+	if !t.out(n, via) || !t.outside(n) {
+		return false
+	}
+	if front || public {
+		return t.enter()
+	}
+	return t.arrive()
+}
+
+// out takes a packet through the interface's groups and its subnet's ACL.
+func (t *trip) out(n *Interface, via string) bool {
+	return t.groups(n, true, nil, via) && t.acl(n.Subnet, true, t.p.to.Addr())
 }
 
 // across takes a packet to another interface of the VPC, at its private address.
 func (t *trip) across(from, to *Interface) bool {
-	if from.Subnet != to.Subnet &&
-		!(t.acl(from.Subnet, true, t.p.to.Addr()) && t.acl(to.Subnet, false, t.p.from.Addr())) {
-		return false
-	}
-	return t.reach(to, from, "")
+	inside := from.Subnet == to.Subnet || t.acl(from.Subnet, true, t.p.to.Addr()) && t.acl(to.Subnet, false, t.p.from.Addr())
+	return inside && t.reach(to, from, "")
 }
 
 // reach hands a packet to an interface; its subnet has let it in.

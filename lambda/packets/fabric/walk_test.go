@@ -9,7 +9,7 @@ import (
 )
 
 func netipPort(a netip.AddrPort, port int) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr(), uint16(port)) //nolint:gosec // a test's
+	return netip.AddrPortFrom(a.Addr(), uint16(port))
 }
 
 func aclStops(at string, number int, out bool) fabric.Reason {

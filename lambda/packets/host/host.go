@@ -66,7 +66,7 @@ func New(f *fabric.Fabric, clock tcpip.Clock, name string, cards ...[]netip.Addr
 		return nil, fmt.Errorf("making host %s: %s", name, err)
 	}
 	for i, addrs := range cards {
-		if err := h.plug(f, tcpip.NICID(i+1), addrs); err != nil { //nolint:gosec // an instance has at most 15 interfaces
+		if err := h.plug(f, tcpip.NICID(i+1), addrs); err != nil {
 			h.Close()
 			return nil, fmt.Errorf("making host %s: %w", name, err)
 		}
@@ -102,7 +102,7 @@ func (h *Host) plug(f *fabric.Fabric, id tcpip.NICID, addrs []netip.Addr) error 
 
 // receive takes a packet from the fabric.
 func (c *card) receive(raw []byte) {
-	version := tcpip.NetworkProtocolNumber(header.IPv4ProtocolNumber)
+	version := header.IPv4ProtocolNumber
 	if header.IPVersion(raw) == header.IPv6Version {
 		version = header.IPv6ProtocolNumber
 	}

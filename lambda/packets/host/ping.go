@@ -1,6 +1,7 @@
 package host
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -52,7 +53,7 @@ func (p *pinger) Write(b []byte) (int, error) {
 	} else {
 		h[0] = byte(header.ICMPv4Echo)
 	}
-	h[6], h[7] = byte(p.seq>>8), byte(p.seq)
+	binary.BigEndian.PutUint16(h[6:], p.seq)
 	n, err := p.Conn.Write(append(h, b...))
 	return max(n-len(h), 0), err
 }
