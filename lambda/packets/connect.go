@@ -37,6 +37,9 @@ func (e *StoppedError) Error() string { return "stopped: " + e.Reason.String() }
 // stopped, and with ctx.
 func (v *VPC) Connect(ctx context.Context, f world.Flow) (*Connection, error) {
 	from, to, listen := v.ends(f)
+	if f.Protocol == world.ICMP || f.Protocol == world.ICMPv6 {
+		from, to, listen = netip.AddrPortFrom(from.Addr(), 0), netip.AddrPortFrom(to.Addr(), 0), netip.AddrPortFrom(listen.Addr(), 0)
+	}
 	c := &Connection{Flow: f, vpc: v, trace: &trace{
 		protocol: int(f.Protocol), stopped: make(chan fabric.Reason, 1),
 		initiator: [2]netip.AddrPort{from, to}, responder: [2]netip.AddrPort{listen, {}},
@@ -115,9 +118,7 @@ func (c *Connection) ping(from, to netip.AddrPort) error {
 	if _, err := c.vpc.Host(to.Addr()); c.vpc.outside(to.Addr()) && err != nil {
 		return err
 	}
-	c.trace.initiator = [2]netip.AddrPort{netip.AddrPortFrom(from.Addr(), 0), netip.AddrPortFrom(to.Addr(), 0)}
-	c.trace.responder[0] = netip.AddrPortFrom(c.vpc.live.source.World().PrivateOf(to.Addr()), 0)
-	if c.Initiator, err = h.DialPing(netip.AddrPortFrom(from.Addr(), 0), to.Addr()); err != nil {
+	if c.Initiator, err = h.DialPing(from, to.Addr()); err != nil {
 		return err
 	}
 	c.vpc.closing(forced{c.Initiator})

@@ -9,20 +9,32 @@ import (
 
 // traces tell what became of the packets of connections.
 type traces struct {
-	mu  sync.RWMutex
-	all []*trace
+	mu     sync.RWMutex
+	bySend map[sends][]*trace // by what either end sends from
+}
+
+// sends is where packets of a protocol come from.
+type sends struct {
+	protocol int
+	from     netip.AddrPort
 }
 
 func (t *traces) add(tr *trace) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.all = append(t.all, tr)
+	if t.bySend == nil {
+		t.bySend = map[sends][]*trace{}
+	}
+	for _, from := range []netip.AddrPort{tr.initiator[0], tr.responder[0]} {
+		k := sends{tr.protocol, from}
+		t.bySend[k] = append(t.bySend[k], tr)
+	}
 }
 
 func (t *traces) note(e fabric.Event) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for _, tr := range t.all {
+	for _, tr := range t.bySend[sends{e.Protocol, e.From}] {
 		tr.note(e)
 	}
 }
@@ -47,7 +59,7 @@ type Count struct {
 func (t *trace) note(e fabric.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e.Protocol != t.protocol || !same(t.initiator, e) && !same(t.responder, e) {
+	if !same(t.initiator, e) && !same(t.responder, e) {
 		return
 	}
 	if e.Arrived {
