@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -70,12 +71,14 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 		return nil, err
 	}
 	ec2 := vpc.New(s.aws)
+	responder := &containment.Responder{
+		EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
+		Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
+	}
 	return &Handler{
-		Responder: &containment.Responder{
-			EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
-			Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
-		},
-		Book: s.table, Mode: s.cfg.Mode, Front: s.front,
+		Responder: responder,
+		Patient:   sync.OnceValue(func() *containment.Responder { return responder.With(vpc.NewPatient(s.aws)) }),
+		Book:      s.table, Mode: s.cfg.Mode, Front: s.front,
 	}, nil
 }
 
@@ -85,13 +88,16 @@ func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error)
 	if err != nil {
 		return nil, err
 	}
-	return &ReleaseHandler{
-		Releaser: &containment.Releaser{
-			EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Log: log, Now: time.Now,
-			DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
-		},
-		Front: s.front,
-	}, nil
+	releaser := containment.Releaser{
+		EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Leases: s.table, Log: log, Now: time.Now,
+		DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
+	}
+	patient := sync.OnceValue(func() *containment.Releaser {
+		r := releaser
+		r.EC2 = &vpc.Reverter{Client: vpc.NewPatient(s.aws)}
+		return &r
+	})
+	return &ReleaseHandler{Releaser: &releaser, Patient: patient, Front: s.front}, nil
 }
 
 // A setup is what both functions begin with.

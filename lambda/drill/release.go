@@ -47,7 +47,7 @@ const (
 func (d *rehearsal) release(ctx context.Context, book *ledger.Memory) error {
 	now := time.Now().Add(releasedAfter)
 	releaser := &containment.Releaser{
-		EC2: &vpc.Reverter{Client: d.main.client}, Ledger: book, Book: book, Log: slog.New(slog.DiscardHandler),
+		EC2: &vpc.Reverter{Client: d.main.client}, Ledger: book, Book: book, Leases: book, Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return now }, LedgerWait: time.Second,
 	}
 	d.main.pass(releasedAfter)
