@@ -90,6 +90,7 @@ type lab struct {
 	*testing.T
 	server *simvpc.Server
 	vpc    *packets.VPC
+	config aws.Config
 	ec2    *ec2.Client
 	adapt  *vpc.Client
 	book   *ledger.Memory
@@ -106,6 +107,7 @@ func newLab(t *testing.T, text string) *lab {
 		Region: w.Region, BaseEndpoint: aws.String(l.server.URL), HTTPClient: vpc.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}
+	l.config = config
 	l.ec2, l.adapt = ec2.NewFromConfig(config), vpc.New(config)
 	if l.vpc, err = packets.New(l.server, clock.New(time.Now(), 1)); err != nil {
 		t.Fatal(err)

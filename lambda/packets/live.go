@@ -23,7 +23,6 @@ type live struct {
 	mu      sync.Mutex
 	changes uint64
 	rules   *fabric.Rules
-	hosts   map[string]fabric.HostRules
 }
 
 // Rules are the rules now.
@@ -32,29 +31,16 @@ func (l *live) Rules() *fabric.Rules {
 	defer l.mu.Unlock()
 	if changes := l.source.Changes(); l.rules == nil || changes != l.changes {
 		// Counted before the world is read: a change in between is read twice.
-		l.changes, l.rules = changes, rulesOf(l.source.World(), l.routes, l.hosts)
+		l.changes, l.rules = changes, rulesOf(l.source.World(), l.routes)
 	}
 	return l.rules
 }
 
-// setHost changes a host's own rules.
-func (l *live) setHost(instance string, rules fabric.HostRules) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	hosts := map[string]fabric.HostRules{instance: rules}
-	for id, other := range l.hosts {
-		if id != instance {
-			hosts[id] = other
-		}
-	}
-	l.hosts, l.rules = hosts, nil
-}
-
 // rulesOf are the rules that follow from a world.
-func rulesOf(w *world.World, via routes, hosts map[string]fabric.HostRules) *fabric.Rules {
+func rulesOf(w *world.World, via routes) *fabric.Rules {
 	r := &fabric.Rules{
 		Groups: map[string]fabric.Group{}, Subnets: map[string]fabric.Subnet{}, ACLs: map[string][]fabric.Entry{},
-		Hosts: hosts, Balancers: via.balancers,
+		Hosts: hostRules(w), Balancers: via.balancers,
 	}
 	for _, n := range w.Interfaces {
 		if !via.gateways[n.ID] {
@@ -84,7 +70,7 @@ func rulesOf(w *world.World, via routes, hosts map[string]fabric.HostRules) *fab
 
 func interfaceOf(w *world.World, n *world.Interface) fabric.Interface {
 	f := fabric.Interface{
-		ID: n.ID, Host: hostName(n), Subnet: n.Subnet, Addresses: slices.Concat(n.Private, n.IPv6), Public: n.Public, Groups: n.Groups,
+		ID: n.ID, Host: hostName(n), Subnet: n.Subnet, Associated: n.Associated, Addresses: slices.Concat(n.Private, n.IPv6), Public: n.Public, Groups: n.Groups,
 		Idle: fabric.Idle{TCP: n.TCPTimeout, UDP: n.UDPTimeout, UDPStream: n.UDPStreamTimeout},
 	}
 	if i := w.Instance(n.Instance); i != nil {
@@ -94,6 +80,30 @@ func interfaceOf(w *world.World, n *world.Interface) fabric.Interface {
 		}
 	}
 	return f
+}
+
+// hostRules are the own rules of instances that isolated themselves. Such a one keeps
+// its Systems Manager agent's connections and the metadata service.
+func hostRules(w *world.World) map[string]fabric.HostRules {
+	all := map[string]fabric.HostRules{}
+	for _, i := range w.Instances {
+		if i.Isolated {
+			all[i.ID] = fabric.HostRules{Isolated: true, Keep: []fabric.Kept{
+				{Protocol: fabric.TCP, Remote: netip.MustParsePrefix("169.254.169.254/32"), Port: 80},
+				{Protocol: fabric.TCP, Remote: netip.MustParsePrefix("fd00:ec2::254/128"), Port: 80},
+			}}
+		}
+	}
+	for _, f := range w.Flows {
+		n := w.Holder(f.From.Addr())
+		if n == nil || !f.Agent || !all[n.Instance].Isolated {
+			continue
+		}
+		rules := all[n.Instance]
+		rules.Keep = append(rules.Keep, fabric.Kept{Protocol: int(f.Protocol), Remote: single(f.To.Addr()), Port: f.To.Port()})
+		all[n.Instance] = rules
+	}
+	return all
 }
 
 // hostName is the instance of an interface, or the interface itself where a service

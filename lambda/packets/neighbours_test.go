@@ -1,14 +1,15 @@
 package packets_test
 
 import (
-	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"tourniquet/lambda/host"
 	"tourniquet/lambda/packets/fabric"
 	"tourniquet/lambda/record"
 )
@@ -72,32 +73,43 @@ func TestLateralConnectionSurvives(t *testing.T) {
 	}
 }
 
-// Without a peer to deny the shell survives the quarantine. The host's own rules cut
-// it, and keep the agent that lifts them again.
+// Without a peer to deny the shell survives the quarantine. The host's own rules, for
+// which Systems Manager is asked, cut it, and keep the agent that lifts them again.
 func TestOnTheHost(t *testing.T) {
 	t.Parallel()
 	const agent = "tcp 10.0.1.10:48000 -> 192.0.2.53:443"
-	l := newLab(t, place)
+	l := newLab(t, strings.Replace(place, "instance "+victim, "instance "+victim+" ssm", 1)+"flow "+agent+" agent\n")
 	shell, ssm := l.shell(shells["reverse shell"]), l.shell(agent)
+	sender := &host.Client{Config: l.config, Isolate: host.IsolateName, Restore: host.RestoreName}
+	isolate := func() {
+		if sent, err := sender.SendIsolate(l.ctx(), victim); err != nil || sent.NotManaged {
+			t.Fatal(sent, err)
+		}
+	}
+	restore := func() {
+		if sent, err := sender.SendRestore(l.ctx(), victim); err != nil || sent.NotManaged {
+			t.Fatal(sent, err)
+		}
+	}
 	ping := l.shell(shells["ICMP tunnel"])
 	l.contain()
 	l.alive(shell)
 	l.alive(ssm)
-	l.vpc.Isolate(victim, fabric.Kept{Protocol: fabric.TCP, Remote: netip.MustParsePrefix("192.0.2.53/32"), Port: 443})
+	isolate()
 	l.dead(ping, fabric.Reason{Hop: fabric.HostOwn, At: victim, Out: true})
 	l.silent(shell, 30*time.Second)
 	l.alive(ssm)
-	l.vpc.Restore(victim)
+	restore()
 	l.vpc.Clock.Pass(30 * time.Second)
 	l.alive(ssm)
 	l.alive(shell) // which is why nothing lifts them but a person
 
-	l.vpc.Isolate(victim, fabric.Kept{Protocol: fabric.TCP, Remote: netip.MustParsePrefix("192.0.2.53/32"), Port: 443})
+	isolate()
 	for range 3 { // the agent is never silent for a minute
 		l.vpc.Clock.Pass(30 * time.Second)
 		l.alive(ssm)
 	}
-	l.vpc.Restore(victim)
+	restore()
 	l.dead(shell, fabric.Reason{Hop: fabric.Groups, At: "eni-front"}) // forgotten after the lowered timeout
 	l.silent(shell, time.Minute)
 }

@@ -110,15 +110,6 @@ func (v *VPC) Host(a netip.Addr) (*host.Host, error) {
 	return v.hosts[a], nil
 }
 
-// Isolate makes the own packet filter of an instance, or lone interface, drop all but
-// what is kept, as the on-host rung of a containment does.
-func (v *VPC) Isolate(instance string, keep ...fabric.Kept) {
-	v.live.setHost(instance, fabric.HostRules{Isolated: true, Keep: keep})
-}
-
-// Restore takes the own packet filter of an instance away.
-func (v *VPC) Restore(instance string) { v.live.setHost(instance, fabric.HostRules{}) }
-
 // Close ends all traffic, unplugs the hosts and stops the clock.
 func (v *VPC) Close() {
 	v.mu.Lock()

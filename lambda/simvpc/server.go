@@ -149,6 +149,7 @@ func (s *Server) pass() {
 		if service.Pass(s.world, s.now()) {
 			s.world.Normalize()
 			s.views.changed(s)
+			s.changes.Add(1)
 		}
 	}
 }

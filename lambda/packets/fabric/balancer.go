@@ -70,7 +70,7 @@ func (t *trip) enterBalancer(b *Balancer) bool {
 	}
 	t.p.rewriteFrom(c.seenAs)
 	t.p.rewriteTo(c.target)
-	inside := b.Subnet == n.Subnet || t.acl(b.Subnet, true, c.target.Addr()) && t.acl(n.Subnet, false, c.seenAs.Addr())
+	inside := b.Subnet == n.Subnet || t.acl(b.Subnet, true, c.target.Addr()) && t.edge(n, false, c.seenAs.Addr())
 	return inside && t.reach(n, nil, viaBalancer)
 }
 

@@ -108,7 +108,7 @@ func (t *trip) reset() {
 	}
 	n := t.r.inside[t.p.from.Addr()]
 	t.back = &trip{f: t.f, r: t.r, p: &p, now: t.now, from: p.from, to: p.to}
-	_ = t.back.acl(n.Subnet, false, p.from.Addr()) && t.back.reach(n, nil, viaNAT)
+	_ = t.back.edge(n, false, p.from.Addr()) && t.back.reach(n, nil, viaNAT)
 }
 
 // untranslate takes a packet from outside in through a NAT gateway.
@@ -133,7 +133,7 @@ func (t *trip) untranslate(known *nat) bool {
 	if g.Subnet != "" && g.Subnet != n.Subnet && !t.acl(g.Subnet, true, m.private.Addr()) {
 		return false
 	}
-	return t.acl(n.Subnet, false, t.p.from.Addr()) && t.reach(n, nil, viaNAT)
+	return t.edge(n, false, t.p.from.Addr()) && t.reach(n, nil, viaNAT)
 }
 
 // recall finds a mapping that hasn't been idle for too long.

@@ -24,14 +24,17 @@ type Rules struct {
 
 // An Interface is an elastic network interface.
 type Interface struct {
-	ID        string
-	Host      string // the instance
-	Down      bool   // the instance isn't running
-	Subnet    string
-	Addresses []netip.Addr // private and IPv6; the public one stands for the first
-	Public    netip.Addr   // none if invalid
-	Groups    []string
-	Idle      Idle
+	ID     string
+	Host   string // the instance
+	Down   bool   // the instance isn't running
+	Subnet string
+	// Associated are further subnets that it is in. AWS doesn't say which ACL counts
+	// then; here a packet passes where one of them lets it.
+	Associated []string
+	Addresses  []netip.Addr // private and IPv6; the public one stands for the first
+	Public     netip.Addr   // none if invalid
+	Groups     []string
+	Idle       Idle
 }
 
 // Idle says for how long an interface remembers an idle connection.

@@ -1,6 +1,9 @@
 package fabric
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // What makes an interface track a flow whatever its groups say.
 const (
@@ -59,12 +62,12 @@ func (t *trip) leaveVPC(n *Interface) bool {
 
 // out takes a packet through the interface's groups and its subnet's ACL.
 func (t *trip) out(n *Interface, via string) bool {
-	return t.groups(n, true, nil, via) && t.acl(n.Subnet, true, t.p.to.Addr())
+	return t.groups(n, true, nil, via) && t.edge(n, true, t.p.to.Addr())
 }
 
 // across takes a packet to another interface of the VPC, at its private address.
 func (t *trip) across(from, to *Interface) bool {
-	inside := from.Subnet == to.Subnet || t.acl(from.Subnet, true, t.p.to.Addr()) && t.acl(to.Subnet, false, t.p.from.Addr())
+	inside := from.Subnet == to.Subnet || t.edge(from, true, t.p.to.Addr()) && t.edge(to, false, t.p.from.Addr())
 	return inside && t.reach(to, from, "")
 }
 
@@ -116,7 +119,7 @@ func (t *trip) enter() bool {
 	}
 	if n := t.r.public[to]; n != nil {
 		t.p.rewriteTo(netip.AddrPortFrom(n.Addresses[0], t.p.to.Port()))
-		return t.acl(n.Subnet, false, t.p.from.Addr()) && t.reach(n, nil, t.device(n, t.p.from.Addr()))
+		return t.edge(n, false, t.p.from.Addr()) && t.reach(n, nil, t.device(n, t.p.from.Addr()))
 	}
 	if n := t.r.inside[to]; n != nil {
 		if unfiltered(t.r, n, t.p.from.Addr()) {
@@ -125,7 +128,7 @@ func (t *trip) enter() bool {
 		if n.Public.IsValid() && to == n.Addresses[0] {
 			return t.stop(Reason{Hop: Gateway, At: "the internet gateway"})
 		}
-		return t.acl(n.Subnet, false, t.p.from.Addr()) && t.reach(n, nil, t.device(n, t.p.from.Addr()))
+		return t.edge(n, false, t.p.from.Addr()) && t.reach(n, nil, t.device(n, t.p.from.Addr()))
 	}
 	if known, ok := t.f.nats[to]; ok {
 		return t.untranslate(known)
@@ -141,6 +144,18 @@ func (t *trip) device(n *Interface, remote netip.Addr) string {
 		}
 	}
 	return ""
+}
+
+// edge judges the packet at the edge of the subnets of an interface.
+func (t *trip) edge(n *Interface, egress bool, remote netip.Addr) bool {
+	if t.acl(n.Subnet, egress, remote) {
+		return true
+	}
+	if !slices.ContainsFunc(n.Associated, func(s string) bool { return t.acl(s, egress, remote) }) {
+		return false
+	}
+	t.reason = Reason{}
+	return true
 }
 
 // acl judges the packet at the edge of a subnet.
