@@ -180,13 +180,20 @@ func (c *containing) load(ctx context.Context, vpcs []string) (record.Known, err
 
 // prepare sees to it that there are quarantine groups. On the usual path there are, and
 // they are ready. Otherwise they are emptied beside the record, and before they are used.
+// Its error says so when there is no interface to put into one.
 func (c *containing) prepare(ctx context.Context, seen network.Network) (network.Network, emptying, error) {
+	if seen.Bare() {
+		return seen, nil, fmt.Errorf("observing %s: EC2 shows no network interface of it, though it is %s", c.in.Instance, seen.Instance.State)
+	}
 	if c.preview || !slices.ContainsFunc(seen.VPCs(), func(vpc string) bool { return seen.Ready(vpc) == "" || !seen.AllEmpty(vpc) }) {
 		return seen, func(context.Context) error { return nil }, nil
 	}
 	groups, empty, err := c.r.EC2.Prepare(ctx, seen)
+	if err != nil {
+		return seen, nil, fmt.Errorf("preparing the quarantine group for %s: %w", c.in.Instance, err)
+	}
 	seen.Quarantine, c.last.Quarantine = groups, groups
-	return seen, empty, err
+	return seen, empty, nil
 }
 
 // An emptying removes every rule of quarantine groups.

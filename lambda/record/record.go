@@ -49,8 +49,9 @@ func (s Status) Open() bool {
 // A Record is the ledger's account of one containment of one instance.
 type Record struct {
 	Instance   string
-	Generation int // 1 for an instance's first containment
-	Version    int // 0 until the ledger has it; each write adds one
+	Name       string // the instance's Name tag, clean; empty when it has none
+	Generation int    // 1 for an instance's first containment
+	Version    int    // 0 until the ledger has it; each write adds one
 	Status     Status
 	ByPerson   bool // the blast-radius guard doesn't count it
 	Adopted    bool // made from tags, after a containment without the ledger
