@@ -87,7 +87,7 @@ func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error)
 	}
 	return &ReleaseHandler{
 		Releaser: &containment.Releaser{
-			EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Log: log, Now: time.Now,
+			EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Leases: s.table, Log: log, Now: time.Now,
 			DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
 		},
 		Front: s.front,

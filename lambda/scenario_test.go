@@ -140,7 +140,7 @@ func newTestReleaser(h *Handler, server *simvpc.Server, vars map[string]string) 
 	return &ReleaseHandler{
 		Releaser: &containment.Releaser{
 			EC2:    &vpc.Reverter{Client: vpc.New(awsConfig(server.URL))},
-			Ledger: h.Responder.Ledger, Book: h.Book, Log: h.Log, Now: h.Responder.Now,
+			Ledger: h.Responder.Ledger, Book: h.Book, Leases: h.Book.(containment.Leases), Log: h.Log, Now: h.Responder.Now,
 			DenialTTL: ttl, LedgerWait: h.Responder.LedgerWait,
 		},
 		Front: h.Front,

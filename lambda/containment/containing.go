@@ -124,16 +124,23 @@ func (c *containing) load(ctx context.Context, vpcs []string) (record.Known, err
 	return c.remembered, nil
 }
 
-// prepare makes the quarantine groups ready. On the usual path they are.
+// prepare makes the quarantine groups ready. On the usual path they are. Its error says
+// so when there is no interface to put into one.
 func (c *containing) prepare(ctx context.Context, seen network.Network) (network.Network, error) {
+	if seen.Bare() {
+		return seen, fmt.Errorf("observing %s: EC2 shows no network interface of it, though it is %s", c.in.Instance, seen.Instance.State)
+	}
 	if c.preview {
 		return seen, nil
 	}
 	for _, vpc := range seen.VPCs() {
 		if seen.Ready(vpc) == "" || !seen.AllEmpty(vpc) {
 			groups, err := c.r.EC2.Prepare(ctx, seen)
+			if err != nil {
+				return seen, fmt.Errorf("preparing the quarantine group for %s: %w", c.in.Instance, err)
+			}
 			seen.Quarantine = groups
-			return seen, err
+			return seen, nil
 		}
 	}
 	return seen, nil

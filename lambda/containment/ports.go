@@ -89,6 +89,15 @@ type Ledger interface {
 	Note(ctx context.Context, e record.Event, owed ...record.Owed) error
 }
 
+// Leases keep others out for a while.
+type Leases interface {
+	// Lease takes a lease or renews the holder's own. A *record.LeasedError says who has it.
+	Lease(ctx context.Context, name, holder string, now, until time.Time) error
+
+	// EndLease gives a lease back.
+	EndLease(ctx context.Context, name, holder string) error
+}
+
 // Book is what of the ledger is read beyond one instance's latest containment.
 type Book interface {
 	// Open names the instances with an open containment, sorted. When some can't be

@@ -17,7 +17,7 @@ import (
 // is applied. One of the two must hold the originals. It returns the steps to apply
 // then.
 func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Network, known record.Known) ([]record.Step, error) {
-	if err := c.count(ctx, p, known); err != nil {
+	if err := c.count(ctx, known); err != nil {
 		return c.toApply(p), err
 	}
 	change := c.change(p, known)
@@ -108,7 +108,7 @@ func (c *containing) tagsAlone(ctx context.Context, p plan.Plan, seen network.Ne
 		return errors.Join(cause, tagErr)
 	}
 	c.withoutLedger(ctx, fmt.Errorf("writing the ledger: %w", cause))
-	if err := c.count(ctx, p, known); err != nil {
+	if err := c.count(ctx, known); err != nil {
 		return err
 	}
 	if err := c.r.EC2.Tag(ctx, p.Tags(seen, true)); err != nil {
@@ -121,7 +121,7 @@ func (c *containing) tagsAlone(ctx context.Context, p plan.Plan, seen network.Ne
 // reach: it goes by the instances that EC2 shows in quarantine. Those that a person had
 // contained count too then, and of several invocations at once each may find the last
 // place free. ErrGuard when there is no place left.
-func (c *containing) count(ctx context.Context, p plan.Plan, known record.Known) error {
+func (c *containing) count(ctx context.Context, known record.Known) error {
 	if !c.unrecorded || c.preview || c.in.Trigger != plan.ByEvent || known.Open() != nil {
 		return nil // not counted, or counted already
 	}

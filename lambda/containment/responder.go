@@ -54,15 +54,12 @@ func (c *containing) run(ctx context.Context) (Outcome, error) {
 		if c.rounds.doubts(ctx, seen) {
 			continue
 		}
-		if seen.Bare() {
-			return c.stopped(planned, missing, fmt.Errorf("observing %s: EC2 shows no network interface of it, though it is %s", c.in.Instance, seen.Instance.State))
-		}
 		c.beside.report(ctx, &seen)
 		if d := c.decide(round, seen, known); d.Verdict != record.Contain {
 			return c.decline(ctx, d, known), nil
 		}
 		if seen, err = c.prepare(ctx, seen); err != nil {
-			return c.stopped(planned, missing, fmt.Errorf("preparing the quarantine group for %s: %w", c.in.Instance, err))
+			return c.stopped(planned, missing, err)
 		}
 		planned = c.plan(seen, known)
 		missing, err = c.record(ctx, planned, seen, known)

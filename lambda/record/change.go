@@ -110,7 +110,7 @@ type Event struct {
 	Changes  []string
 }
 
-// Clock is a moment for people, in UTC and to the second.
+// Clock writes a moment as answers and notes have it: RFC 3339, UTC, to the second.
 func Clock(t time.Time) string { return t.UTC().Truncate(time.Second).Format(time.RFC3339) }
 
 // Changes are the steps of a record that another one has not had in this state. A last
