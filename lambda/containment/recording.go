@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -13,10 +14,21 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// record writes the plan down, in the ledger and beside it in tags, before any of it
-// is applied. One of the two must hold the originals. It returns the steps to apply
-// then.
-func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Network, known record.Known) ([]record.Step, error) {
+// record writes the plan down before any of it is applied, and has new quarantine
+// groups emptied meanwhile. It returns the steps to apply then.
+func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Network, known record.Known, empty emptying) ([]record.Step, error) {
+	emptied := make(chan error, 1)
+	go func() { emptied <- empty(ctx) }()
+	missing, err := c.writeDown(ctx, p, seen, known)
+	if failed := <-emptied; err == nil {
+		err = failed
+	}
+	return missing, err
+}
+
+// writeDown writes the plan into the ledger and beside it into tags. One of the two must
+// hold the originals.
+func (c *containing) writeDown(ctx context.Context, p plan.Plan, seen network.Network, known record.Known) ([]record.Step, error) {
 	if err := c.count(ctx, known); err != nil {
 		return c.toApply(p), err
 	}
@@ -24,6 +36,8 @@ func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Netwo
 	err, tagErr := c.write(ctx, change, p, seen)
 	if tagErr != nil {
 		c.rounds.warn(ctx, fmt.Errorf("tagging: %w", tagErr))
+	} else {
+		c.tagged(p.Tags(seen, c.unrecorded)[c.in.Instance])
 	}
 	switch {
 	case record.Decided(err):
@@ -38,7 +52,22 @@ func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Netwo
 	if p.Changed {
 		c.remembered = known.After(change)
 	}
+	if len(change.Owed) > 0 {
+		told := record.TellOf(&change.Record)
+		c.told, c.since = &told, len(c.applied)
+	}
 	return c.toApply(p), nil
+}
+
+// tagged notes what the instance is tagged with now, for the next observation does not
+// read it.
+func (c *containing) tagged(tags map[string]string) {
+	all := maps.Clone(c.last.Instance.Tags)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, tags)
+	c.last.Instance.Tags = all
 }
 
 // toApply are the plan's pending steps. Without the ledger only those are applied that
@@ -65,6 +94,9 @@ func (c *containing) change(p plan.Plan, known record.Known) record.Change {
 	change.Limit = c.r.Policy.MaxContained
 	if c.in.Trigger == plan.ByAdoption { // contained already
 		change.Limit = math.MaxInt32
+	}
+	if p.Changed {
+		change.Owed = record.Owing(*c.told, c.applied[c.since:], change)
 	}
 	return change
 }

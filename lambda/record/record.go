@@ -110,7 +110,7 @@ func (r Record) Says(o Record) bool {
 
 func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
 
-// Target is everything that the record names and that is not known to be gone.
+// Target is everything that the record names, without the attributes that are gone.
 func (r Record) Target() network.Target {
 	t := network.Target{Instance: r.Instance}
 	for _, s := range r.Steps {
