@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -15,11 +16,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
 
+	"tourniquet/lambda/bus"
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/hub"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/topic"
 	"tourniquet/lambda/version"
 	"tourniquet/lambda/vpc"
 )
@@ -70,13 +73,19 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 		return nil, err
 	}
 	ec2 := vpc.New(s.aws)
-	return &Handler{
-		Responder: &containment.Responder{
-			EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
-			Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
-		},
-		Book: s.table, Mode: s.cfg.Mode, Front: s.front,
-	}, nil
+	responder := &containment.Responder{
+		EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
+		Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
+	}
+	h := &Handler{
+		Responder: responder,
+		Patient:   sync.OnceValue(func() *containment.Responder { return responder.With(vpc.NewPatient(s.aws)) }),
+		Book:      s.table, Mode: s.cfg.Mode, Front: s.front,
+	}
+	if s.cfg.SecurityHubNote {
+		h.Hub = hub.New(s.aws)
+	}
+	return h, nil
 }
 
 // newReleaser builds the handler that releases, from the environment.
@@ -85,13 +94,16 @@ func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error)
 	if err != nil {
 		return nil, err
 	}
-	return &ReleaseHandler{
-		Releaser: &containment.Releaser{
-			EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Leases: s.table, Log: log, Now: time.Now,
-			DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
-		},
-		Front: s.front,
-	}, nil
+	releaser := containment.Releaser{
+		EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Leases: s.table, Log: log, Now: time.Now,
+		DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
+	}
+	patient := sync.OnceValue(func() *containment.Releaser {
+		r := releaser
+		r.EC2 = &vpc.Reverter{Client: vpc.NewPatient(s.aws)}
+		return &r
+	})
+	return &ReleaseHandler{Releaser: &releaser, Patient: patient, Front: s.front}, nil
 }
 
 // A setup is what both functions begin with.
@@ -114,9 +126,9 @@ func newSetup(ctx context.Context, log *slog.Logger) (setup, error) {
 		return setup{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
 	s := setup{cfg: cfg, aws: sdk, table: &ledger.Table{Client: dynamodb.NewFromConfig(sdk), Name: cfg.Table}}
-	s.front = Front{Calls: calls.count, Log: log}
+	s.front = Front{Calls: calls.count, Log: log, Outbox: &Outbox{Ledger: s.table, Bus: bus.New(sdk), Now: time.Now}}
 	if cfg.TopicARN != "" {
-		s.front.Notifier = &Notifier{Client: sns.NewFromConfig(sdk), Topic: cfg.TopicARN}
+		s.front.Outbox.People = topic.New(sdk, cfg.TopicARN)
 	}
 	return s, nil
 }

@@ -137,14 +137,14 @@ func forRelease(event []byte) bool {
 // newTestReleaser is the other function's handler, on the same EC2 and ledger.
 func newTestReleaser(h *Handler, server *simvpc.Server, vars map[string]string) *ReleaseHandler {
 	ttl, _ := time.ParseDuration(vars[config.DenialTTL])
-	return &ReleaseHandler{
-		Releaser: &containment.Releaser{
-			EC2:    &vpc.Reverter{Client: vpc.New(awsConfig(server.URL))},
-			Ledger: h.Responder.Ledger, Book: h.Book, Leases: h.Book.(containment.Leases), Log: h.Log, Now: h.Responder.Now,
-			DenialTTL: ttl, LedgerWait: h.Responder.LedgerWait,
-		},
-		Front: h.Front,
+	releaser := containment.Releaser{
+		EC2:    &vpc.Reverter{Client: vpc.New(awsConfig(server.URL))},
+		Ledger: h.Responder.Ledger, Book: h.Book, Leases: h.Book.(containment.Leases), Log: h.Log, Now: h.Responder.Now,
+		DenialTTL: ttl, LedgerWait: h.Responder.LedgerWait,
 	}
+	patient := releaser
+	patient.EC2 = &vpc.Reverter{Client: vpc.NewPatient(awsConfig(server.URL))}
+	return &ReleaseHandler{Releaser: &releaser, Patient: func() *containment.Releaser { return &patient }, Front: h.Front}
 }
 
 // newTestHandler is the handler as main builds it, with EC2 simulated and the
@@ -162,7 +162,7 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 	}
 	calls := &counter{}
 	ec2, book := vpc.New(awsConfig(server.URL, calls.add)), &ledger.Memory{}
-	return &Handler{
+	h := &Handler{
 		Book: book,
 		Responder: &containment.Responder{
 			EC2:        ec2,
@@ -174,8 +174,12 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 			Now:        time.Now,
 			LedgerWait: cfg.LedgerWait,
 		},
-		Mode: cfg.Mode, Front: Front{Calls: calls.count, Log: log},
+		Mode: cfg.Mode, Front: Front{Calls: calls.count, Log: log, Outbox: &Outbox{Ledger: book, Now: time.Now}},
 	}
+	h.Patient = func() *containment.Responder {
+		return h.Responder.With(vpc.NewPatient(awsConfig(server.URL, calls.add)))
+	}
+	return h
 }
 
 func awsConfig(url string, options ...func(*middleware.Stack) error) aws.Config {

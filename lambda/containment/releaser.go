@@ -75,25 +75,13 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 			return c.overtaken(known), nil
 		}
 		planned = c.plan(seen, known, planned)
-		switch {
-		case planned.FromTags && c.verdict == record.Expire:
-			return c.outcome(record.Expire, record.Record{}), nil
-		case planned.FromTags && len(planned.Record.Steps) == 0:
-			return c.outcome(record.NotActionable, record.Record{}), fmt.Errorf("%s %w", c.ask.Instance, ErrNotContained)
-		case c.ask.DryRun:
-			return c.shown(planned), nil
-		}
-		if err := c.takeLease(ctx, planned, known); err != nil {
-			if _, leased := errors.AsType[*record.LeasedError](err); leased {
-				c.rounds.causes["lease"] = err
-				continue // another invocation works on it: wait, and observe again
-			}
-			return c.stopped(planned, err)
+		if c.ask.DryRun || planned.FromTags && (c.verdict == record.Expire || len(planned.Record.Steps) == 0) {
+			return c.shown(planned)
 		}
 		err = c.record(ctx, planned, known)
 		switch {
-		case errors.Is(err, record.ErrConflict):
-			continue // somebody else acts on it too: observe again
+		case isRival(err):
+			continue // somebody else acts on it too: wait, and observe again
 		case err != nil:
 			return c.stopped(planned, fmt.Errorf("recording the release of %s: %w", c.ask.Instance, err))
 		}
@@ -114,9 +102,16 @@ func (c *releasing) finished(ctx context.Context, p plan.ReleasePlan) Outcome {
 	return c.result(c.verdict, p, p.Record)
 }
 
-// shown ends a dry run.
-func (c *releasing) shown(p plan.ReleasePlan) Outcome {
-	return c.result(record.ObservedOnly, p, p.Preview())
+// shown ends a release that changes nothing: a dry run, or one that tags say nothing for.
+func (c *releasing) shown(p plan.ReleasePlan) (Outcome, error) {
+	switch {
+	case !p.FromTags || len(p.Record.Steps) > 0 && c.verdict == record.Release:
+		return c.result(record.ObservedOnly, p, p.Preview()), nil
+	case c.verdict == record.Expire:
+		return c.outcome(record.Expire, record.Record{}), nil
+	default:
+		return c.outcome(record.NotActionable, record.Record{}), fmt.Errorf("%s %w", c.ask.Instance, ErrNotContained)
+	}
 }
 
 // stopped ends a release whose work is not complete.

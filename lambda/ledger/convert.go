@@ -130,10 +130,13 @@ func holderNames(holders []record.Holder) []string {
 	return set(names)
 }
 
+// maxEventReason is how many bytes a line of history says why it is there.
+const maxEventReason = 1024
+
 func fromEvent(e record.Event) eventItem {
 	return eventItem{
 		header:   header{eventKey(e), schemaVersion},
-		Instance: e.Instance, Time: stamp(e.Time), ID: e.ID, Verdict: string(e.Verdict), Reason: e.Reason,
+		Instance: e.Instance, Time: stamp(e.Time), ID: e.ID, Verdict: string(e.Verdict), Reason: guardduty.Clean(e.Reason, maxEventReason),
 		Finding: e.Finding, Request: e.Request, Changes: texts(e.Changes),
 	}
 }

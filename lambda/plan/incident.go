@@ -25,6 +25,10 @@ type Incident struct {
 	Subnets          []string // where the findings say that the interfaces are
 	VPCs             []string // likewise
 
+	// Repeated: GuardDuty has published the finding before, so that it is likely to be on
+	// record. It decides nothing but the order in which to read.
+	Repeated bool
+
 	Trigger Trigger   // what it comes from
 	Asked   time.Time // when a person asked; zero for every other trigger
 	Reason  string    // why it is contained, for people
@@ -97,6 +101,7 @@ func (in Incident) with(f guardduty.Finding, i guardduty.Instance) Incident {
 	in.Unreadable = mergeStrings(in.Unreadable, i.UnreadablePeers)
 	in.UnreadableFields = mergeStrings(in.UnreadableFields, f.UnreadableFields)
 	in.Omitted += i.OmittedPeers
+	in.Repeated = in.Repeated || f.Repeated
 	if f.Origin == guardduty.SecurityHub {
 		in.Trigger = ByPerson
 	}

@@ -77,7 +77,7 @@ func (p Plan) Observed(known record.Known) Plan {
 	if last := known.Record; last != nil && last.Status == record.Observed {
 		p.Record.Generation, p.Record.Version = last.Generation, last.Version
 		p.Record.Opened = last.Opened
-		p.Record.Findings = mergeFindings(last.Findings, p.Record.Findings)
+		p.Record.Findings = boundFindings(mergeFindings(last.Findings, p.Record.Findings))
 		p.Changed = !p.Record.Says(*last)
 	}
 	return p
@@ -129,6 +129,8 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 	if p.record.Adopted {
 		p.claimNothing()
 	}
+	p.exposeLeftOut()
+	p.record = boundTexts(p.record)
 	p.record.Status = p.status()
 	changed := known.Open() == nil || !p.record.Says(*known.Open()) || len(p.slots) > 0
 	return Plan{Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies, ACLRoom: p.aclRoom}
@@ -148,14 +150,14 @@ func next(in Incident, name string, known record.Known) record.Record {
 	if rec.Name == "" {
 		rec.Name = guardduty.Clean(name, maxName)
 	}
-	rec.Findings = mergeFindings(rec.Findings, in.Findings)
-	rec.Peers, _ = atMost(mergePeers(rec.Peers, in.Peers), maxPeers, 0)
+	rec.Findings = boundFindings(mergeFindings(rec.Findings, in.Findings))
+	rec.Peers = boundPeers(mergePeers(rec.Peers, in.Peers))
 	rec.Unreadable, _ = atMost(mergeStrings(rec.Unreadable, in.Unreadable), maxUnreadable, 0)
 	rec.Steps, rec.Exposure = nil, nil
 	return rec
 }
 
-// maxName bounds, in runes, the Name tag that a record keeps.
+// maxName bounds, in bytes, the Name tag that a record keeps.
 const maxName = 128
 
 // maxFields is how many parts of findings that can't be read a record names.

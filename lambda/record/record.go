@@ -50,8 +50,8 @@ func (s Status) Open() bool {
 type Record struct {
 	Instance   string
 	Name       string // the instance's Name tag, clean; empty when it has none
-	Generation int // 1 for an instance's first containment
-	Version    int // 0 until the ledger has it; each write adds one
+	Generation int    // 1 for an instance's first containment
+	Version    int    // 0 until the ledger has it; each write adds one
 	Status     Status
 	ByPerson   bool // the blast-radius guard doesn't count it
 	Adopted    bool // made from tags, after a containment without the ledger
@@ -110,7 +110,7 @@ func (r Record) Says(o Record) bool {
 
 func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
 
-// Target is everything that the record names and that is not known to be gone.
+// Target is everything that the record names, without the attributes that are gone.
 func (r Record) Target() network.Target {
 	t := network.Target{Instance: r.Instance}
 	for _, s := range r.Steps {
