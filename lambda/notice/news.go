@@ -91,7 +91,7 @@ func Of(o record.Owed, rec *record.Record, at Place) News {
 		then.Status = o.Status
 	}
 	i := answer.NewAnswer([]containment.Outcome{{Instance: o.Instance, Verdict: o.Verdict, Reason: o.Reason, Record: then}}).Incidents[0]
-	return News{Kind: kindOf(o, i), Place: at, Incident: i, Changed: o.Applied, Findings: Findings(then.Findings)}
+	return News{Kind: kindOf(o, i), Place: at, Name: then.Name, Incident: i, Changed: o.Applied, Findings: Findings(then.Findings)}
 }
 
 // kindOf is what an owed entry amounts to.

@@ -1,4 +1,4 @@
-package main
+package drill
 
 import (
 	"encoding/json"
@@ -255,9 +255,12 @@ func TestAnyFindingCanBeRehearsed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := rehearse(t.Context(), f, w)
+		r, err := rehearse(t.Context(), f, w, nil, silent(), false)
 		if err != nil {
 			t.Fatalf("seed %d: %s\n%s", seed, err, w)
+		}
+		for _, d := range r.disagreements {
+			t.Errorf("seed %d: %s", seed, d)
 		}
 		if len(r.Answer.Incidents) != 1 || len(r.Release.Answer.Incidents) != 1 {
 			t.Errorf("seed %d: %+v", seed, r.Answer)
