@@ -100,7 +100,6 @@ var advice = map[record.ExposureKind]string{
 	record.OmittedPeers:             "Deny the others by a rule of your own.",
 	record.LeftOut:                  "Read the history and the findings.",
 	record.RecordFull:               "Deny the others by a rule of your own.",
-	record.LeftOut:                  "Read the history, or the findings themselves.",
 	record.FailedStep:               "See why EC2 refuses, and reconcile.",
 	"survivor":                      "Deny the address: contain again and name it as a peer.",
 	"quarantine-leaks":              "Look at the interface's groups at once: somebody may change them back.",
