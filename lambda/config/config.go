@@ -49,6 +49,8 @@ type Config struct {
 	DenialTTL time.Duration
 	// TopicARN is the SNS topic for notifications; empty: none are sent.
 	TopicARN string
+	// SecurityHubNote is whether a finding that came from Security Hub gets a note there.
+	SecurityHubNote bool
 	// Endpoint and EndpointEC2 are where the SDK finds AWS, for tests against
 	// emulators; empty: AWS itself.
 	Endpoint, EndpointEC2 string

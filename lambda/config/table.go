@@ -18,6 +18,7 @@ const (
 	LedgerWait   = "TOURNIQUET_LEDGER_WAIT"
 	DenialTTL    = "TOURNIQUET_DENIAL_TTL"
 	TopicARN     = "TOURNIQUET_TOPIC_ARN"
+	HubNote      = "TOURNIQUET_SECURITY_HUB_NOTE"
 
 	// The SDK reads these two itself.
 	// https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
@@ -111,6 +112,11 @@ var All = []Setting{
 		Key: "securityHubAction", Default: "Tourniquet", Empty: true,
 		Meaning: "id of the Security Hub custom action that contains; empty: no rule",
 		value:   in(func(s *Settings) *string { return &s.CustomAction }, customAction),
+	},
+	{
+		Key: "securityHubNote", Variable: HubNote, For: contain, Default: "false",
+		Meaning: "`true`: a finding that an analyst sent with the custom action gets the workflow status `NOTIFIED` and a note in Security Hub",
+		value:   in(func(s *Settings) *bool { return &s.SecurityHubNote }, onOff),
 	},
 	{
 		Key: "createDetector", Default: "false",

@@ -32,10 +32,15 @@ type containing struct {
 	unrecorded bool         // the ledger is out of reach: remembered stands in for it
 	remembered record.Known // what it would hold
 
-	loaded    *record.Known // what the ledger has been read to hold, before the first observation
+	loaded *record.Known // what the ledger has been read to hold, before the first observation
+
+	told  *record.Told // what has been told of the containment; nil before the ledger was read
+	since int          // how many of applied that was of
+
 	was       record.Status // of the containment when it was first loaded; empty when it was not open
 	admitted  bool          // the policy has admitted the incident
 	relied    bool          // the last plan relied on somebody else's entry
+	tried     []record.Step // in the last round
 	applied   []string      // the steps that this run applied
 	contained time.Time     // when the last change was made that decides
 }
@@ -62,9 +67,15 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 		known, c.loaded = *c.loaded, nil
 	}
 	target.Peers = c.unknown(c.peers(c.last, known))
+	if open := known.Open(); loaded && target.Look == network.Whole && c.r.EC2.Scarce() {
+		target.Peers = append(target.Peers, c.neighbours(known.Slots, target.Peers)...)
+		if open != nil && c.in.Trigger == plan.ByEvent {
+			target.Look = network.Recorded
+		}
+	}
 	for {
 		g, gctx := errgroup.WithContext(ctx)
-		g.Go(func() (err error) { seen, err = c.r.EC2.Observe(gctx, target); return err })
+		g.Go(func() (err error) { seen, err = c.look(gctx, target, known); return err })
 		if !loaded {
 			g.Go(func() (err error) { known, err = c.load(gctx, target.VPCs); return err })
 		}
@@ -84,8 +95,38 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 	if open := known.Open(); open != nil && c.was == "" {
 		c.was = open.Status
 	}
+	if c.told == nil {
+		told := record.TellOf(known.Record)
+		c.told = &told
+	}
 	return seen, known, nil
 }
+
+// look observes. What the record does not bear out is read again, wholly.
+func (c *containing) look(ctx context.Context, target network.Target, known record.Known) (network.Network, error) {
+	seen, err := c.r.EC2.Observe(ctx, target)
+	if target.Look != network.Recorded || err == nil && plan.BearsOut(*known.Open(), seen) {
+		return seen, err
+	}
+	target.Look = network.Whole
+	return c.r.EC2.Observe(ctx, target)
+}
+
+// neighbours are the addresses that others have denied in the VPCs: in a burst of
+// findings they are likely to be asked for next, and now they cost no call of their own.
+func (c *containing) neighbours(slots []record.Slot, peers []netip.Addr) []netip.Addr {
+	var all []netip.Addr
+	for _, s := range slots {
+		a := network.FromNAT64(s.Prefix.Addr())
+		if s.Prefix.IsSingleIP() && !slices.Contains(all, a) && !slices.Contains(peers, a) {
+			all = append(all, a)
+		}
+	}
+	return all[:min(len(all), mostNeighbours)]
+}
+
+// mostNeighbours keeps the addresses of one read within one call.
+const mostNeighbours = 100
 
 // target is what to observe. The last observation knows better than the finding where
 // the interfaces are. Unless something went wrong since, all that it has to show anew
@@ -96,10 +137,27 @@ func (c *containing) target() network.Target {
 		target.VPCs, target.Subnets = c.last.VPCs(), slices.Sorted(maps.Keys(c.last.Subnets))
 		if c.admitted && len(c.rounds.causes) == 0 && len(c.rounds.missing) == 0 {
 			last := c.last
-			target.Look, target.Since = network.Again, &last
+			target.Look, target.Since = c.again(), &last
 		}
 	}
 	return target
+}
+
+// again is what the changes of the last round show in.
+func (c *containing) again() network.Look {
+	tried := c.tried
+	c.tried = nil
+	denies := func(s record.Step) bool { return s.Kind() == record.KindDenial }
+	switch {
+	case len(tried) == 0: // somebody else has made changes
+		return network.Again
+	case !slices.ContainsFunc(tried, denies):
+		return network.AgainInterfaces
+	case !slices.ContainsFunc(tried, func(s record.Step) bool { return !denies(s) }):
+		return network.AgainACLs
+	default:
+		return network.Again
+	}
 }
 
 // peers are the addresses that the incident is about: the finding's, the record's, and
@@ -150,6 +208,10 @@ func (c *containing) holds(ctx context.Context) (Outcome, bool) {
 	if open == nil || c.unrecorded || c.in.Adds(*open) {
 		return Outcome{}, false
 	}
+	if c.r.EC2.Scarce() && c.r.Now().Sub(open.Updated) < justSeen {
+		c.was = open.Status
+		return c.outcome(record.Contain, plan.Plan{Record: *open}), true
+	}
 	seen, err := c.r.EC2.Observe(ctx, network.Target{Instance: c.in.Instance, ACLs: open.Target().ACLs, Look: network.Drift})
 	if err != nil || !plan.Holds(*open, seen) {
 		c.loaded = nil // it may have moved on meanwhile
@@ -158,6 +220,10 @@ func (c *containing) holds(ctx context.Context) (Outcome, bool) {
 	c.was = open.Status
 	return c.outcome(record.Contain, plan.Plan{Record: *open, ACLRoom: plan.Room(seen, c.r.Rules)}), true
 }
+
+// justSeen is how long ago another invocation may have read back that all is in force, for
+// a repeat to believe it while EC2 throttles. A call would come from a containment.
+const justSeen = time.Minute
 
 // load reads the ledger, unless an earlier call of this run failed: then the run
 // itself remembers.
@@ -205,6 +271,7 @@ type emptying func(context.Context) error
 func (c *containing) apply(ctx context.Context, missing []record.Step) {
 	act, stop := timeToAct(ctx)
 	defer stop()
+	c.tried = missing
 	c.beside.start(ctx, missing)
 	for _, s := range c.rounds.change(act, deciding(missing), c.r.EC2.Apply) {
 		c.applied = append(c.applied, s.ID())

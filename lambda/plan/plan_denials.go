@@ -40,21 +40,6 @@ func (p *planner) deny() {
 	}
 }
 
-// elsewhere is how many denials the record holds in ACLs that don't serve the instance
-// any more.
-func (p *planner) elsewhere() int {
-	n := 0
-	if open := p.known.Open(); open != nil {
-		for _, s := range open.Steps {
-			d, ok := s.Step.(record.Denial)
-			if _, serves := p.seen.ACLs[d.ACL]; ok && !serves && !s.State.Final() {
-				n++
-			}
-		}
-	}
-	return n
-}
-
 // separates reports whether traffic between a peer and an interface of the
 // instance passes the ACL: within a subnet it does not.
 // https://docs.aws.amazon.com/vpc/latest/userguide/nacl-basics.html

@@ -1,4 +1,4 @@
-package nic
+package group
 
 import (
 	"cmp"
@@ -119,7 +119,7 @@ func rulesByID(g *world.SecurityGroup, egress bool, ids []string) ([]world.Rule,
 	return found, nil
 }
 
-// permissions reads the rules of a call: IpPermissions, or the older form of one
+// permissionsIn reads the rules of a call: IpPermissions, or the older form of one
 // rule in plain parameters.
 func permissionsIn(r *call.Request) ([]world.Rule, error) {
 	items := r.Params.Structs("IpPermissions")
@@ -173,7 +173,7 @@ func rules(p call.Params) ([]world.Rule, error) {
 	return rules, nil
 }
 
-// source is a rule's source, without protocol and ports.
+// sourceOf is a rule's source, without protocol and ports.
 func sourceOf(p call.Params) (world.Rule, error) {
 	rule := world.Rule{Description: p.Str("Description")}
 	if p.Has("GroupId") {
