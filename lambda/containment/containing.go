@@ -205,12 +205,16 @@ func (c *containing) holds(ctx context.Context) (Outcome, bool) {
 		return Outcome{}, false
 	}
 	open := c.loaded.Open()
-	if open == nil || c.unrecorded || c.in.Adds(*open) {
+	if open == nil || c.unrecorded {
 		return Outcome{}, false
 	}
-	if c.r.EC2.Scarce() && c.r.Now().Sub(open.Updated) < justSeen {
-		c.was = open.Status
-		return c.outcome(record.Contain, plan.Plan{Record: *open}), true
+	if c.r.EC2.Scarce() {
+		if out, joined := c.join(ctx, *c.loaded); joined {
+			return out, true
+		}
+	}
+	if c.loaded == nil || c.in.Adds(*open) {
+		return Outcome{}, false
 	}
 	seen, err := c.r.EC2.Observe(ctx, network.Target{Instance: c.in.Instance, ACLs: open.Target().ACLs, Look: network.Drift})
 	if err != nil || !plan.Holds(*open, seen) {
@@ -221,9 +225,40 @@ func (c *containing) holds(ctx context.Context) (Outcome, bool) {
 	return c.outcome(record.Contain, plan.Plan{Record: *open, ACLRoom: plan.Room(seen, c.r.Rules)}), true
 }
 
-// justSeen is how long ago another invocation may have read back that all is in force, for
-// a repeat to believe it while EC2 throttles. A call would come from a containment.
+// justSeen is how long ago another invocation may have read back that all is in force, to
+// be believed while EC2 throttles. A call would come from a containment.
 const justSeen = time.Minute
+
+// join adds the incident to a containment that is in force, without a look at it, if
+// that is all there is to do.
+func (c *containing) join(ctx context.Context, known record.Known) (Outcome, bool) {
+	since := c.r.Now().Add(-justSeen)
+	if _, ok := plan.Join(c.in, known, nil, c.r.Rules, since); !ok {
+		return Outcome{}, false
+	}
+	peers := c.unknown(c.peers(network.Network{}, known))
+	peers = append(peers, c.neighbours(known.Slots, peers)...)
+	seen, err := c.r.EC2.Observe(ctx, network.Target{Instance: c.in.Instance, Peers: peers, Look: network.Owners, Since: &network.Network{}})
+	if err != nil {
+		return Outcome{}, false
+	}
+	c.own(peers, seen.Owners)
+	p, ok := plan.Join(c.in, known, c.owners, c.r.Rules, since)
+	if !ok {
+		return Outcome{}, false
+	}
+	held := slices.Clone(p.Slots)
+	change := c.change(p, known)
+	for i := range held {
+		change.Slots[i].Slot.Since = held[i].Slot.Since // nobody has read it back anew
+	}
+	if err := c.commit(ctx, change, p.Changed); err != nil {
+		c.loaded = nil // it has moved on
+		return Outcome{}, false
+	}
+	c.was = known.Open().Status
+	return c.outcome(record.Contain, p), true
+}
 
 // load reads the ledger, unless an earlier call of this run failed: then the run
 // itself remembers.

@@ -62,7 +62,7 @@ func TestBuiltinDrill(t *testing.T) {
 	if got := r.Answer.Incidents[0].Status; got != record.Contained {
 		t.Errorf("status %s, want %s", got, record.Contained)
 	}
-	established, others := 0, 0
+	established, others, collateral := 0, 0, 0
 	for _, f := range r.Flows {
 		switch {
 		case f.Peer && f.After:
@@ -71,12 +71,14 @@ func TestBuiltinDrill(t *testing.T) {
 			established++
 		case !f.Peer && f.Before && f.After:
 			others++
+		case f.Collateral && f.Before && f.Naive && !f.After:
+			collateral++
 		case !f.Peer:
 			t.Errorf("%s is not with a peer and was cut: %s", f.Flow, f.Why)
 		}
 	}
-	if established != 3 || others != 2 {
-		t.Errorf("got %d connections that survive a group swap and %d of the neighbour's, want 3 and 2", established, others)
+	if established != 3 || others != 2 || collateral != 1 {
+		t.Errorf("got %d connections that survive a group swap, %d of the neighbour's and %d as collateral, want 3, 2 and 1", established, others, collateral)
 	}
 }
 
@@ -104,7 +106,7 @@ func TestDrillReleases(t *testing.T) {
 			t.Errorf("%s: passes %t in the end, %t before", f.Flow, f.Expired, known.Before)
 		case f.Peer && !known.New && f.Expired:
 			t.Errorf("%s has come back to life", f.Flow)
-		case !f.Peer && !f.Released:
+		case !f.Peer && !known.Collateral && !f.Released:
 			t.Errorf("%s is not with a peer and doesn't pass once released", f.Flow)
 		}
 	}

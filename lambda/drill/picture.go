@@ -145,10 +145,7 @@ func (r *report) pictureTable(p palette) [][]span {
 	}
 	lines := [][]span{{{p.dim, pad("", longest+4) + fmt.Sprintf(columns, "before", "group swap alone", "Tourniquet", "released")}}}
 	for _, f := range r.Flows {
-		mark := "  "
-		if f.Peer {
-			mark = "! "
-		}
+		mark := f.mark()
 		row := []span{{p.text, pad(mark+f.Flow, longest+4)}}
 		for _, c := range []struct {
 			yes   bool
@@ -159,5 +156,5 @@ func (r *report) pictureTable(p palette) [][]span {
 		}
 		lines = append(lines, row)
 	}
-	return append(lines, []span{{p.dim, "! with the finding's peer"}})
+	return append(lines, []span{{p.dim, "! with the finding's peer; ~ a neighbour's, with that peer: a denial is for the whole subnet"}})
 }

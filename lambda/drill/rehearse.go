@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"tourniquet/lambda/answer"
@@ -76,7 +77,7 @@ func (d *rehearsal) open(ctx context.Context) {
 		v := d.main.judge(ctx, f)
 		d.report.Flows = append(d.report.Flows, flowReport{
 			Flow: f.String(), Peer: f.attempt || concerns(d.before, f.Flow, d.in.Instance, d.peers), New: f.attempt,
-			Before: v.passes, Packets: v.packet,
+			Before: v.passes, Packets: v.packet, Collateral: d.collateral(f),
 		})
 	}
 	d.shell = d.shellOn(d.main)
@@ -89,6 +90,12 @@ func (d *rehearsal) open(ctx context.Context) {
 		d.types(d.shell, whenBefore, command)
 	}
 	d.show.progress(d.neighbourName(), d.neighbour)
+}
+
+// collateral reports whether a flow is between a peer and somebody else.
+func (d *rehearsal) collateral(f rehearsed) bool {
+	peer := slices.Contains(d.peers, oracle.Behind(f.From.Addr())) || slices.Contains(d.peers, oracle.Behind(f.To.Addr()))
+	return peer && !f.attempt && !concerns(d.before, f.Flow, d.in.Instance, d.peers)
 }
 
 // shellOn is the connection that the intruder types on: a peer's, over TCP if any is.
@@ -157,7 +164,7 @@ func (d *rehearsal) download(ctx context.Context) *packets.Download {
 	for i, f := range d.flows {
 		known := d.report.Flows[i]
 		inside := d.before.Holder(f.From.Addr())
-		if known.Peer || known.New || !known.Before || !known.Packets || f.Protocol != world.TCP ||
+		if known.Peer || known.Collateral || known.New || !known.Before || !known.Packets || f.Protocol != world.TCP ||
 			inside == nil || inside.Instance == d.in.Instance || d.before.Holder(f.To.Addr()) != nil {
 			continue
 		}

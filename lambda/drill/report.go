@@ -68,15 +68,18 @@ type callReport struct {
 // alone, after Tourniquet, and when the instance has been released while the denials
 // linger.
 type flowReport struct {
-	Flow     string `json:"flow"`
-	Peer     bool   `json:"peer"`    // with a peer of the finding
-	New      bool   `json:"new"`     // a connection still to be made
-	Packets  bool   `json:"packets"` // real packets showed it; else the oracle says so
-	Before   bool   `json:"before"`
-	Naive    bool   `json:"afterGroupSwapAlone"`
-	After    bool   `json:"afterTourniquet"`
-	Released bool   `json:"released"`
-	Why      string `json:"why"`
+	Flow string `json:"flow"`
+	Peer bool   `json:"peer"` // with a peer of the finding
+	New  bool   `json:"new"`  // a connection still to be made
+	// Collateral: it is a neighbour's, with a peer of the finding. A denial is for the
+	// whole subnet, so that the neighbour loses the peer too.
+	Collateral bool   `json:"collateral"`
+	Packets    bool   `json:"packets"` // real packets showed it; else the oracle says so
+	Before     bool   `json:"before"`
+	Naive      bool   `json:"afterGroupSwapAlone"`
+	After      bool   `json:"afterTourniquet"`
+	Released   bool   `json:"released"`
+	Why        string `json:"why"`
 }
 
 func summarize(f guardduty.Finding, in plan.Incident) findingReport {
@@ -152,10 +155,7 @@ func (r *report) printFlows(show *screen) {
 	}
 	rows := [][]cell{head}
 	for _, f := range r.Flows {
-		mark := "  "
-		if f.Peer {
-			mark = "! "
-		}
+		mark := f.mark()
 		row := []cell{{mark + f.Flow, ""}, passes(f, f.Before), passes(f, f.Naive)}
 		if !r.Naive {
 			row = append(row, passes(f, f.After), passes(f, f.Released))
@@ -167,6 +167,9 @@ func (r *report) printFlows(show *screen) {
 		show.line("judged by the oracle: %s", clean(o))
 	}
 	legend := "! with a peer of the finding"
+	if slices.ContainsFunc(r.Flows, func(f flowReport) bool { return f.Collateral }) {
+		legend += "; ~ a neighbour's, with that peer"
+	}
 	if !r.Naive {
 		legend += "; released: an hour later, while the denials linger"
 	}
@@ -197,9 +200,23 @@ func (r *report) verdict() string {
 	}
 }
 
+// mark is the sign before a flow in a table.
+func (f flowReport) mark() string {
+	switch {
+	case f.Peer:
+		return "! "
+	case f.Collateral:
+		return "~ "
+	default:
+		return "  "
+	}
+}
+
 // passes is the word for whether a flow passes, red where it shouldn't.
 func passes(f flowReport, yes bool) cell {
 	switch {
+	case f.Collateral:
+		return cell{map[bool]string{true: "passes", false: "cut"}[yes], ""}
 	case yes && f.Peer:
 		return cell{"passes", red}
 	case yes:

@@ -71,7 +71,7 @@ func (s *screen) rest(d time.Duration) {
 }
 
 func (s *screen) title(format string, args ...any) {
-	s.rest(700 * time.Millisecond)
+	s.rest(500 * time.Millisecond)
 	s.write("\n" + s.paint(bold, fmt.Sprintf(format, args...)) + "\n")
 }
 

@@ -32,5 +32,6 @@
 //
 // Routing is symmetric: answers go back the way that requests came. Fragments are
 // dropped. An ICMP error is judged by the rules alone. Tracking allowances are not
-// modelled.
+// modelled. What goes to NAT64 is tracked, as everything through a NAT gateway is, but
+// not translated: the host behind has the IPv6 form of its address.
 package fabric

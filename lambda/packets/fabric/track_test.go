@@ -97,7 +97,17 @@ func TestDevicesTrack(t *testing.T) {
 	l.connect(web+":44321", shell+":443")
 	l.connect(shell+":60000", webPub+":22")
 	l.connect(client+":60000", webPub+":22")
+	const behind = "64:ff9b::c633:6407" // 198.51.100.7, through NAT64
+	if _, err := l.fabric.Attach(func([]byte) {}, ip(behind)); err != nil {
+		t.Fatal(err)
+	}
+	both := l.rules.Groups["open"]
+	both.In, both.Out = append(both.In, all("::/0")), append(both.Out, all("::/0"))
+	l.rules.Groups["open"] = both
+	v6 := tcp("["+web6+"]:1", "["+behind+"]:443", fabric.SYN)
+	l.passes(v6)
 	l.swap("empty")
+	l.passes(v6)
 	l.passes(tcp(web+":44321", shell+":443", fabric.ACK))
 	l.passes(tcp(shell+":60000", webPub+":22", fabric.ACK))
 	l.stops(tcp(client+":60000", webPub+":22", fabric.ACK), groupsStop("eni-web", false))

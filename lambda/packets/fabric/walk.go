@@ -11,6 +11,10 @@ const (
 	viaBalancer = "nlb"
 )
 
+// nat64 is the prefix behind which a NAT gateway reaches IPv4
+// (https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
 // travel takes a packet from its sender on.
 func (t *trip) travel() bool {
 	if n := t.r.inside[t.p.from.Addr()]; n != nil {
@@ -138,6 +142,9 @@ func (t *trip) enter() bool {
 
 // device names what is in the way between an interface and an address outside.
 func (t *trip) device(n *Interface, remote netip.Addr) string {
+	if nat64.Contains(remote) {
+		return viaNAT
+	}
 	for _, d := range t.r.Subnets[n.Subnet].Devices {
 		if d.Remote.Contains(remote) {
 			return d.Name

@@ -44,6 +44,18 @@ func TestACLIsTheSubnetsEdge(t *testing.T) {
 	l.stops(tcp(web+":5000", worker+":5432", fabric.SYN), aclStops("acl-back", 1, false))
 }
 
+// An interface in several subnets is cut off where all their ACLs deny.
+func TestInterfaceInSeveralSubnets(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.rules.Interfaces[0].Associated = []string{"back"}
+	l.connect(web+":44321", shell+":443")
+	l.rules.ACLs["acl-front"] = append(open(), entry(90, true, false, shell+"/32"))
+	l.passes(tcp(web+":44321", shell+":443", fabric.ACK))
+	l.rules.ACLs["acl-back"] = append(open(), entry(80, true, false, shell+"/32"))
+	l.stops(tcp(web+":44321", shell+":443", fabric.ACK), aclStops("acl-back", 80, true))
+}
+
 // The internet gateway maps the first private address of an interface to its public
 // one, and another host of the VPC is seen there by its own public address.
 func TestPublicAddress(t *testing.T) {
