@@ -222,7 +222,7 @@ func (c *containing) holds(ctx context.Context) (Outcome, bool) {
 		return Outcome{}, false
 	}
 	c.was = open.Status
-	return c.outcome(record.Contain, plan.Plan{Record: *open, ACLRoom: plan.Room(seen, c.r.Rules)}), true
+	return c.ends(record.Contain, plan.Plan{Record: *open, ACLRoom: plan.Room(seen, c.r.Rules)}), true
 }
 
 // justSeen is how long ago another invocation may have read back that all is in force, to
@@ -257,7 +257,7 @@ func (c *containing) join(ctx context.Context, known record.Known) (Outcome, boo
 		return Outcome{}, false
 	}
 	c.was = known.Open().Status
-	return c.outcome(record.Contain, p), true
+	return c.ends(record.Contain, p), true
 }
 
 // load reads the ledger, unless an earlier call of this run failed: then the run

@@ -31,7 +31,7 @@ func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error
 		return []record.Record{*rec}, nil
 	})
 	due, unseen := r.withoutIdle(ctx, due, slots)
-	outcomes, err := each(due, func(rec record.Record) (Outcome, bool, error) { return r.expire(ctx, rec, request) })
+	outcomes, err := each(due, func(rec record.Record) (Outcome, bool, error) { return r.expireOne(ctx, rec, request) })
 	slices.SortFunc(outcomes, func(a, b Outcome) int { return a.Record.Holder().Compare(b.Record.Holder()) })
 	return outcomes, errors.Join(missing, unread, unseen, err)
 }
@@ -131,8 +131,8 @@ func (r *Releaser) read(ctx context.Context, h record.Holder) (*record.Record, e
 	return known.Open(), nil
 }
 
-// expire works on one containment.
-func (r *Releaser) expire(ctx context.Context, rec record.Record, request string) (Outcome, bool, error) {
+// expireOne works on one containment.
+func (r *Releaser) expireOne(ctx context.Context, rec record.Record, request string) (Outcome, bool, error) {
 	ask := Ask{Instance: rec.Instance, Reason: "expired", Request: request}
 	if rec.Status == record.Releasing {
 		ask.Reason = "the release went on"
