@@ -38,7 +38,7 @@ func (r *Responder) With(ec2 interface {
 },
 ) *Responder {
 	return &Responder{
-		EC2: ec2, Fleet: ec2, Ledger: r.Ledger, Policy: r.Policy, Rules: r.Rules, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
+		EC2: ec2, Fleet: ec2, Ledger: r.Ledger, Beside: r.Beside, Policy: r.Policy, Rules: r.Rules, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
 	}
 }
 

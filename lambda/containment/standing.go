@@ -12,7 +12,7 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// A holdings is what the ledger has of many instances.
+// holdings are what the ledger has of many instances.
 type holdings struct {
 	records map[string]record.Known // by instance, without slots; those that could be read
 	slots   []record.Slot           // of all VPCs in which they have denials
