@@ -70,12 +70,13 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 		return nil, err
 	}
 	ec2 := vpc.New(s.aws)
+	responder := &containment.Responder{
+		EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
+		Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
+	}
+	addRungs(responder, s.cfg, s.aws)
 	return &Handler{
-		Responder: &containment.Responder{
-			EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
-			Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
-		},
-		Book: s.table, Mode: s.cfg.Mode, Front: s.front,
+		Responder: responder, Book: s.table, Mode: s.cfg.Mode, Front: s.front,
 	}, nil
 }
 
@@ -85,13 +86,12 @@ func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error)
 	if err != nil {
 		return nil, err
 	}
-	return &ReleaseHandler{
-		Releaser: &containment.Releaser{
-			EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Log: log, Now: time.Now,
-			DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
-		},
-		Front: s.front,
-	}, nil
+	releaser := &containment.Releaser{
+		EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Log: log, Now: time.Now,
+		DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
+	}
+	addReleaseRungs(releaser, s.cfg, s.aws)
+	return &ReleaseHandler{Releaser: releaser, Front: s.front}, nil
 }
 
 // A setup is what both functions begin with.

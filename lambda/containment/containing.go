@@ -32,6 +32,8 @@ type containing struct {
 	unrecorded bool         // the ledger is out of reach: remembered stands in for it
 	remembered record.Known // what it would hold
 
+	heard hearing // of the command to the host
+
 	was       record.Status // of the containment when it was first loaded; empty when it was not open
 	admitted  bool          // the policy has admitted the incident
 	relied    bool          // the last plan relied on somebody else's entry
@@ -70,6 +72,7 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, known r
 	}
 	seen.Owners, seen.Refused = maps.Clone(c.owners), c.rounds.refused
 	c.last, c.remembered = seen, known
+	c.hear(ctx, &seen, known)
 	if open := known.Open(); open != nil && c.was == "" {
 		c.was = open.Status
 	}

@@ -21,6 +21,11 @@ type releasing struct {
 	began      time.Time
 	rounds     *rounds
 
+	heard     hearing // of the command that takes the host's rules away
+	hostAsked bool    // this invocation has asked the host
+	made      map[string][]string
+	refused   map[string]network.Refusal
+
 	was      record.Status // of the containment when it was first loaded; empty when it was not open
 	moved    bool          // the ledger has taken a change
 	releases bool          // the ledger says that this release is under way
@@ -44,6 +49,9 @@ func (c *releasing) observe(ctx context.Context) (network.Network, record.Known,
 		c.was = open.Status
 	}
 	seen, err := c.r.EC2.Observe(ctx, target)
+	if err == nil {
+		c.hear(ctx, &seen, known)
+	}
 	return seen, known, err
 }
 

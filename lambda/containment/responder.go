@@ -19,6 +19,7 @@ type Responder struct {
 	Fleet  Fleet
 	Ledger Ledger
 	Beside map[record.Kind]Measures // who takes the steps of a kind beside the cut; EC2 applies the others
+	Hosts  Hosts                    // nil: no host gets commands
 	Policy policy.Policy
 	Rules  plan.Rules
 	Log    *slog.Logger

@@ -22,6 +22,8 @@ type Incident struct {
 	Subnets    []string // where the findings say that the interfaces are
 	VPCs       []string // likewise
 
+	OnHost bool // a person asks that the host is isolated too
+
 	Trigger Trigger   // what it comes from
 	Asked   time.Time // when a person asked; zero for every other trigger
 	Reason  string    // why it is contained, for people
