@@ -50,6 +50,10 @@ func alarms(w watched) []alarm {
 			says: "An instance was contained without the ledger. Only its tags hold the original groups.",
 		},
 		{
+			name: "notification-failed", metric: w.logged.untold,
+			says: "Nobody was told of something that was done. The log says what.",
+		},
+		{
 			name: "acl-nearly-full", metric: w.logged.aclRoom, low: aclRoomLow,
 			says: fmt.Sprintf("A network ACL has room for at most %d more entries in a direction.", aclRoomLow),
 		},

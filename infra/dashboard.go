@@ -29,7 +29,7 @@ func addDashboard(stack awscdk.Stack, w watched, logs awslogs.LogGroup, alarms [
 	}))
 	board.AddWidgets(
 		graph("Time to contain, ms", w.logged.contained),
-		graph("Verdicts that need a person", w.logged.partial, w.logged.held, w.logged.unrecorded),
+		graph("Verdicts that need a person", w.logged.partial, w.logged.held, w.logged.unrecorded, w.logged.untold),
 	)
 	board.AddWidgets(
 		graph("Invocations, errors and throttles", w.contain.MetricInvocations(nil), w.contain.MetricErrors(nil), w.contain.MetricThrottles(nil),

@@ -21,18 +21,23 @@ const (
 	lineInvocation  = "invocation done"
 	lineReconciled  = "account reconciled"
 	lineUnknownType = "unknown finding type"
+	lineUntold      = "notification failed"
 )
 
-// logged are the metrics that are read from the contain function's log.
+// logged are the metrics that are read from the functions' logs: most from the contain
+// function's, untold from both.
 type logged struct {
-	partial, held, unrecorded, unknown, aclRoom, contained, open, repaired awscloudwatch.Metric
+	partial, held, unrecorded, unknown, untold, aclRoom, contained, open, repaired awscloudwatch.Metric
 }
 
-func newLogged(logs awslogs.LogGroup) logged {
+func newLogged(logs, releaseLogs awslogs.LogGroup) logged {
 	is := func(line, key, value string) string {
 		return fmt.Sprintf(`{ $.message = %q && $.%s = %q }`, line, key, value)
 	}
+	untold := fmt.Sprintf(`{ $.message = %q }`, lineUntold)
+	counted(releaseLogs, "FailedNotifications", untold)
 	return logged{
+		untold:  counted(logs, "FailedNotifications", untold),
 		partial: counted(logs, "PartialContainments", is(lineIncident, "status", string(record.PartiallyContained))),
 		held:    counted(logs, "Held", is(lineIncident, "verdict", string(record.Held))),
 		unrecorded: counted(logs, "Unrecorded",
@@ -54,7 +59,8 @@ func counted(logs awslogs.LogGroup, name, pattern string) awscloudwatch.Metric {
 	return measured(logs, name, "1", "Sum", pattern)
 }
 
-// measured adds a metric of a value in the lines that match.
+// measured adds a metric of a value in the lines that match. The same metric can be read
+// from several logs.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 func measured(logs awslogs.LogGroup, name, value, statistic, pattern string) awscloudwatch.Metric {
 	awslogs.NewMetricFilter(logs, jsii.String(name), &awslogs.MetricFilterProps{

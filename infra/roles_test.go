@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -146,11 +147,11 @@ func actionsAllowed(statements []statement) []string {
 	return slices.Compact(actions)
 }
 
-// TestCallsAreAllowed reads the source of the function: each operation of the SDK
-// for which it makes an input must be allowed to one of the roles.
+// TestCallsAreAllowed reads the source of all packages that are in the function: each
+// operation of the SDK for which they make an input must be allowed to one of the roles.
 func TestCallsAreAllowed(t *testing.T) {
 	may := slices.Concat(actionsAllowed(plain(t).statements(t, "contain")), actionsAllowed(plain(t).statements(t, "release")))
-	calls := sdkCalls(t, "../lambda", "../lambda/vpc", "../lambda/ledger")
+	calls := sdkCalls(t, functionPackages(t)...)
 	if len(calls) < 12 {
 		t.Fatalf("found %d calls in the source: %v; is it still written as this test reads it?", len(calls), calls)
 	}
@@ -174,6 +175,22 @@ func actionsOf(call string) []string {
 	default:
 		return []string{call}
 	}
+}
+
+// functionPackages are the folders of our packages that the function is built of.
+func functionPackages(t *testing.T) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if and .Module .Module.Main}}{{.Dir}}{{end}}", "./lambda")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs := strings.Fields(string(out))
+	if len(dirs) < 5 {
+		t.Fatalf("the function is built of %v; is it still listed as this test reads it?", dirs)
+	}
+	return dirs
 }
 
 // sdkCalls finds the operations, such as "ec2:CreateTags", whose inputs are made
@@ -231,9 +248,13 @@ var logField = regexp.MustCompile(`\$\.([A-Za-z]+)`)
 // TestLogLines: the metric filters read lines and fields that the function really
 // writes. That it writes them is tested beside it.
 func TestLogLines(t *testing.T) {
-	files, err := filepath.Glob("../lambda/*.go")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, dir := range functionPackages(t) {
+		sources, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, sources...)
 	}
 	var source string
 	for _, path := range files {
@@ -241,7 +262,7 @@ func TestLogLines(t *testing.T) {
 			source += string(b)
 		}
 	}
-	want := map[string]bool{lineIncident: true, lineInvocation: true, lineReconciled: true, lineUnknownType: true}
+	want := map[string]bool{lineIncident: true, lineInvocation: true, lineReconciled: true, lineUnknownType: true, lineUntold: true}
 	for _, f := range plain(t).of("AWS::Logs::MetricFilter") {
 		value, _ := pick(f.Properties, "MetricTransformations", 0, "MetricValue").(string)
 		for _, m := range logField.FindAllStringSubmatch(f.Properties["FilterPattern"].(string)+value, -1) {

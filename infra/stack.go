@@ -63,7 +63,7 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 		concurrency: s.Concurrency,
 		calls:       slices.Concat(vpc.ContainActions, ledger.Actions, notify), terms: granter.containTerms,
 	})
-	release, _ := newFunction(p, function{
+	release, releaseLog := newFunction(p, function{
 		name: config.Release, id: "Release",
 		description: "Undoes a containment when a person asks. No event can start it.",
 		may:         "restores groups and removes denials",
@@ -72,7 +72,7 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 	undelivered, unknown := newQueue(stack, "UndeliveredEvents"), newQueue(stack, "UnknownFindingTypes")
 	addRules(p, contain, release, undelivered, unknown)
 	w := watched{
-		contain: contain, release: release, logged: newLogged(containLog),
+		contain: contain, release: release, logged: newLogged(containLog, releaseLog),
 		undelivered: undelivered, failed: p.failed, unknown: unknown,
 	}
 	addDashboard(stack, w, containLog, addAlarms(stack, w, p.topic))

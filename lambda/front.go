@@ -11,6 +11,7 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/policy"
+	"tourniquet/lambda/version"
 )
 
 // Front is what both functions do around their work: keep an eye on the deadline,
@@ -43,7 +44,7 @@ func (f Front) answer(ctx context.Context, do func(context.Context) (work, error
 	if w.overall.Verdict != "" {
 		answer.Verdict, answer.Reason = w.overall.Verdict, w.overall.Reason
 	}
-	answer.Calls = f.Calls() - calls
+	answer.Calls, answer.Version = f.Calls()-calls, version.String()
 	answer.ContainedMillis = containedMillis(w.outcomes, start)
 	f.notify(ctx, w.outcomes, &answer)
 	f.report(ctx, answer, err)

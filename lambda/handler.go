@@ -22,8 +22,13 @@ import (
 // Handler answers the events of the contain function.
 type Handler struct {
 	Responder *containment.Responder
-	Book      containment.Book
-	Mode      config.OperatingMode
+
+	// Patient is the responder of reconcile, which leaves EC2's buckets to containments.
+	// It is built when it is first needed.
+	Patient func() *containment.Responder
+
+	Book containment.Book
+	Mode config.OperatingMode
 	Front
 }
 
@@ -69,7 +74,7 @@ func (h *Handler) reconcile(ctx context.Context) (work, error) {
 	if h.Mode == config.Observe {
 		return work{overall: policy.Decision{Verdict: record.ObservedOnly, Reason: "in observe mode nothing is reconciled"}}, nil
 	}
-	r := &containment.Reconciler{Responder: h.Responder, Book: h.Book}
+	r := &containment.Reconciler{Responder: h.Patient(), Book: h.Book}
 	outcomes, err := r.Reconcile(ctx, requestID(ctx))
 	changed := 0
 	for _, o := range outcomes {
@@ -86,7 +91,13 @@ func (h *Handler) reconcile(ctx context.Context) (work, error) {
 
 // findings decides on each finding, and contains what is to be contained.
 func (h *Handler) findings(ctx context.Context, findings []guardduty.Finding) ([]containment.Outcome, error) {
-	policy := h.policy(ctx)
+	if len(findings) == 0 {
+		return nil, nil
+	}
+	policy, err := h.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var act []guardduty.Finding
 	var outcomes []containment.Outcome
 	why, worst := map[string]string{}, map[string]float64{}
@@ -118,15 +129,23 @@ func (h *Handler) findings(ctx context.Context, findings []guardduty.Finding) ([
 
 // policy is the configured one, bound to the account and Region that the function
 // runs in.
-func (h *Handler) policy(ctx context.Context) policy.Policy {
+//
+// Its error says that Lambda does not tell them. Then a finding of any account would
+// pass, so that none is acted on.
+func (h *Handler) policy(ctx context.Context) (policy.Policy, error) {
 	p := h.Responder.Policy
-	if lc, ok := lambdacontext.FromContext(ctx); ok {
-		// arn:aws:lambda:REGION:ACCOUNT:function:NAME
-		if parts := strings.Split(lc.InvokedFunctionArn, ":"); len(parts) > 5 {
-			p.Region, p.Account = parts[3], parts[4]
-		}
+	lc, _ := lambdacontext.FromContext(ctx)
+	if lc == nil {
+		lc = &lambdacontext.LambdaContext{}
 	}
-	return p
+	// arn:aws:lambda:REGION:ACCOUNT:function:NAME
+	parts := strings.Split(lc.InvokedFunctionArn, ":")
+	if len(parts) < 6 || parts[3] == "" || parts[4] == "" {
+		return p, &guardduty.EventError{Field: "the function's ARN", Err: fmt.Errorf(
+			"%q does not tell the account and Region that this function acts in, so that no finding is acted on; invoke it as a Lambda function", guardduty.Clean(lc.InvokedFunctionArn, 128))}
+	}
+	p.Region, p.Account = parts[3], parts[4]
+	return p, nil
 }
 
 func requestID(ctx context.Context) string {

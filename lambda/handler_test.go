@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,11 +12,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
@@ -160,6 +163,26 @@ func TestStartUpNamesWhatIsWrong(t *testing.T) {
 		t.Setenv("_HANDLER", name)
 		if _, err := newHandler(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Without an ARN that tells the account, a finding of any account would pass. None is
+// acted on then, and the error says why. A person's command goes by the credentials.
+func TestFindingsNeedTheFunctionsARN(t *testing.T) {
+	t.Parallel()
+	for _, arn := range []string{"", "tourniquet-contain", "arn:aws:lambda:::function:tourniquet-contain"} {
+		w, raw := reverseShell(t)
+		server := simvpc.Start(t, w, simvpc.Options{})
+		h := newTestHandler(t, server, map[string]string{})
+		ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{InvokedFunctionArn: arn})
+		_, err := h.Contain(ctx, raw)
+		bad, ok := errors.AsType[*guardduty.EventError](err)
+		if !ok || !strings.Contains(bad.Field, "ARN") {
+			t.Errorf("ARN %q: %v", arn, err)
+		}
+		if got := server.Mutations(); len(got) > 0 {
+			t.Errorf("ARN %q: %v", arn, got)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -76,7 +77,9 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 	}
 	addRungs(responder, s.cfg, s.aws)
 	return &Handler{
-		Responder: responder, Book: s.table, Mode: s.cfg.Mode, Front: s.front,
+		Responder: responder,
+		Patient:   sync.OnceValue(func() *containment.Responder { return responder.With(vpc.NewPatient(s.aws)) }),
+		Book:      s.table, Mode: s.cfg.Mode, Front: s.front,
 	}, nil
 }
 
@@ -86,12 +89,17 @@ func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error)
 	if err != nil {
 		return nil, err
 	}
-	releaser := &containment.Releaser{
-		EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Log: log, Now: time.Now,
+	releaser := containment.Releaser{
+		EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Leases: s.table, Log: log, Now: time.Now,
 		DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
 	}
-	addReleaseRungs(releaser, s.cfg, s.aws)
-	return &ReleaseHandler{Releaser: releaser, Front: s.front}, nil
+	addReleaseRungs(&releaser, s.cfg, s.aws)
+	patient := sync.OnceValue(func() *containment.Releaser {
+		r := releaser
+		r.EC2 = &vpc.Reverter{Client: vpc.NewPatient(s.aws)}
+		return &r
+	})
+	return &ReleaseHandler{Releaser: &releaser, Patient: patient, Front: s.front}, nil
 }
 
 // A setup is what both functions begin with.

@@ -150,16 +150,15 @@ func forRelease(event []byte) bool {
 // newTestReleaser is the other function's handler, on the same EC2 and ledger.
 func newTestReleaser(h *Handler, server *simvpc.Server, vars map[string]string) *ReleaseHandler {
 	ttl, _ := time.ParseDuration(vars[config.DenialTTL])
-	r := &ReleaseHandler{
-		Releaser: &containment.Releaser{
-			EC2:    &vpc.Reverter{Client: vpc.New(awsConfig(server.URL))},
-			Ledger: h.Responder.Ledger, Book: h.Book, Log: h.Log, Now: h.Responder.Now,
-			DenialTTL: ttl, LedgerWait: h.Responder.LedgerWait,
-		},
-		Front: h.Front,
+	releaser := containment.Releaser{
+		EC2:    &vpc.Reverter{Client: vpc.New(awsConfig(server.URL))},
+		Ledger: h.Responder.Ledger, Book: h.Book, Leases: h.Book.(containment.Leases), Log: h.Log, Now: h.Responder.Now,
+		DenialTTL: ttl, LedgerWait: h.Responder.LedgerWait,
 	}
-	addReleaseRungs(r.Releaser, config.Config{RestoreDocument: vars[config.RestoreDocument]}, awsConfig(server.URL))
-	return r
+	addReleaseRungs(&releaser, config.Config{RestoreDocument: vars[config.RestoreDocument]}, awsConfig(server.URL))
+	patient := releaser
+	patient.EC2 = &vpc.Reverter{Client: vpc.NewPatient(awsConfig(server.URL))}
+	return &ReleaseHandler{Releaser: &releaser, Patient: func() *containment.Releaser { return &patient }, Front: h.Front}
 }
 
 // newTestHandler is the handler as main builds it, with EC2 simulated and the
@@ -192,6 +191,9 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 		Mode: cfg.Mode, Front: Front{Calls: calls.count, Log: log},
 	}
 	addRungs(h.Responder, cfg, awsConfig(server.URL, calls.add))
+	h.Patient = func() *containment.Responder {
+		return h.Responder.With(vpc.NewPatient(awsConfig(server.URL, calls.add)))
+	}
 	return h
 }
 

@@ -197,12 +197,17 @@ func drifted(before func(*testing.T, *stage)) func(*testing.T, *stage) {
 					break
 				}
 			}
-			w.Interfaces = append(w.Interfaces, &world.Interface{
-				ID: "eni-2", Instance: victim, Device: 2, Subnet: "subnet-1", Private: []netip.Addr{netip.MustParseAddr("10.0.1.11")},
-				Groups: []string{"sg-ssh"}, Type: "interface", Owner: w.Account,
-			})
+			attachThird(w)
 		})
 	}
+}
+
+// attachThird attaches an interface that no plan has seen.
+func attachThird(w *world.World) {
+	w.Interfaces = append(w.Interfaces, &world.Interface{
+		ID: "eni-2", Instance: victim, Device: 2, Subnet: "subnet-1", Private: []netip.Addr{netip.MustParseAddr("10.0.1.11")},
+		Groups: []string{"sg-ssh"}, Type: "interface", Owner: w.Account,
+	})
 }
 
 func gone(before func(*testing.T, *stage)) func(*testing.T, *stage) {

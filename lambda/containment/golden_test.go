@@ -88,15 +88,15 @@ func makers(w *world.World) map[string]func(t *testing.T, s *stage) {
 		}),
 		"lingering":       then(contained(threePeers...), time.Hour, deed(releasing)),
 		"released":        then(contained(threePeers...), network.DefaultTracking, deed(releasing)),
-		"closed":          then(gone(contained(threePeers...)), deed(reconciling)),
+		"closed":          then(gone(contained(threePeers...)), reconciling),
 		"drifted":         drifted(contained(threePeers...)),
-		"expired-denials": then(contained(threePeers...), 6*network.DefaultTracking, deed(expiringOld)),
+		"expired-denials": then(contained(threePeers...), 6*network.DefaultTracking, expiringOld),
 		"observed": func(t *testing.T, s *stage) {
 			if _, err := s.process(always).responder().Preview(t.Context(), incidentWith(w, "f1", threePeers...)); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"adopted": then(withoutLedger(w, threePeers...), deed(reconciling)),
+		"adopted": then(withoutLedger(w, threePeers...), reconciling),
 		"held": then(contained(threePeers...), func(t *testing.T, s *stage) {
 			r := s.process(always).responder()
 			r.Policy.MaxContained = 1

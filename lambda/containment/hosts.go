@@ -92,9 +92,11 @@ func (c *releasing) askHost(ctx context.Context, asks []record.Step) bool {
 			c.made[id] = result.Made
 			continue
 		}
-		reason := "could not be asked: " + result.Err.Error()
+		reason := "could not be asked"
 		if refusal, refused := errors.AsType[network.Refusal](result.Err); refused {
 			reason = refusal.Reason
+		} else {
+			c.rounds.warn(ctx, result.Err) // a record with its request id would say something new each time
 		}
 		c.refused[id] = network.Refusal{Reason: reason}
 	}

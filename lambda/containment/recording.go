@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -13,17 +14,30 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// record writes the plan down, in the ledger and beside it in tags, before any of it
-// is applied. One of the two must hold the originals. It returns the steps to apply
-// then.
-func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Network, known record.Known) ([]record.Step, error) {
-	if err := c.count(ctx, p, known); err != nil {
+// record writes the plan down before any of it is applied, and has new quarantine
+// groups emptied meanwhile. It returns the steps to apply then.
+func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Network, known record.Known, empty emptying) ([]record.Step, error) {
+	emptied := make(chan error, 1)
+	go func() { emptied <- empty(ctx) }()
+	missing, err := c.writeDown(ctx, p, seen, known)
+	if failed := <-emptied; err == nil {
+		err = failed
+	}
+	return missing, err
+}
+
+// writeDown writes the plan into the ledger and beside it into tags. One of the two must
+// hold the originals.
+func (c *containing) writeDown(ctx context.Context, p plan.Plan, seen network.Network, known record.Known) ([]record.Step, error) {
+	if err := c.count(ctx, known); err != nil {
 		return c.toApply(p), err
 	}
 	change := c.change(p, known)
 	err, tagErr := c.write(ctx, change, p, seen)
 	if tagErr != nil {
 		c.rounds.warn(ctx, fmt.Errorf("tagging: %w", tagErr))
+	} else {
+		c.tagged(p.Tags(seen, c.unrecorded)[c.in.Instance])
 	}
 	switch {
 	case record.Decided(err):
@@ -39,6 +53,17 @@ func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Netwo
 		c.remembered = known.After(change)
 	}
 	return c.toApply(p), nil
+}
+
+// tagged notes what the instance is tagged with now, for the next observation does not
+// read it.
+func (c *containing) tagged(tags map[string]string) {
+	all := maps.Clone(c.last.Instance.Tags)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, tags)
+	c.last.Instance.Tags = all
 }
 
 // toApply are the plan's pending steps. Without the ledger only those are applied that
@@ -108,7 +133,7 @@ func (c *containing) tagsAlone(ctx context.Context, p plan.Plan, seen network.Ne
 		return errors.Join(cause, tagErr)
 	}
 	c.withoutLedger(ctx, fmt.Errorf("writing the ledger: %w", cause))
-	if err := c.count(ctx, p, known); err != nil {
+	if err := c.count(ctx, known); err != nil {
 		return err
 	}
 	if err := c.r.EC2.Tag(ctx, p.Tags(seen, true)); err != nil {
@@ -121,7 +146,7 @@ func (c *containing) tagsAlone(ctx context.Context, p plan.Plan, seen network.Ne
 // reach: it goes by the instances that EC2 shows in quarantine. Those that a person had
 // contained count too then, and of several invocations at once each may find the last
 // place free. ErrGuard when there is no place left.
-func (c *containing) count(ctx context.Context, p plan.Plan, known record.Known) error {
+func (c *containing) count(ctx context.Context, known record.Known) error {
 	if !c.unrecorded || c.preview || c.in.Trigger != plan.ByEvent || known.Open() != nil {
 		return nil // not counted, or counted already
 	}

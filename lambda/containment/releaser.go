@@ -22,6 +22,7 @@ type Releaser struct {
 	Book   Book
 	Beside map[record.Kind]Measures // who undoes the steps of a kind that EC2 does not
 	Hosts  Hosts                    // nil: no host gets commands
+	Leases Leases
 	Log    *slog.Logger
 	Now    func() time.Time
 
@@ -62,6 +63,7 @@ func (r *Releaser) begin(ask Ask, generation int, why record.Verdict) *releasing
 }
 
 func (c *releasing) run(ctx context.Context) (Outcome, error) {
+	defer c.endLease(ctx)
 	var planned plan.ReleasePlan
 	for range c.rounds.each(ctx) {
 		seen, known, err := c.observe(ctx)
@@ -75,18 +77,13 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 			return c.overtaken(known), nil
 		}
 		planned = c.plan(seen, known, planned)
-		switch {
-		case planned.FromTags && c.verdict == record.Expire:
-			return c.outcome(record.Expire, record.Record{}), nil
-		case planned.FromTags && len(planned.Record.Steps) == 0:
-			return c.outcome(record.NotActionable, record.Record{}), fmt.Errorf("%s %w", c.ask.Instance, ErrNotContained)
-		case c.ask.DryRun:
-			return c.shown(planned), nil
+		if c.ask.DryRun || planned.FromTags && (c.verdict == record.Expire || len(planned.Record.Steps) == 0) {
+			return c.shown(planned)
 		}
 		err = c.record(ctx, planned, known)
 		switch {
-		case errors.Is(err, record.ErrConflict):
-			continue // somebody else acts on it too: observe again
+		case isRival(err):
+			continue // somebody else acts on it too: wait, and observe again
 		case err != nil:
 			return c.stopped(planned, fmt.Errorf("recording the release of %s: %w", c.ask.Instance, err))
 		}
@@ -98,7 +95,7 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		}
 		c.rounds.change(ctx, planned.Reverts, c.r.EC2.Revert)
 	}
-	return c.stopped(planned, nil)
+	return c.stopped(planned, c.rounds.causes["lease"])
 }
 
 // finished ends a release that has nothing left to do.
@@ -110,9 +107,16 @@ func (c *releasing) finished(ctx context.Context, p plan.ReleasePlan) Outcome {
 	return c.result(c.verdict, p, p.Record)
 }
 
-// shown ends a dry run.
-func (c *releasing) shown(p plan.ReleasePlan) Outcome {
-	return c.result(record.ObservedOnly, p, p.Preview())
+// shown ends a release that changes nothing: a dry run, or one that tags say nothing for.
+func (c *releasing) shown(p plan.ReleasePlan) (Outcome, error) {
+	switch {
+	case !p.FromTags || len(p.Record.Steps) > 0 && c.verdict == record.Release:
+		return c.result(record.ObservedOnly, p, p.Preview()), nil
+	case c.verdict == record.Expire:
+		return c.outcome(record.Expire, record.Record{}), nil
+	default:
+		return c.outcome(record.NotActionable, record.Record{}), fmt.Errorf("%s %w", c.ask.Instance, ErrNotContained)
+	}
 }
 
 // stopped ends a release whose work is not complete.

@@ -28,6 +28,19 @@ type Responder struct {
 	// LedgerWait bounds each call of the ledger; past it the containment goes on
 	// without.
 	LedgerWait time.Duration
+
+	lately lately // the instances that this process has contained
+}
+
+// With is the responder with another client of EC2's.
+func (r *Responder) With(ec2 interface {
+	EC2
+	Fleet
+},
+) *Responder {
+	return &Responder{
+		EC2: ec2, Fleet: ec2, Beside: r.Beside, Hosts: r.Hosts, Ledger: r.Ledger, Policy: r.Policy, Rules: r.Rules, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
+	}
 }
 
 // Contain carries out the containment of an incident: observe, decide, plan, record,
@@ -47,6 +60,9 @@ func (r *Responder) Preview(ctx context.Context, in plan.Incident) (Outcome, err
 func (c *containing) run(ctx context.Context) (Outcome, error) {
 	var planned plan.Plan
 	var missing []record.Step
+	if out, holds := c.holds(ctx); holds {
+		return out, nil
+	}
 	for round := range c.rounds.each(ctx) {
 		seen, known, err := c.observe(ctx)
 		if err != nil {
@@ -55,18 +71,16 @@ func (c *containing) run(ctx context.Context) (Outcome, error) {
 		if c.rounds.doubts(ctx, seen) {
 			continue
 		}
-		if seen.Bare() {
-			return c.stopped(planned, missing, fmt.Errorf("observing %s: EC2 shows no network interface of it, though it is %s", c.in.Instance, seen.Instance.State))
-		}
 		c.beside.report(ctx, &seen)
 		if d := c.decide(round, seen, known); d.Verdict != record.Contain {
 			return c.decline(ctx, d, known), nil
 		}
-		if seen, err = c.prepare(ctx, seen); err != nil {
-			return c.stopped(planned, missing, fmt.Errorf("preparing the quarantine group for %s: %w", c.in.Instance, err))
+		seen, empty, err := c.prepare(ctx, seen)
+		if err != nil {
+			return c.stopped(planned, missing, err)
 		}
 		planned = c.plan(seen, known)
-		missing, err = c.record(ctx, planned, seen, known)
+		missing, err = c.record(ctx, planned, seen, known, empty)
 		switch {
 		case errors.Is(err, record.ErrConflict):
 			continue // somebody else acts on it too: observe again
@@ -129,6 +143,7 @@ func (c *containing) settled(p plan.Plan) (Outcome, error) {
 	case c.in.Trigger.Reconciles():
 		return c.outcome(record.Reconcile, p), nil
 	default:
+		c.r.lately.add(c.in.Instance)
 		return c.outcome(record.Contain, p), nil
 	}
 }

@@ -798,8 +798,11 @@ func testNewerSchema(t *testing.T, l subject) {
 	}
 
 	l.age(t, containmentKey("i-1", 1))
-	if _, err := l.Load(t.Context(), "i-1", nil); !errors.Is(err, record.ErrNewerRecord) || !strings.Contains(err.Error(), "INSTANCE#i-1 CONTAINMENT#1") {
-		t.Errorf("Load of a newer containment: got %v, want an error that names the item", err)
+	if _, err := l.Load(t.Context(), "i-1", nil); !errors.Is(err, record.ErrNewerRecord) {
+		t.Errorf("Load of a newer containment: got %v", err)
+	}
+	if _, err := l.Containment(t.Context(), "i-1", 1); !errors.Is(err, record.ErrNewerRecord) || !strings.Contains(err.Error(), "INSTANCE#i-1 CONTAINMENT#1") {
+		t.Errorf("reading a newer containment: got %v, want an error that names the item", err)
 	}
 	l.refuse(t, change(aRecord("i-1")), record.ErrNewerRecord)
 	l.refuse(t, change(r), record.ErrNewerRecord)

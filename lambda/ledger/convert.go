@@ -25,7 +25,7 @@ func toItem(r record.Record) (containmentItem, error) {
 	}
 	i := containmentItem{
 		header:   header{containmentKey(r.Instance, r.Generation), schemaFirst},
-		Instance: r.Instance, Generation: r.Generation, Version: r.Version + 1, Status: string(r.Status),
+		Instance: r.Instance, Name: r.Name, Generation: r.Generation, Version: r.Version + 1, Status: string(r.Status),
 		ByPerson: r.ByPerson, Adopted: r.Adopted, Reason: r.Reason, Peers: peers, Unreadable: texts(r.Unreadable),
 		Steps: steps, Originals: map[string]string{},
 		Opened: stamp(r.Opened), Updated: stamp(r.Updated), Contained: stamp(r.Contained), Released: stamp(r.Released),
@@ -56,7 +56,7 @@ func (i containmentItem) record() (record.Record, error) {
 		return record.Record{}, fmt.Errorf("item %s: %w", i.key, err)
 	}
 	r := record.Record{
-		Instance: i.Instance, Generation: i.Generation, Version: i.Version, Status: record.Status(i.Status),
+		Instance: i.Instance, Name: i.Name, Generation: i.Generation, Version: i.Version, Status: record.Status(i.Status),
 		ByPerson: i.ByPerson, Adopted: i.Adopted, Reason: i.Reason, Peers: peers, Unreadable: texts(i.Unreadable), Steps: steps,
 		Opened: moment(i.Opened), Updated: moment(i.Updated), Contained: moment(i.Contained), Released: moment(i.Released),
 		Rungs: i.Rungs, Host: i.Host.report(), Restore: i.Restore.report(), Asked: i.Asked,
@@ -132,10 +132,13 @@ func holderNames(holders []record.Holder) []string {
 	return set(names)
 }
 
+// maxEventReason is how many bytes a line of history says why it is there.
+const maxEventReason = 1024
+
 func fromEvent(e record.Event) eventItem {
 	return eventItem{
 		header:   header{eventKey(e), schemaFirst},
-		Instance: e.Instance, Time: stamp(e.Time), ID: e.ID, Verdict: string(e.Verdict), Reason: e.Reason,
+		Instance: e.Instance, Time: stamp(e.Time), ID: e.ID, Verdict: string(e.Verdict), Reason: guardduty.Clean(e.Reason, maxEventReason),
 		Finding: e.Finding, Request: e.Request, Changes: texts(e.Changes),
 	}
 }

@@ -37,6 +37,7 @@ func (h header) check() error {
 type containmentItem struct {
 	header
 	Instance   string            `dynamodbav:"instance"`
+	Name       string            `dynamodbav:"name,omitempty"`
 	Generation int               `dynamodbav:"generation"`
 	Version    int               `dynamodbav:"version"`
 	Status     string            `dynamodbav:"status"`

@@ -6,8 +6,12 @@
 // slot that is not free. What is read is not one snapshot. It need not be, since
 // every write is conditional on what the plan relied on: the version of the
 // containment, the holders and prefix of each slot, the count of the guard. A
-// race is lost with containment.ErrConflict and nothing written, except that the
-// slots of a plan with more than 100 items may stay reserved.
+// race is lost with record.ErrConflict and nothing written, except that of a plan with
+// more than 100 items the record and some slots may be there: then the next look goes
+// on from them.
+//
+// An item that can't be read, since a later version wrote it or it is damaged, is
+// reported by its key and hides no other. It is never written over.
 //
 // The groups to restore on release are held twice in a containment's item: with
 // the steps, and in a map of their own that the program can add to and never

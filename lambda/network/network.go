@@ -17,7 +17,35 @@ type Target struct {
 
 	// What a record names, wherever it is by now.
 	Interfaces, ACLs, Groups []string
+
+	Look  Look
+	Since *Network // the observation that a look which is not whole goes on from
 }
+
+// A Look is how much of a target to read. EC2 allows so many reads a second, and
+// shares them among all that look at the account.
+type Look int
+
+// The looks.
+const (
+	// Whole reads everything.
+	Whole Look = iota
+	// Again reads what changes of ours show in, interfaces and ACLs. The rest is as it
+	// was seen moments ago.
+	Again
+	// Owners reads who has the peers' addresses. The rest is as it was seen.
+	Owners
+	// Drift reads what a containment may lose: interfaces, quarantine groups, and the
+	// ACLs that the target names. Nothing is known of the rest: the instance has an id
+	// only, and subnets have an ACL only.
+	Drift
+	// Standing reads what Drift reads, and the instance.
+	Standing
+)
+
+// OfDrift reports whether the look reads no more than a containment may lose, so that
+// places are not known.
+func (l Look) OfDrift() bool { return l == Drift || l == Standing }
 
 // Network is the instance and everything that decides its traffic, as EC2
 // described it.

@@ -27,6 +27,8 @@ const (
 	OwnInstancePeer ExposureKind = "own-instance-peer"
 	// UnreadablePeer: the finding's remote address is no address.
 	UnreadablePeer ExposureKind = "unreadable-peer"
+	// UnreadableFinding: a part of a finding that may name a peer can't be read.
+	UnreadableFinding ExposureKind = "unreadable-finding"
 	// UnknownPeers: flows that were established before, with addresses that no
 	// finding names, go on until EC2 stops tracking them.
 	UnknownPeers ExposureKind = "unknown-peers"
@@ -37,6 +39,9 @@ const (
 	MayRevive ExposureKind = "may-revive"
 	// UnclaimedDenial: an entry denies a peer, and only tags say that it may be ours.
 	UnclaimedDenial ExposureKind = "unclaimed-denial"
+	// LeftOut: the record has no room for all that was found out; what was left out is
+	// in the history, or in the findings themselves.
+	LeftOut ExposureKind = "left-out"
 	// ResolverDNS: neither groups nor ACLs filter the VPC's resolver, so that
 	// a DNS tunnel goes on.
 	// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
@@ -70,6 +75,8 @@ const (
 	ForeignACL ExposureKind = "foreign-acl"
 	// OmittedPeers: there are more peers than a record keeps.
 	OmittedPeers ExposureKind = "omitted-peers"
+	// RecordFull: the containment needs more denials than its record can hold.
+	RecordFull ExposureKind = "record-full"
 	// FailedStep: EC2 refuses the step for a reason of another kind.
 	FailedStep ExposureKind = "failed-step"
 )
@@ -77,7 +84,7 @@ const (
 // Partial reports whether exposure of this kind leaves a containment partial.
 func (k ExposureKind) Partial() bool {
 	switch k {
-	case UnchangeableInterface, ACLFull, NoSlotBelowAllow, ForeignACL, OmittedPeers, FailedStep:
+	case UnchangeableInterface, ACLFull, NoSlotBelowAllow, ForeignACL, OmittedPeers, RecordFull, FailedStep:
 		return true
 	default:
 		return false

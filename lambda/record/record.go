@@ -49,8 +49,9 @@ func (s Status) Open() bool {
 // A Record is the ledger's account of one containment of one instance.
 type Record struct {
 	Instance   string
-	Generation int // 1 for an instance's first containment
-	Version    int // 0 until the ledger has it; each write adds one
+	Name       string // the instance's Name tag, clean; empty when it has none
+	Generation int    // 1 for an instance's first containment
+	Version    int    // 0 until the ledger has it; each write adds one
 	Status     Status
 	ByPerson   bool // the blast-radius guard doesn't count it
 	Adopted    bool // made from tags, after a containment without the ledger
@@ -122,6 +123,9 @@ func (r Record) saysOfRungs(o Record) bool {
 	return r.Rungs == o.Rungs && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore)
 }
 
+// Awaits reports whether something is to be learned yet of what was done beside the cut.
+func (r Record) Awaits() bool { return r.Host.Command != "" && !r.Host.Ended() }
+
 // Unsettled reports whether something is still to be done for the containment: it is
 // open, or released and its host's own rules may still be there.
 func (r Record) Unsettled() bool {
@@ -131,7 +135,7 @@ func (r Record) Unsettled() bool {
 
 func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
 
-// Target is everything that the record names and that is not known to be gone.
+// Target is everything that the record names, without the attributes that are gone.
 func (r Record) Target() network.Target {
 	t := network.Target{Instance: r.Instance}
 	for _, s := range r.Steps {

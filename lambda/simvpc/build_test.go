@@ -53,7 +53,7 @@ func TestBuildFromNothing(t *testing.T) {
 	permit(t, ingress(*group.GroupId, permission("tcp", 443, 443, "0.0.0.0/0"))(ctx, c))
 	run, err := c.RunInstances(ctx, &ec2.RunInstancesInput{
 		ImageId: aws.String("ami-0123456789abcdef0"), InstanceType: types.InstanceTypeM5Large, MinCount: aws.Int32(1), MaxCount: aws.Int32(2),
-		SubnetId: id, SecurityGroupIds: []string{*group.GroupId}, ClientToken: aws.String("once"), KeyName: aws.String("key"),
+		SubnetId: id, SecurityGroupIds: []string{*group.GroupId}, Ipv6AddressCount: aws.Int32(2), ClientToken: aws.String("once"), KeyName: aws.String("key"),
 		IamInstanceProfile: &types.IamInstanceProfileSpecification{Name: aws.String("web-role")},
 		BlockDeviceMappings: []types.BlockDeviceMapping{{
 			DeviceName: aws.String("/dev/xvdb"), Ebs: &types.EbsBlockDevice{VolumeSize: aws.Int32(50), DeleteOnTermination: aws.Bool(false)},
@@ -73,6 +73,9 @@ func TestBuildFromNothing(t *testing.T) {
 		t.Errorf("instance %+v", i)
 	}
 	w := s.World()
+	if got := w.InterfacesOf(*i.InstanceId)[0].IPv6; len(got) != 2 || got[0].String() != "2001:db8:a01::4" {
+		t.Errorf("IPv6 addresses %v", got)
+	}
 	f, err := world.ParseFlow("tcp 192.0.2.80:40000 -> " + *i.PublicIpAddress + ":443")
 	permit(t, err)
 	if v := oracle.Connects(w, f); !v.Passes {

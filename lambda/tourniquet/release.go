@@ -50,7 +50,7 @@ const (
 func release(ctx context.Context, in plan.Incident, before *world.World, server *simvpc.Server, client *vpc.Client, book *ledger.Memory) (releaseReport, error) {
 	now := time.Now().Add(releasedAfter)
 	releaser := &containment.Releaser{
-		EC2: &vpc.Reverter{Client: client}, Ledger: book, Book: book, Log: slog.New(slog.DiscardHandler),
+		EC2: &vpc.Reverter{Client: client}, Ledger: book, Book: book, Leases: book, Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return now }, LedgerWait: time.Second,
 	}
 	server.Edit(func(w *world.World) { oracle.Advance(w, releasedAfter) })

@@ -96,8 +96,8 @@ func addresses(i types.NetworkInterface, public bool) []netip.Addr {
 	return addrs
 }
 
-func fromSDKSubnet(s types.Subnet, acl string) network.Subnet {
-	subnet := network.Subnet{ID: aws.ToString(s.SubnetId), VPC: aws.ToString(s.VpcId), ACL: acl, DNS64: aws.ToBool(s.EnableDns64)}
+func fromSDKSubnet(s types.Subnet) network.Subnet {
+	subnet := network.Subnet{ID: aws.ToString(s.SubnetId), VPC: aws.ToString(s.VpcId), DNS64: aws.ToBool(s.EnableDns64)}
 	cidrs := []string{aws.ToString(s.CidrBlock)}
 	for _, a := range s.Ipv6CidrBlockAssociationSet {
 		cidrs = append(cidrs, aws.ToString(a.Ipv6CidrBlock))

@@ -13,7 +13,7 @@ import (
 	"tourniquet/lambda/network"
 )
 
-// Observe reads an instance and all that decides its traffic, side by side; see
+// Observe reads an instance and what decides its traffic, side by side; see
 // containment.EC2. Interfaces in other subnets than the target says cost a second
 // turn.
 func (c *Client) Observe(ctx context.Context, t network.Target) (network.Network, error) {
@@ -24,6 +24,22 @@ func (c *Client) Observe(ctx context.Context, t network.Target) (network.Network
 	return s.network(t)
 }
 
+// Survey reads what decides the traffic of many instances, in as few calls as it takes
+// for one of them where there are few; see containment.Fleet.
+func (c *Client) Survey(ctx context.Context, targets []network.Target) (map[string]network.Network, error) {
+	s, err := c.survey(ctx, targets)
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]network.Network, len(targets))
+	for _, t := range targets {
+		if n, err := s.network(t); err == nil {
+			seen[t.Instance] = n
+		}
+	}
+	return seen, nil
+}
+
 // A survey collects what decides the traffic of some instances. Each read of a turn
 // has fields of its own, so that the reads need no lock.
 type survey struct {
@@ -32,10 +48,10 @@ type survey struct {
 
 	instances  map[string]network.Instance
 	interfaces interfacesByInstance
-	vpcs       map[string]types.Vpc
-	subnets    map[string]types.Subnet
-	acls       map[string]types.NetworkAcl // those that serve the subnets
-	serves     map[string]string           // the ACL of each subnet
+	subnets    map[string]network.Subnet // without their ACLs
+	ranges     map[string][]netip.Prefix // of VPCs
+	acls       map[string]types.NetworkAcl
+	serves     map[string]string // the ACL of each subnet
 	groups     map[string][]network.Quarantined
 	owners     map[netip.Addr][]types.NetworkInterface
 	recorded   recorded
@@ -44,21 +60,27 @@ type survey struct {
 // survey reads in two turns. The second one is for the places of interfaces that no
 // target has named.
 func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey, error) {
-	s := &survey{Client: c, targets: targets}
+	s := &survey{
+		Client: c, targets: targets, subnets: map[string]network.Subnet{}, ranges: map[string][]netip.Prefix{},
+		acls: map[string]types.NetworkAcl{}, serves: map[string]string{},
+	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.readInstances(gctx) })
-	g.Go(func() (err error) { s.interfaces, err = s.readInterfaces(gctx, s.instanceIDs()); return err })
-	g.Go(func() (err error) { s.groups, err = s.quarantineGroups(gctx); return err })
+	g.Go(func() error { return s.readInstances(gctx, s.with(network.Whole, network.Standing)) })
+	g.Go(func() error {
+		return s.readInterfaces(gctx, s.with(network.Whole, network.Again, network.Drift, network.Standing))
+	})
+	if len(s.with(network.Whole, network.Drift, network.Standing)) > 0 {
+		g.Go(func() (err error) { s.groups, err = s.quarantineGroups(gctx); return err })
+	}
 	g.Go(func() error { return s.readOwners(gctx) })
 	g.Go(func() (err error) { s.recorded, err = s.readRecorded(gctx, namesIn(targets)); return err })
-	named := placesIn(targets)
-	var first, second places
-	g.Go(func() (err error) { first, err = s.readPlaces(gctx, named); return err })
+	var first places
+	g.Go(func() (err error) { first, err = s.readPlaces(gctx, s.named()); return err })
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	s.take(first)
-	second, err := s.readPlaces(ctx, s.missing())
+	second, err := s.readPlaces(ctx, s.unnamed())
 	if err != nil {
 		return nil, err
 	}
@@ -66,30 +88,31 @@ func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey,
 	return s, nil
 }
 
-func (s *survey) instanceIDs() []string {
+// with are the targets to look at in one of some ways.
+func (s *survey) with(looks ...network.Look) []network.Target {
+	return slices.DeleteFunc(slices.Clone(s.targets), func(t network.Target) bool { return !slices.Contains(looks, t.Look) })
+}
+
+func instanceIDs(targets []network.Target) []string {
 	var ids []string
-	for _, t := range s.targets {
+	for _, t := range targets {
 		ids = append(ids, t.Instance)
 	}
 	return ids
 }
 
-func (s *survey) readInstances(ctx context.Context) error {
-	found, err := filtered(ctx, s.describeInstances, "instance-id", s.instanceIDs())
+func (s *survey) readInstances(ctx context.Context, targets []network.Target) error {
+	found, err := filtered(ctx, s.describeInstances, "instance-id", instanceIDs(targets))
 	if err != nil {
 		return err
 	}
 	s.instances = map[string]network.Instance{}
-	s.note(found)
-	return nil
-}
-
-func (s *survey) note(found []types.Reservation) {
 	for _, r := range found {
 		for _, i := range r.Instances {
 			s.instances[aws.ToString(i.InstanceId)] = fromSDKInstance(i, aws.ToString(r.OwnerId))
 		}
 	}
+	return nil
 }
 
 // interfacesByInstance are the instances' interfaces, those of their pods included.
@@ -97,32 +120,32 @@ type interfacesByInstance map[string][]types.NetworkInterface
 
 // readInterfaces reads the instances' interfaces, and where one is a trunk those of
 // the pods behind it.
-func (c *Client) readInterfaces(ctx context.Context, instances []string) (interfacesByInstance, error) {
-	attached, err := filtered(ctx, c.describeInterfaces, "attachment.instance-id", instances)
+func (s *survey) readInterfaces(ctx context.Context, targets []network.Target) error {
+	attached, err := filtered(ctx, s.describeInterfaces, "attachment.instance-id", instanceIDs(targets))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	all := interfacesByInstance{}
+	s.interfaces = interfacesByInstance{}
 	trunks := map[string]string{} // the instance of each
 	for _, i := range attached {
 		if i.Attachment == nil {
 			continue
 		}
 		instance := aws.ToString(i.Attachment.InstanceId)
-		all[instance] = append(all[instance], i)
+		s.interfaces[instance] = append(s.interfaces[instance], i)
 		if i.InterfaceType == types.NetworkInterfaceTypeTrunk {
 			trunks[aws.ToString(i.NetworkInterfaceId)] = instance
 		}
 	}
-	branches, err := filtered(ctx, c.describeInterfaces, "tag:"+trunkTag, slices.Collect(maps.Keys(trunks)), filter("interface-type", "branch"))
+	branches, err := filtered(ctx, s.describeInterfaces, "tag:"+trunkTag, slices.Collect(maps.Keys(trunks)), filter("interface-type", "branch"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, i := range branches {
 		instance := trunks[fromSDKTags(i.TagSet)[trunkTag]]
-		all[instance] = append(all[instance], i)
+		s.interfaces[instance] = append(s.interfaces[instance], i)
 	}
-	return all, nil
+	return nil
 }
 
 // trunkTag names the trunk interface of a pod's branch interface. A branch is
