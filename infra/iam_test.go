@@ -87,8 +87,8 @@ func TestIAMTruth(t *testing.T) {
 		tpl  template
 		rows []iamRow
 	}{
-		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template))},
-		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template))},
+		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template), hubRows(false))},
+		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template), hubRows(true))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var all []access

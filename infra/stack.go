@@ -13,8 +13,11 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"tourniquet/lambda/bus"
 	"tourniquet/lambda/config"
+	"tourniquet/lambda/hub"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/topic"
 	"tourniquet/lambda/vpc"
 )
 
@@ -55,19 +58,23 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 		stack: stack, settings: s, key: key, table: newTable(stack, key), topic: newTopic(stack, s.Emails),
 		failed: newQueue(stack, "FailedEvents"), code: awslambda.Code_FromAsset(jsii.String(props.Zip), nil),
 	}
-	notify := []string{"sns:Publish"}
+	tell := slices.Concat(topic.Actions, bus.Actions)
+	note := hub.Actions
+	if !s.SecurityHubNote {
+		note = nil
+	}
 	contain, containLog := newFunction(p, function{
 		name: config.Contain, id: "Contain",
 		description: "Contains compromised EC2 instances. Faces events, and can only tighten.",
 		may:         "quarantines interfaces and denies peers; can undo neither",
 		concurrency: s.Concurrency,
-		calls:       slices.Concat(vpc.ContainActions, ledger.Actions, notify), terms: granter.containTerms,
+		calls:       slices.Concat(vpc.ContainActions, ledger.Actions, tell, note), terms: granter.containTerms,
 	})
 	release, releaseLog := newFunction(p, function{
 		name: config.Release, id: "Release",
 		description: "Undoes a containment when a person asks. No event can start it.",
 		may:         "restores groups and removes denials",
-		calls:       slices.Concat(vpc.ReleaseActions, ledger.Actions, notify), terms: granter.releaseTerms,
+		calls:       slices.Concat(vpc.ReleaseActions, ledger.Actions, tell), terms: granter.releaseTerms,
 	})
 	undelivered, unknown := newQueue(stack, "UndeliveredEvents"), newQueue(stack, "UnknownFindingTypes")
 	addRules(p, contain, release, undelivered, unknown)

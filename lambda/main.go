@@ -16,11 +16,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
 
+	"tourniquet/lambda/bus"
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/hub"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/topic"
 	"tourniquet/lambda/version"
 	"tourniquet/lambda/vpc"
 )
@@ -76,11 +78,15 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 		Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
 	}
 	addRungs(responder, s.cfg, s.aws)
-	return &Handler{
+	h := &Handler{
 		Responder: responder,
 		Patient:   sync.OnceValue(func() *containment.Responder { return responder.With(vpc.NewPatient(s.aws)) }),
 		Book:      s.table, Mode: s.cfg.Mode, Front: s.front,
-	}, nil
+	}
+	if s.cfg.SecurityHubNote {
+		h.Hub = hub.New(s.aws)
+	}
+	return h, nil
 }
 
 // newReleaser builds the handler that releases, from the environment.
@@ -122,9 +128,9 @@ func newSetup(ctx context.Context, log *slog.Logger) (setup, error) {
 		return setup{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
 	s := setup{cfg: cfg, aws: sdk, table: &ledger.Table{Client: dynamodb.NewFromConfig(sdk), Name: cfg.Table}}
-	s.front = Front{Calls: calls.count, Log: log}
+	s.front = Front{Calls: calls.count, Log: log, Outbox: &Outbox{Ledger: s.table, Bus: bus.New(sdk), Now: time.Now}}
 	if cfg.TopicARN != "" {
-		s.front.Notifier = &Notifier{Client: sns.NewFromConfig(sdk), Topic: cfg.TopicARN}
+		s.front.Outbox.People = topic.New(sdk, cfg.TopicARN)
 	}
 	return s, nil
 }

@@ -188,7 +188,7 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 			Now:        time.Now,
 			LedgerWait: cfg.LedgerWait,
 		},
-		Mode: cfg.Mode, Front: Front{Calls: calls.count, Log: log},
+		Mode: cfg.Mode, Front: Front{Calls: calls.count, Log: log, Outbox: &Outbox{Ledger: book, Now: time.Now}},
 	}
 	addRungs(h.Responder, cfg, awsConfig(server.URL, calls.add))
 	h.Patient = func() *containment.Responder {

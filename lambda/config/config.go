@@ -51,6 +51,8 @@ type Config struct {
 	DenialTTL time.Duration
 	// TopicARN is the SNS topic for notifications; empty: none are sent.
 	TopicARN string
+	// SecurityHubNote is whether a finding that came from Security Hub gets a note there.
+	SecurityHubNote bool
 	// OnHost is when a containment isolates the host itself.
 	OnHost plan.OnHost
 	// IsolateDocument and RestoreDocument are the names of the SSM documents that do so

@@ -22,6 +22,7 @@ const (
 	LedgerWait   = "TOURNIQUET_LEDGER_WAIT"
 	DenialTTL    = "TOURNIQUET_DENIAL_TTL"
 	TopicARN     = "TOURNIQUET_TOPIC_ARN"
+	HubNote      = "TOURNIQUET_SECURITY_HUB_NOTE"
 
 	OnHost          = "TOURNIQUET_ON_HOST"
 	IsolateDocument = "TOURNIQUET_ISOLATE_DOCUMENT"
@@ -133,6 +134,11 @@ var All = []Setting{
 		Key: "securityHubAction", Default: "Tourniquet", Empty: true,
 		Meaning: "id of the Security Hub custom action that contains; empty: no rule",
 		value:   in(func(s *Settings) *string { return &s.CustomAction }, customAction),
+	},
+	{
+		Key: "securityHubNote", Variable: HubNote, For: contain, Default: "false",
+		Meaning: "`true`: a finding that an analyst sent with the custom action gets the workflow status `NOTIFIED` and a note in Security Hub",
+		value:   in(func(s *Settings) *bool { return &s.SecurityHubNote }, onOff),
 	},
 	{
 		Key: "createDetector", Default: "false",

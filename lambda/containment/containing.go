@@ -35,6 +35,9 @@ type containing struct {
 	loaded *record.Known // what the ledger has been read to hold, before the first observation
 	heard  hearing       // of the command to the host
 
+	told  *record.Told // what has been told of the containment; nil before the ledger was read
+	since int          // how many of applied that was of
+
 	was       record.Status // of the containment when it was first loaded; empty when it was not open
 	admitted  bool          // the policy has admitted the incident
 	relied    bool          // the last plan relied on somebody else's entry
@@ -86,6 +89,10 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 	c.hear(ctx, &seen, known)
 	if open := known.Open(); open != nil && c.was == "" {
 		c.was = open.Status
+	}
+	if c.told == nil {
+		told := record.TellOf(known.Record)
+		c.told = &told
 	}
 	return seen, known, nil
 }

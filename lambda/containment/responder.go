@@ -190,7 +190,7 @@ func (r *Responder) NoteVerdict(ctx context.Context, in plan.Incident, d policy.
 			e.Time = seen
 		}
 	}
-	if err := r.Ledger.Note(ctx, e); err != nil {
+	if err := r.Ledger.Note(ctx, e, e.Owes(record.OwingVerdict(d.Verdict)...)...); err != nil {
 		return fmt.Errorf("noting the verdict on %s: %w", in.Instance, err)
 	}
 	return nil
