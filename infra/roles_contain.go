@@ -1,6 +1,7 @@
 package main
 
 import (
+	"tourniquet/lambda/host"
 	"tourniquet/lambda/hub"
 	"tourniquet/lambda/network"
 )
@@ -14,7 +15,7 @@ import (
 // below for its action and resource type.
 func (g granter) containTerms() []term {
 	quarantine := when{"StringEquals": {"aws:ResourceTag/" + network.RoleTag: network.RoleValue}}
-	return append(g.commonTerms(),
+	return append(append(g.commonTerms(), g.hostTerms(host.IsolateName)...),
 		// Note in Security Hub: the workflow status NOTIFIED and a note, and no other field.
 		// https://docs.aws.amazon.com/securityhub/latest/userguide/finding-update-batchupdatefindings.html
 		term{

@@ -33,6 +33,7 @@ type containing struct {
 	remembered record.Known // what it would hold
 
 	loaded *record.Known // what the ledger has been read to hold, before the first observation
+	heard  hearing       // of the command to the host
 
 	told  *record.Told // what has been told of the containment; nil before the ledger was read
 	since int          // how many of applied that was of
@@ -92,6 +93,7 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 	}
 	seen.Owners, seen.Refused = maps.Clone(c.owners), c.rounds.refused
 	c.last, c.remembered = seen, known
+	c.hear(ctx, &seen, known)
 	if open := known.Open(); open != nil && c.was == "" {
 		c.was = open.Status
 	}

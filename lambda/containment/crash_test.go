@@ -3,6 +3,7 @@ package containment_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 	"testing"
@@ -31,7 +32,7 @@ var disturbances = []disturbance{
 	{"cut off before", func(call) bool { return true }, neverMade, true},
 	{"cut off after", func(call) bool { return true }, lost, true},
 	{"answer lost", func(c call) bool { return c.mutating }, lost, false},
-	{"answer empty", func(c call) bool { return !c.mutating && !c.ledger }, empty, false},
+	{"answer empty", func(c call) bool { return !c.mutating && !c.ledger && !c.elsewhere }, empty, false},
 }
 
 // disturbed is a gate that lets the n-th call meet its disturbance, counted from 1.
@@ -81,6 +82,7 @@ type job struct {
 type stage struct {
 	server *simvpc.Server
 	book   *ledger.Memory
+	rungs  plan.Rules // which measures are turned on
 }
 
 func newStage(w *world.World) *stage {
@@ -88,7 +90,7 @@ func newStage(w *world.World) *stage {
 }
 
 func (s *stage) process(g gate) *process {
-	return &process{server: s.server, book: s.book, gate: g, now: time.Now}
+	return &process{server: s.server, book: s.book, gate: g, now: time.Now, rungs: s.rungs}
 }
 
 // must runs undisturbed, as often as a retry would.
@@ -163,7 +165,8 @@ func jobs(w *world.World) map[string]job {
 			time.Sleep(d)
 		}
 	}
-	return map[string]job{
+	all := rungJobs(w)
+	maps.Copy(all, map[string]job{
 		"contain":                            {func(*testing.T, *stage) {}, containing(w, threePeers...)},
 		"release while flows are tracked":    {after(0, nil), releasing},
 		"release when none is tracked":       {after(network.DefaultTracking, nil), releasing},
@@ -177,7 +180,8 @@ func jobs(w *world.World) map[string]job {
 			s.must(t, reconciling)
 			time.Sleep(network.DefaultTracking)
 		}, expiring},
-	}
+	})
+	return all
 }
 
 // drifted: somebody puts groups back, removes an entry and attaches an interface.

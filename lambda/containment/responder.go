@@ -19,6 +19,7 @@ type Responder struct {
 	Fleet  Fleet
 	Ledger Ledger
 	Beside map[record.Kind]Measures // who takes the steps of a kind beside the cut; EC2 applies the others
+	Hosts  Hosts                    // nil: no host gets commands
 	Policy policy.Policy
 	Rules  plan.Rules
 	Log    *slog.Logger
@@ -38,7 +39,7 @@ func (r *Responder) With(ec2 interface {
 },
 ) *Responder {
 	return &Responder{
-		EC2: ec2, Fleet: ec2, Ledger: r.Ledger, Beside: r.Beside, Policy: r.Policy, Rules: r.Rules, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
+		EC2: ec2, Fleet: ec2, Beside: r.Beside, Hosts: r.Hosts, Ledger: r.Ledger, Policy: r.Policy, Rules: r.Rules, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
 	}
 }
 
