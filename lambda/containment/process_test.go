@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -60,6 +61,9 @@ type process struct {
 	book   *ledger.Memory
 	gate   gate
 	now    func() time.Time
+
+	// busy: EC2 throttles the first call, so that the process takes calls for scarce.
+	busy atomic.Bool
 }
 
 // Do is a call of EC2's, for the SDK.
@@ -73,6 +77,12 @@ func (p *process) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	op := form.Get("Action")
+	if p.busy.CompareAndSwap(true, false) {
+		body := "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message></Error></Errors></Response>"
+		return &http.Response{
+			StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+		}, nil
+	}
 	f := p.gate(r.Context(), call{op: op, mutating: !strings.HasPrefix(op, "Describe"), params: form.Encode()})
 	if f == neverMade {
 		return nil, errNeverMade
