@@ -22,12 +22,13 @@ const (
 	lineReconciled  = "account reconciled"
 	lineUnknownType = "unknown finding type"
 	lineUntold      = "notification failed"
+	lineOwed        = "notifications owed"
 )
 
 // logged are the metrics that are read from the functions' logs: most from the contain
 // function's, untold from both.
 type logged struct {
-	partial, held, unrecorded, unknown, untold, aclRoom, contained, open, repaired awscloudwatch.Metric
+	partial, held, unrecorded, unknown, untold, owed, survivors, aclRoom, contained, open, repaired awscloudwatch.Metric
 }
 
 func newLogged(logs, releaseLogs awslogs.LogGroup) logged {
@@ -43,6 +44,10 @@ func newLogged(logs, releaseLogs awslogs.LogGroup) logged {
 		unrecorded: counted(logs, "Unrecorded",
 			fmt.Sprintf(`{ $.message = %q && $.unrecorded IS TRUE }`, lineIncident)),
 		unknown: counted(logs, "UnknownFindingTypes", fmt.Sprintf(`{ $.message = %q }`, lineUnknownType)),
+		owed: measured(logs, "OwedNotifications", "$.owed", "Maximum",
+			fmt.Sprintf(`{ $.message = %q && $.owed = * }`, lineOwed)),
+		survivors: measured(logs, "Survivors", "$.survivors", "Maximum",
+			fmt.Sprintf(`{ $.message = %q && $.survivors > 0 }`, lineIncident)),
 		open: measured(logs, "OpenContainments", "$.open", "Maximum",
 			fmt.Sprintf(`{ $.message = %q && $.open = * }`, lineReconciled)),
 		repaired: measured(logs, "RepairedContainments", "$.changed", "Sum",

@@ -16,8 +16,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tourniquet/lambda/bus"
+	"tourniquet/lambda/host"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/topic"
 	"tourniquet/lambda/vpc"
 )
 
@@ -128,8 +131,8 @@ func wildcardResource(r string) bool {
 // allow, beside what Lambda itself does with a role.
 func TestRolesAreTheCode(t *testing.T) {
 	for handler, code := range map[string][]string{
-		"contain": slices.Concat(vpc.ContainActions, ledger.Actions, []string{"sns:Publish"}),
-		"release": slices.Concat(vpc.ReleaseActions, ledger.Actions, []string{"sns:Publish"}),
+		"contain": slices.Concat(vpc.ContainActions, ledger.Actions, topic.Actions, bus.Actions, host.ContainActions),
+		"release": slices.Concat(vpc.ReleaseActions, ledger.Actions, topic.Actions, bus.Actions, host.ReleaseActions),
 	} {
 		want := slices.Compact(slices.Sorted(slices.Values(slices.Concat(code, lambdaActions))))
 		if diff := cmp.Diff(want, actionsAllowed(plain(t).statements(t, handler))); diff != "" {
@@ -148,9 +151,10 @@ func actionsAllowed(statements []statement) []string {
 }
 
 // TestCallsAreAllowed reads the source of all packages that are in the function: each
-// operation of the SDK for which they make an input must be allowed to one of the roles.
+// operation of the SDK for which they make an input must be allowed to one of the roles
+// of the stack with every option: an action of an option is there only when it is on.
 func TestCallsAreAllowed(t *testing.T) {
-	may := slices.Concat(actionsAllowed(plain(t).statements(t, "contain")), actionsAllowed(plain(t).statements(t, "release")))
+	may := slices.Concat(actionsAllowed(withOptions(t).statements(t, "contain")), actionsAllowed(withOptions(t).statements(t, "release")))
 	calls := sdkCalls(t, functionPackages(t)...)
 	if len(calls) < 12 {
 		t.Fatalf("found %d calls in the source: %v; is it still written as this test reads it?", len(calls), calls)
@@ -192,6 +196,9 @@ func functionPackages(t *testing.T) []string {
 	}
 	return dirs
 }
+
+// prefixes are the services whose IAM prefix is not the SDK's name of them.
+var prefixes = map[string]string{"eventbridge": "events"}
 
 // sdkCalls finds the operations, such as "ec2:CreateTags", whose inputs are made
 // in packages' sources: no operation of the SDK goes without an input.
@@ -235,7 +242,11 @@ func inputs(files *token.FileSet, file *ast.File) map[string]string {
 		pkg, ok := s.X.(*ast.Ident)
 		operation, isInput := strings.CutSuffix(s.Sel.Name, "Input")
 		if ok && isInput && services[pkg.Name] {
-			calls[pkg.Name+":"+operation] = files.Position(s.Pos()).String()
+			prefix, other := prefixes[pkg.Name]
+			if !other {
+				prefix = pkg.Name
+			}
+			calls[prefix+":"+operation] = files.Position(s.Pos()).String()
 		}
 		return true
 	})

@@ -117,6 +117,9 @@ func TestAlarms(t *testing.T) {
 		if got := tpl.resolve(a.Properties["AlarmActions"]); !cmp.Equal(got, any([]any{tpl.arn(topic)})) {
 			t.Errorf("%s: tells %v", id, got)
 		}
+		if says, _ := a.Properties["AlarmDescription"].(string); !strings.HasSuffix(says, "Runbook: lambda/README.md#"+name) {
+			t.Errorf("%s does not name its section of the runbook: %s", name, says)
+		}
 	}
 	slices.Sort(names)
 	want := []string{

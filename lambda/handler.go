@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/hub"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/policy"
 	"tourniquet/lambda/record"
@@ -28,6 +30,7 @@ type Handler struct {
 
 	Book containment.Book
 	Mode config.OperatingMode
+	Hub  *hub.Hub // nil: Security Hub gets no notes
 	Front
 }
 
@@ -44,6 +47,7 @@ func (h *Handler) Contain(ctx context.Context, raw json.RawMessage) (*answer.Ans
 		}
 		findings, malformed := guardduty.ParseEvent(raw)
 		outcomes, err := h.findings(ctx, findings)
+		h.note(ctx, raw, outcomes)
 		return work{outcomes: outcomes}, oneError(err, malformed)
 	})
 }
@@ -55,6 +59,9 @@ func (h *Handler) command(ctx context.Context, raw json.RawMessage) (work, error
 	}
 	if cmd.Command == reconcile {
 		return h.reconcile(ctx)
+	}
+	if cmd.OnHost && h.Responder.Beside[record.KindHost] == nil {
+		return work{}, &guardduty.EventError{Field: "onHost", Err: errors.New("this deployment can't isolate hosts: tourniquet:onHost is off")}
 	}
 	in, err := cmd.incident(requestID(ctx), h.Responder.Now())
 	if err != nil {
@@ -189,4 +196,28 @@ func (h *Handler) containAll(ctx context.Context, incidents []plan.Incident, dry
 	}
 	_ = g.Wait()
 	return outcomes, oneError(errs...)
+}
+
+// note tells Security Hub, about the findings that came from there, what became of
+// their instances. A failure is a warning: what is contained stays contained.
+func (h *Handler) note(ctx context.Context, raw []byte, outcomes []containment.Outcome) {
+	if h.Hub == nil || h.Mode == config.Observe {
+		return
+	}
+	var became []string
+	for _, o := range outcomes {
+		if o.Verdict == record.Contain && o.Record.Status != "" {
+			became = append(became, fmt.Sprintf("%s is %s", o.Instance, o.Record.Status))
+		}
+	}
+	from := hub.FromEvent(raw)
+	if len(became) == 0 || len(from) == 0 {
+		return
+	}
+	if err := h.Hub.Note(ctx, from, "Tourniquet: "+strings.Join(became, ", ")+". See: tourniquet show"); err != nil {
+		h.Log.WarnContext(ctx, "no note in Security Hub", "err", err)
+		for i := range outcomes {
+			outcomes[i].Warnings = append(outcomes[i].Warnings, err.Error())
+		}
+	}
 }

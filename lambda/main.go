@@ -16,11 +16,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
 
+	"tourniquet/lambda/bus"
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/hub"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/topic"
 	"tourniquet/lambda/version"
 	"tourniquet/lambda/vpc"
 )
@@ -60,7 +62,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (any, error) {
 		}
 		return h.Release, nil
 	default:
-		return nil, fmt.Errorf("_HANDLER: %q is no handler; want contain or release", name)
+		return nil, fmt.Errorf("_HANDLER: invalid handler %q; want contain or release", name)
 	}
 }
 
@@ -75,11 +77,16 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 		EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
 		Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
 	}
-	return &Handler{
+	addRungs(responder, s.cfg, s.aws)
+	h := &Handler{
 		Responder: responder,
 		Patient:   sync.OnceValue(func() *containment.Responder { return responder.With(vpc.NewPatient(s.aws)) }),
 		Book:      s.table, Mode: s.cfg.Mode, Front: s.front,
-	}, nil
+	}
+	if s.cfg.SecurityHubNote {
+		h.Hub = hub.New(s.aws)
+	}
+	return h, nil
 }
 
 // newReleaser builds the handler that releases, from the environment.
@@ -92,6 +99,7 @@ func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error)
 		EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Leases: s.table, Log: log, Now: time.Now,
 		DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
 	}
+	addReleaseRungs(&releaser, s.cfg, s.aws)
 	patient := sync.OnceValue(func() *containment.Releaser {
 		r := releaser
 		r.EC2 = &vpc.Reverter{Client: vpc.NewPatient(s.aws)}
@@ -120,9 +128,9 @@ func newSetup(ctx context.Context, log *slog.Logger) (setup, error) {
 		return setup{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
 	s := setup{cfg: cfg, aws: sdk, table: &ledger.Table{Client: dynamodb.NewFromConfig(sdk), Name: cfg.Table}}
-	s.front = Front{Calls: calls.count, Log: log}
+	s.front = Front{Calls: calls.count, Log: log, Outbox: &Outbox{Ledger: s.table, Bus: bus.New(sdk), Now: time.Now}}
 	if cfg.TopicARN != "" {
-		s.front.Notifier = &Notifier{Client: sns.NewFromConfig(sdk), Topic: cfg.TopicARN}
+		s.front.Outbox.People = topic.New(sdk, cfg.TopicARN)
 	}
 	return s, nil
 }

@@ -32,7 +32,12 @@ type containing struct {
 	unrecorded bool         // the ledger is out of reach: remembered stands in for it
 	remembered record.Known // what it would hold
 
-	loaded    *record.Known // what the ledger has been read to hold, before the first observation
+	loaded *record.Known // what the ledger has been read to hold, before the first observation
+	heard  hearing       // of the command to the host
+
+	told  *record.Told // what has been told of the containment; nil before the ledger was read
+	since int          // how many of applied that was of
+
 	was       record.Status // of the containment when it was first loaded; empty when it was not open
 	admitted  bool          // the policy has admitted the incident
 	relied    bool          // the last plan relied on somebody else's entry
@@ -92,8 +97,13 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 	}
 	seen.Owners, seen.Refused = maps.Clone(c.owners), c.rounds.refused
 	c.last, c.remembered = seen, known
+	c.hear(ctx, &seen, known)
 	if open := known.Open(); open != nil && c.was == "" {
 		c.was = open.Status
+	}
+	if c.told == nil {
+		told := record.TellOf(known.Record)
+		c.told = &told
 	}
 	return seen, known, nil
 }
@@ -220,7 +230,7 @@ func (c *containing) holds(ctx context.Context) (Outcome, bool) {
 		return Outcome{}, false
 	}
 	c.was = open.Status
-	return c.outcome(record.Contain, plan.Plan{Record: *open, ACLRoom: plan.Room(seen, c.r.Rules)}), true
+	return c.ends(record.Contain, plan.Plan{Record: *open, ACLRoom: plan.Room(seen, c.r.Rules)}), true
 }
 
 // justSeen is how long ago another invocation may have read back that all is in force, to
@@ -255,7 +265,7 @@ func (c *containing) join(ctx context.Context, known record.Known) (Outcome, boo
 		return Outcome{}, false
 	}
 	c.was = known.Open().Status
-	return c.outcome(record.Contain, p), true
+	return c.ends(record.Contain, p), true
 }
 
 // load reads the ledger, unless an earlier call of this run failed: then the run

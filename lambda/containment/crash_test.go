@@ -3,6 +3,7 @@ package containment_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 	"testing"
@@ -31,7 +32,7 @@ var disturbances = []disturbance{
 	{"cut off before", func(call) bool { return true }, neverMade, true},
 	{"cut off after", func(call) bool { return true }, lost, true},
 	{"answer lost", func(c call) bool { return c.mutating }, lost, false},
-	{"answer empty", func(c call) bool { return !c.mutating && !c.ledger }, empty, false},
+	{"answer empty", func(c call) bool { return !c.mutating && !c.ledger && !c.elsewhere }, empty, false},
 }
 
 // disturbed is a gate that lets the n-th call meet its disturbance, counted from 1.
@@ -81,7 +82,8 @@ type job struct {
 type stage struct {
 	server *simvpc.Server
 	book   *ledger.Memory
-	busy   bool // EC2 throttles the first call of each process
+	busy   bool       // EC2 throttles the first call of each process
+	rungs  plan.Rules // which measures are turned on
 }
 
 func newStage(w *world.World) *stage {
@@ -89,7 +91,7 @@ func newStage(w *world.World) *stage {
 }
 
 func (s *stage) process(g gate) *process {
-	p := &process{server: s.server, book: s.book, gate: g, now: time.Now}
+	p := &process{server: s.server, book: s.book, gate: g, now: time.Now, rungs: s.rungs}
 	p.busy.Store(s.busy)
 	return p
 }
@@ -166,7 +168,8 @@ func jobs(w *world.World) map[string]job {
 			time.Sleep(d)
 		}
 	}
-	return map[string]job{
+	all := rungJobs(w)
+	maps.Copy(all, map[string]job{
 		"contain":                            {func(*testing.T, *stage) {}, containing(w, threePeers...)},
 		"release while flows are tracked":    {after(0, nil), releasing},
 		"release when none is tracked":       {after(network.DefaultTracking, nil), releasing},
@@ -180,7 +183,8 @@ func jobs(w *world.World) map[string]job {
 			s.must(t, reconciling)
 			time.Sleep(network.DefaultTracking)
 		}, expiring},
-	}
+	})
+	return all
 }
 
 // drifted: somebody puts groups back, removes an entry and attaches an interface.

@@ -53,6 +53,10 @@ func (c *containing) writeDown(ctx context.Context, p plan.Plan, seen network.Ne
 	if p.Changed {
 		c.remembered = known.After(change)
 	}
+	if len(change.Owed) > 0 {
+		told := record.TellOf(&change.Record)
+		c.told, c.since = &told, len(c.applied)
+	}
 	return c.toApply(p), nil
 }
 
@@ -91,6 +95,9 @@ func (c *containing) change(p plan.Plan, known record.Known) record.Change {
 	change.Limit = c.r.Policy.MaxContained
 	if c.in.Trigger == plan.ByAdoption { // contained already
 		change.Limit = math.MaxInt32
+	}
+	if p.Changed {
+		change.Owed = record.Owing(*c.told, c.applied[c.since:], change)
 	}
 	return change
 }

@@ -22,6 +22,12 @@ type releasing struct {
 	began      time.Time
 	rounds     *rounds
 
+	heard     hearing // of the command that takes the host's rules away
+	hostAsked bool    // this invocation has asked the host
+	made      map[string][]string
+	refused   map[string]network.Refusal
+
+	told     *record.Told  // what has been told of the containment; nil before the ledger was read
 	was      record.Status // of the containment when it was first loaded; empty when it was not open
 	lease    string        // the name of the lease that this run has; empty: none
 	moved    bool          // the ledger has taken a change
@@ -45,7 +51,14 @@ func (c *releasing) observe(ctx context.Context) (network.Network, record.Known,
 		}
 		c.was = open.Status
 	}
+	if c.told == nil {
+		told := record.TellOf(known.Record)
+		c.told = &told
+	}
 	seen, err := c.r.EC2.Observe(ctx, target)
+	if err == nil {
+		c.hear(ctx, &seen, known)
+	}
 	return seen, known, err
 }
 
@@ -197,10 +210,15 @@ func (c *releasing) record(ctx context.Context, p plan.ReleasePlan, known record
 	change := record.NewChange(known.Record, p.Record, p.Slots, c.r.Now(), record.Event{
 		Verdict: c.verdict, Reason: c.ask.Reason, Request: c.ask.Request,
 	})
+	change.Owed = record.Owing(*c.told, nil, change)
 	ctx, cancel := context.WithTimeout(ctx, c.r.LedgerWait)
 	defer cancel()
 	if err := c.r.Ledger.Commit(ctx, change); err != nil {
 		return err
+	}
+	if len(change.Owed) > 0 {
+		told := record.TellOf(&change.Record)
+		c.told = &told
 	}
 	c.moved, c.releases = true, p.Record.Status == record.Releasing
 	return nil
@@ -220,11 +238,15 @@ func (c *releasing) untag(ctx context.Context, p plan.ReleasePlan) {
 func (c *releasing) note(ctx context.Context, p plan.ReleasePlan) {
 	ctx, cancel := context.WithTimeout(ctx, c.r.LedgerWait)
 	defer cancel()
-	err := c.r.Ledger.Note(ctx, record.Event{
+	event := record.Event{
 		Instance: c.ask.Instance, Time: c.began, ID: c.ask.Request, Verdict: c.verdict, Request: c.ask.Request,
 		Reason: c.ask.Reason + " (from tags, without a record)", Changes: record.Changes(record.Record{}, p.Record),
-	})
-	if err != nil {
+	}
+	owed := event.Owes(record.ToPeople, record.ToBus)
+	for i := range owed {
+		owed[i].Status = record.Released
+	}
+	if err := c.r.Ledger.Note(ctx, event, owed...); err != nil {
 		c.rounds.warn(ctx, fmt.Errorf("noting the release: %w", err))
 	}
 }
