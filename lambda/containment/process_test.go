@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -64,6 +65,9 @@ type process struct {
 	gate   gate
 	now    func() time.Time
 	rungs  plan.Rules // which measures are turned on; the zero Rules: none
+
+	// busy: EC2 throttles the first call, so that the process takes calls for scarce.
+	busy atomic.Bool
 }
 
 // Do is a call of EC2's, for the SDK.
@@ -75,6 +79,12 @@ func (p *process) Do(r *http.Request) (*http.Response, error) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
 		return nil, err
+	}
+	if p.busy.CompareAndSwap(true, false) {
+		body := "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message></Error></Errors></Response>"
+		return &http.Response{
+			StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+		}, nil
 	}
 	op, ofEC2 := form.Get("Action"), true
 	params := form.Encode()

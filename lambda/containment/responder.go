@@ -58,6 +58,15 @@ func (r *Responder) Preview(ctx context.Context, in plan.Incident) (Outcome, err
 }
 
 func (c *containing) run(ctx context.Context) (Outcome, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // tags that are later than late
+	out, err := c.work(ctx)
+	c.finishTags(ctx)
+	out.Warnings = c.rounds.warnings
+	return out, err
+}
+
+func (c *containing) work(ctx context.Context) (Outcome, error) {
 	var planned plan.Plan
 	var missing []record.Step
 	if out, holds := c.holds(ctx); holds {
