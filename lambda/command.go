@@ -20,6 +20,7 @@ type command struct {
 	Peers      []string `json:"peers"`
 	Reason     string   `json:"reason"`
 	DryRun     bool     `json:"dryRun"`
+	OnHost     bool     `json:"onHost"` // isolate the host itself too
 }
 
 // The shapes of an instance id.
@@ -41,7 +42,7 @@ func isCommand(raw []byte) bool {
 // parseCommand reads a command for the function that contains. Its errors name the
 // field.
 func parseCommand(raw []byte) (cmd command, err error) {
-	if err := decodeCommand(raw, &cmd, "command, instanceId, peers, reason, dryRun"); err != nil {
+	if err := decodeCommand(raw, &cmd, "command, instanceId, peers, reason, dryRun, onHost"); err != nil {
 		return cmd, err
 	}
 	return cmd, cmd.check()
@@ -62,7 +63,7 @@ func decodeCommand(raw []byte, into any, fields string) error {
 
 func (c command) check() error {
 	switch {
-	case c.Command == reconcile && (c.InstanceID != "" || len(c.Peers) > 0 || c.DryRun):
+	case c.Command == reconcile && (c.InstanceID != "" || len(c.Peers) > 0 || c.DryRun || c.OnHost):
 		return &guardduty.EventError{Field: "command", Err: errors.New("reconcile is for all instances, and takes no other field than reason")}
 	case c.Command == reconcile:
 		return nil
@@ -116,5 +117,6 @@ func (c command) incident(request string, now time.Time) (plan.Incident, error) 
 	}
 	return plan.Incident{
 		Instance: c.InstanceID, Peers: peers, Trigger: plan.ByPerson, Asked: now, Reason: reason, Request: request,
+		OnHost: c.OnHost,
 	}, nil
 }

@@ -24,7 +24,7 @@ func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error
 	}
 	due, unread := gather(candidates(slots, open), func(h record.Holder) ([]record.Record, error) {
 		rec, err := r.read(ctx, h)
-		latest := rec != nil && rec.Status.Open() && slices.Contains(open, h.Instance)
+		latest := rec != nil && rec.Unsettled() && slices.Contains(open, h.Instance)
 		if err != nil || rec == nil || latest && h.Generation > 0 || !r.due(*rec, slots) { // the latest is there by itself
 			return nil, err
 		}
@@ -128,14 +128,20 @@ func (r *Releaser) read(ctx context.Context, h record.Holder) (*record.Record, e
 	if err != nil {
 		return nil, fmt.Errorf("reading the containment of %s: %w", h.Instance, err)
 	}
-	return known.Open(), nil
+	if known.Record == nil || !known.Record.Unsettled() {
+		return nil, nil
+	}
+	return known.Record, nil
 }
 
 // expireOne works on one containment.
 func (r *Releaser) expireOne(ctx context.Context, rec record.Record, request string) (Outcome, bool, error) {
 	ask := Ask{Instance: rec.Instance, Reason: "expired", Request: request}
-	if rec.Status == record.Releasing {
+	switch {
+	case rec.Status == record.Releasing:
 		ask.Reason = "the release went on"
+	case !rec.Status.Open() && rec.Unsettled():
+		ask.Reason = "the host was asked again"
 	}
 	c := r.begin(ask, rec.Generation, record.Expire)
 	out, err := c.run(ctx)
@@ -144,7 +150,7 @@ func (r *Releaser) expireOne(ctx context.Context, rec record.Record, request str
 
 // due reports whether a containment has something that may be removed by now.
 func (r *Releaser) due(rec record.Record, slots []record.Slot) bool {
-	if rec.Status == record.Releasing {
+	if rec.Status == record.Releasing || rec.Status == record.Released && rec.Unsettled() {
 		return true
 	}
 	now := r.Now()

@@ -20,6 +20,8 @@ type Releaser struct {
 	EC2    Restorer
 	Ledger Ledger
 	Book   Book
+	Beside map[record.Kind]Measures // who undoes the steps of a kind that EC2 does not
+	Hosts  Hosts                    // nil: no host gets commands
 	Leases Leases
 	Log    *slog.Logger
 	Now    func() time.Time
@@ -84,6 +86,9 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 			continue // somebody else acts on it too: wait, and observe again
 		case err != nil:
 			return c.stopped(planned, fmt.Errorf("recording the release of %s: %w", c.ask.Instance, err))
+		}
+		if len(planned.Reverts) == 0 && c.askHost(ctx, planned.Asks) {
+			continue // to record it
 		}
 		if len(planned.Reverts) == 0 {
 			return c.finished(ctx, planned), nil

@@ -19,6 +19,7 @@ type Responder struct {
 	Fleet  Fleet
 	Ledger Ledger
 	Beside map[record.Kind]Measures // who takes the steps of a kind beside the cut; EC2 applies the others
+	Hosts  Hosts                    // nil: no host gets commands
 	Policy policy.Policy
 	Rules  plan.Rules
 	Log    *slog.Logger
@@ -38,7 +39,7 @@ func (r *Responder) With(ec2 interface {
 },
 ) *Responder {
 	return &Responder{
-		EC2: ec2, Fleet: ec2, Ledger: r.Ledger, Policy: r.Policy, Rules: r.Rules, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
+		EC2: ec2, Fleet: ec2, Beside: r.Beside, Hosts: r.Hosts, Ledger: r.Ledger, Policy: r.Policy, Rules: r.Rules, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
 	}
 }
 
@@ -57,6 +58,15 @@ func (r *Responder) Preview(ctx context.Context, in plan.Incident) (Outcome, err
 }
 
 func (c *containing) run(ctx context.Context) (Outcome, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // tags that are later than late
+	out, err := c.work(ctx)
+	c.finishTags(ctx)
+	out.Warnings = c.rounds.warnings
+	return out, err
+}
+
+func (c *containing) work(ctx context.Context) (Outcome, error) {
 	var planned plan.Plan
 	var missing []record.Step
 	if out, holds := c.holds(ctx); holds {

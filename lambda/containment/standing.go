@@ -12,7 +12,7 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// A holdings is what the ledger has of many instances.
+// holdings are what the ledger has of many instances.
 type holdings struct {
 	records map[string]record.Known // by instance, without slots; those that could be read
 	slots   []record.Slot           // of all VPCs in which they have denials
@@ -65,6 +65,7 @@ func (r *Reconciler) standing(ctx context.Context, f holdings, request string) (
 			whole = append(whole, adoptionOf(instance, request).Target(nil))
 		case r.Responder.Policy.Yield(in, known).Verdict != record.Contain:
 			settled[instance] = reconciled(in, *open, r.Responder.Policy.Yield(in, known).Reason, nil)
+		case open.Awaits(): // what has become of it is asked one by one
 		case !in.Adds(*open):
 			drift = append(drift, network.Target{Instance: instance, ACLs: open.Target().ACLs, Look: network.Standing})
 		default:

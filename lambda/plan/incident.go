@@ -29,6 +29,8 @@ type Incident struct {
 	// record. It decides nothing but the order in which to read.
 	Repeated bool
 
+	OnHost bool // a person asks that the host is isolated too
+
 	Trigger Trigger   // what it comes from
 	Asked   time.Time // when a person asked; zero for every other trigger
 	Reason  string    // why it is contained, for people

@@ -23,7 +23,7 @@ func Join(in Incident, known record.Known, owners map[netip.Addr]network.Owner, 
 		return Plan{}, false
 	}
 	acl, ok := onlyACL(*open)
-	rec := next(in, open.Name, known)
+	rec := next(in, open.Name, known, rules)
 	rec.Steps, rec.Exposure, rec.Status = slices.Clone(open.Steps), open.Exposure, open.Status
 	p := Plan{Record: rec, Changed: true}
 	for _, peer := range p.Record.Peers {

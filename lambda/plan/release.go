@@ -33,6 +33,7 @@ type ReleasePlan struct {
 	Slots    []record.SlotChange
 	Changed  bool                // the ledger does not say so yet
 	Reverts  []record.Step       // to undo now, once the ledger has the plan
+	Asks     []record.Step       // to ask of the host, once nothing is left to undo
 	Untags   map[string][]string // tag keys to remove in the end, by resource
 }
 
@@ -95,6 +96,8 @@ func (p *releasePlanner) undo(s record.StepState, slots []record.Slot) {
 		default:
 			p.letGo(s)
 		}
+	case record.Creation: // what was made stays; the host is asked in the end
+		p.steps = append(p.steps, s)
 	}
 }
 
@@ -237,7 +240,11 @@ func (p *releasePlanner) result() ReleasePlan {
 			rec.Exposure = append(slices.Clone(rec.Exposure), e)
 		}
 	}
-	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts}
+	var asks []record.Step
+	if rec.Status == record.Released {
+		asks = p.restoreHost(&rec)
+	}
+	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts, Asks: asks}
 	plan.Changed = !rec.Says(p.was) || len(p.slots) > 0
 	if rec.Status == record.Released && (p.was.Status.Open() || p.terms.Untag) {
 		plan.Untags = p.untags()

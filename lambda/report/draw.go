@@ -104,6 +104,7 @@ func (p *picture) host(d Document, s scene, x, y, w int) map[string]int {
 			class, state = "interface held", "in quarantine"
 		case record.Restored:
 			class, state = "interface", "released: its groups are back"
+		default: // not changed
 		}
 		where := strings.Join(i.Addresses, " ")
 		if i.Subnet != "" {
