@@ -39,6 +39,7 @@ lint: ## go vet, the linters, the workflows, the scripts (needs shellcheck)
 fuzz: ## the parsers, each for FUZZTIME
 	go test ./lambda/guardduty -run '^$$' -fuzz FuzzParseEvent -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 	go test ./lambda/simvpc/world -run '^$$' -fuzz FuzzParseWorld -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
+	go test ./lambda/packets/fabric -run '^$$' -fuzz FuzzSend -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 
 drill: ## the built-in rehearsal
 	go run ./lambda/tourniquet drill
