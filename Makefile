@@ -5,7 +5,7 @@ FUZZTIME := 20s
 # Each linter is a module of its own, so that none picks another's requirements, nor the function's.
 TOOLS := .ci/tools
 
-.PHONY: help build zip release test race lint fuzz drill bench emulators deploy-tools integration ci
+.PHONY: help build zip organization release test race lint fuzz drill bench emulators deploy-tools integration ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ bootstrap: FORCE
 zip: ## what the stack deploys, the same bytes for the same source (ARCHITECTURE=arm64 or x86_64)
 	go run ./infra/bundle/zip $(ARCHITECTURE) > tourniquet-$(ARCHITECTURE).zip
 	sha256sum tourniquet-$(ARCHITECTURE).zip
+
+organization: ## what an organization deploys once, in dist/organization; SETTINGS="KEY=VALUE …" beside cdk.json's
+	go run ./infra organization dist/organization $(SETTINGS)
 
 release: ## the command for all platforms and the functions' zips, in dist/
 	.ci/release
@@ -40,6 +43,7 @@ fuzz: ## the parsers, each for FUZZTIME
 	go test ./lambda/guardduty -run '^$$' -fuzz FuzzParseEvent -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 	go test ./lambda/hub -run '^$$' -fuzz FuzzFromEvent -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 	go test ./lambda/simvpc/world -run '^$$' -fuzz FuzzParseWorld -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
+	go test ./lambda/packets/fabric -run '^$$' -fuzz FuzzSend -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 
 drill: ## the built-in rehearsal
 	go run ./lambda/tourniquet drill

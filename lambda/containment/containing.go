@@ -98,6 +98,12 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 	seen.Owners, seen.Refused = maps.Clone(c.owners), c.rounds.refused
 	c.last, c.remembered = seen, known
 	c.hear(ctx, &seen, known)
+	c.begins(known)
+	return seen, known, nil
+}
+
+// begins keeps how the containment stood when the ledger was first read.
+func (c *containing) begins(known record.Known) {
 	if open := known.Open(); open != nil && c.was == "" {
 		c.was = open.Status
 	}
@@ -105,7 +111,6 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 		told := record.TellOf(known.Record)
 		c.told = &told
 	}
-	return seen, known, nil
 }
 
 // look observes. What the record does not bear out is read again, wholly.
@@ -255,6 +260,7 @@ func (c *containing) join(ctx context.Context, known record.Known) (Outcome, boo
 	if !ok {
 		return Outcome{}, false
 	}
+	c.begins(known)
 	held := slices.Clone(p.Slots)
 	change := c.change(p, known)
 	for i := range held {
