@@ -41,7 +41,9 @@ lint: ## go vet, the linters, the workflows, the scripts (needs shellcheck)
 
 fuzz: ## the parsers, each for FUZZTIME
 	go test ./lambda/guardduty -run '^$$' -fuzz FuzzParseEvent -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
+	go test ./lambda/hub -run '^$$' -fuzz FuzzFromEvent -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 	go test ./lambda/simvpc/world -run '^$$' -fuzz FuzzParseWorld -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
+	go test ./lambda/packets/fabric -run '^$$' -fuzz FuzzSend -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 
 drill: ## the built-in rehearsal
 	go run ./lambda/tourniquet drill
@@ -59,7 +61,7 @@ infra/_tools/node_modules/.package-lock.json: infra/_tools/package-lock.json
 	touch $@
 
 integration: emulators deploy-tools ## the real binary and the deployed stack, against emulators
-	go test -tags integration -count=1 -p 1 ./infra/... ./lambda/emulator ./lambda ./lambda/ledger ./lambda/tourniquet
+	go test -tags integration -count=1 -p 1 ./infra/... ./lambda/emulator ./lambda ./lambda/ledger ./lambda/notice ./lambda/tourniquet
 	go test -tags integration -count=1 ./lambda/containment -run 'OnMiniStack|BurstOfAThousand'
 
 ci: ## all of it, from a clean clone

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tourniquet/lambda/bus"
+	"tourniquet/lambda/host"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/topic"
@@ -130,8 +131,8 @@ func wildcardResource(r string) bool {
 // allow, beside what Lambda itself does with a role.
 func TestRolesAreTheCode(t *testing.T) {
 	for handler, code := range map[string][]string{
-		"contain": slices.Concat(vpc.ContainActions, ledger.Actions, topic.Actions, bus.Actions),
-		"release": slices.Concat(vpc.ReleaseActions, ledger.Actions, topic.Actions, bus.Actions),
+		"contain": slices.Concat(vpc.ContainActions, ledger.Actions, topic.Actions, bus.Actions, host.ContainActions),
+		"release": slices.Concat(vpc.ReleaseActions, ledger.Actions, topic.Actions, bus.Actions, host.ReleaseActions),
 	} {
 		want := slices.Compact(slices.Sorted(slices.Values(slices.Concat(code, lambdaActions))))
 		if diff := cmp.Diff(want, actionsAllowed(plain(t).statements(t, handler))); diff != "" {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -58,6 +59,9 @@ func (h *Handler) command(ctx context.Context, raw json.RawMessage) (work, error
 	}
 	if cmd.Command == reconcile {
 		return h.reconcile(ctx)
+	}
+	if cmd.OnHost && h.Responder.Beside[record.KindHost] == nil {
+		return work{}, &guardduty.EventError{Field: "onHost", Err: errors.New("this deployment can't isolate hosts: tourniquet:onHost is off")}
 	}
 	in, err := cmd.incident(requestID(ctx), h.Responder.Now())
 	if err != nil {

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"tourniquet/lambda/plan"
+)
 
 // The names of the variables.
 const (
@@ -19,6 +23,10 @@ const (
 	DenialTTL    = "TOURNIQUET_DENIAL_TTL"
 	TopicARN     = "TOURNIQUET_TOPIC_ARN"
 	HubNote      = "TOURNIQUET_SECURITY_HUB_NOTE"
+
+	OnHost          = "TOURNIQUET_ON_HOST"
+	IsolateDocument = "TOURNIQUET_ISOLATE_DOCUMENT"
+	RestoreDocument = "TOURNIQUET_RESTORE_DOCUMENT"
 
 	// The SDK reads these two itself.
 	// https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
@@ -91,6 +99,20 @@ var All = []Setting{
 		Meaning: "age at which the denials of a contained instance expire, to make room in ACLs, such as `168h`. A denial stays while a connection " +
 			"that it cuts may still be tracked, and while an interface of the instance is not in quarantine",
 		value: in(func(s *Settings) *time.Duration { return &s.DenialTTL }, duration),
+	},
+	{
+		Key: "onHost", Variable: OnHost, For: contain, Default: string(plan.OnHostAuto), Off: string(plan.OnHostOff), Needs: []string{IsolateDocument},
+		Meaning: "isolate the host itself, through Systems Manager: `auto` where a peer is not cut by a denial, `always`, or `off`. " +
+			"A person's command with `\"onHost\":true` isolates it too, unless this is `off`",
+		value: in(func(s *Settings) *plan.OnHost { return &s.OnHost }, onHost),
+	},
+	{
+		Variable: IsolateDocument, For: contain, Unset: "no host is isolated", Meaning: "name of the SSM document that isolates a host",
+		value: in(func(s *Settings) *string { return &s.IsolateDocument }, text),
+	},
+	{
+		Variable: RestoreDocument, For: release, Unset: "no host is restored", Meaning: "name of the SSM document that takes a host's rules away",
+		value: in(func(s *Settings) *string { return &s.RestoreDocument }, text),
 	},
 	{
 		Variable: Table, For: both, Required: true, Meaning: "name of the ledger's DynamoDB table",

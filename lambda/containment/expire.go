@@ -24,14 +24,14 @@ func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error
 	}
 	due, unread := gather(candidates(slots, open), func(h record.Holder) ([]record.Record, error) {
 		rec, err := r.read(ctx, h)
-		latest := rec != nil && rec.Status.Open() && slices.Contains(open, h.Instance)
+		latest := rec != nil && rec.Unsettled() && slices.Contains(open, h.Instance)
 		if err != nil || rec == nil || latest && h.Generation > 0 || !r.due(*rec, slots) { // the latest is there by itself
 			return nil, err
 		}
 		return []record.Record{*rec}, nil
 	})
 	due, unseen := r.withoutIdle(ctx, due, slots)
-	outcomes, err := each(due, func(rec record.Record) (Outcome, bool, error) { return r.expire(ctx, rec, request) })
+	outcomes, err := each(due, func(rec record.Record) (Outcome, bool, error) { return r.expireOne(ctx, rec, request) })
 	slices.SortFunc(outcomes, func(a, b Outcome) int { return a.Record.Holder().Compare(b.Record.Holder()) })
 	return outcomes, errors.Join(missing, unread, unseen, err)
 }
@@ -128,14 +128,20 @@ func (r *Releaser) read(ctx context.Context, h record.Holder) (*record.Record, e
 	if err != nil {
 		return nil, fmt.Errorf("reading the containment of %s: %w", h.Instance, err)
 	}
-	return known.Open(), nil
+	if known.Record == nil || !known.Record.Unsettled() {
+		return nil, nil
+	}
+	return known.Record, nil
 }
 
-// expire works on one containment.
-func (r *Releaser) expire(ctx context.Context, rec record.Record, request string) (Outcome, bool, error) {
+// expireOne works on one containment.
+func (r *Releaser) expireOne(ctx context.Context, rec record.Record, request string) (Outcome, bool, error) {
 	ask := Ask{Instance: rec.Instance, Reason: "expired", Request: request}
-	if rec.Status == record.Releasing {
+	switch {
+	case rec.Status == record.Releasing:
 		ask.Reason = "the release went on"
+	case !rec.Status.Open() && rec.Unsettled():
+		ask.Reason = "the host was asked again"
 	}
 	c := r.begin(ask, rec.Generation, record.Expire)
 	out, err := c.run(ctx)
@@ -144,7 +150,7 @@ func (r *Releaser) expire(ctx context.Context, rec record.Record, request string
 
 // due reports whether a containment has something that may be removed by now.
 func (r *Releaser) due(rec record.Record, slots []record.Slot) bool {
-	if rec.Status == record.Releasing {
+	if rec.Status == record.Releasing || rec.Status == record.Released && rec.Unsettled() {
 		return true
 	}
 	now := r.Now()

@@ -22,6 +22,11 @@ type releasing struct {
 	began      time.Time
 	rounds     *rounds
 
+	heard     hearing // of the command that takes the host's rules away
+	hostAsked bool    // this invocation has asked the host
+	made      map[string][]string
+	refused   map[string]network.Refusal
+
 	told     *record.Told  // what has been told of the containment; nil before the ledger was read
 	was      record.Status // of the containment when it was first loaded; empty when it was not open
 	lease    string        // the name of the lease that this run has; empty: none
@@ -51,6 +56,9 @@ func (c *releasing) observe(ctx context.Context) (network.Network, record.Known,
 		c.told = &told
 	}
 	seen, err := c.r.EC2.Observe(ctx, target)
+	if err == nil {
+		c.hear(ctx, &seen, known)
+	}
 	return seen, known, err
 }
 

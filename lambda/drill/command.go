@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 
+	"tourniquet/lambda/drill/scene"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
@@ -100,7 +101,7 @@ func (c *Command) world(f guardduty.Finding) (w *world.World, notes []string, er
 	case c.Finding == "":
 		w, err = simvpc.ParseWorld(BuiltinWorld)
 	default:
-		return worldOf(f)
+		return scene.Of(f)
 	}
 	return w, nil, err
 }

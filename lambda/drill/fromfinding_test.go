@@ -3,7 +3,6 @@ package drill
 import (
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,10 +11,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/drill/internal/draw"
+	"tourniquet/lambda/drill/scene"
 	"tourniquet/lambda/record"
-	"tourniquet/lambda/simvpc/oracle"
-	"tourniquet/lambda/simvpc/world"
 )
 
 // established lists the peers' connections of a drill that stood before.
@@ -173,126 +171,27 @@ func TestDrillWithoutAConnection(t *testing.T) {
 	}
 }
 
-// drawFinding draws what the parser may hand on: ids and words of any kind,
-// addresses of any kind, and each of them repeated at will.
-func drawFinding(t *rapid.T) guardduty.Finding {
-	names := rapid.OneOf(
-		rapid.SampledFrom([]string{"", "a", "A", "sg-1", "eni-1", "vpc-1", "subnet-1", "GeneratedFindingId", "Replace with valid ID", "é☃", "-", "\""}),
-		rapid.StringN(0, 80, 200),
-	)
-	addrs := rapid.OneOf(
-		rapid.SampledFrom([]string{
-			"10.0.0.1", "10.0.0.2", "10.0.1.1", "10.9.0.1", "192.168.0.1", "0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255",
-			"169.254.169.254", "198.51.100.7", "203.0.113.9", "2001:db8::1", "2001:db8:0:1::2", "::", "::1", "fe80::1", "ff02::1", "fd64:7269:6c6c::a",
-		}),
-	)
-	list := func(v4 bool, label string) []netip.Addr {
-		var all []netip.Addr
-		for _, s := range rapid.SliceOfN(addrs, 0, 3).Draw(t, label) {
-			if a := netip.MustParseAddr(s); a.Is4() == v4 {
-				all = append(all, a)
-			}
-		}
-		return all
-	}
-	i := guardduty.Instance{ID: "i-0123456789abcdef0", Type: names.Draw(t, "type")}
-	for range rapid.IntRange(0, 4).Draw(t, "interfaces") {
-		n := guardduty.Interface{
-			ID: names.Draw(t, "eni"), Subnet: names.Draw(t, "subnet"), VPC: names.Draw(t, "vpc"),
-			PrivateIPs: list(true, "private"), IPv6: list(false, "ipv6"), Groups: rapid.SliceOfN(names, 0, 20).Draw(t, "groups"),
-		}
-		if public := list(true, "public"); len(public) > 0 {
-			n.PublicIP = public[0]
-		}
-		i.Interfaces = append(i.Interfaces, n)
-	}
-	for range rapid.IntRange(0, 4).Draw(t, "peers") {
-		i.Peers = append(i.Peers, guardduty.Peer{
-			Addr: netip.MustParseAddr(addrs.Draw(t, "peer")), Direction: guardduty.Direction(rapid.IntRange(0, 2).Draw(t, "direction")),
-			Protocol:  rapid.OneOf(rapid.SampledFrom([]string{"", "TCP", "udp", "ICMP", "17", "-1", "all", "GRE"}), names).Draw(t, "protocol"),
-			LocalPort: rapid.IntRange(-1, 70000).Draw(t, "local"), RemotePort: rapid.IntRange(-1, 70000).Draw(t, "remote"),
-			Interface: names.Draw(t, "peer's interface"),
-		})
-	}
-	return guardduty.Finding{
-		ID: "f", AccountID: "111122223333", Region: names.Draw(t, "region"), Type: "Backdoor:EC2/C&CActivity.B", Severity: 8,
-		ResourceType: "Instance", Sample: rapid.Bool().Draw(t, "sample"), Instances: []guardduty.Instance{i},
-	}
-}
-
-// Whatever a finding holds, a world is made of it with all of its interfaces, and
-// each peer has a connection there or is named in a note.
-func TestAnyFindingMakesAWorld(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		f := drawFinding(t)
-		w, notes, err := worldOf(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		i := f.Instances[0]
-		if got, want := len(w.InterfacesOf(i.ID)), max(1, len(i.Interfaces)); got != want {
-			t.Fatalf("%d interfaces, want %d", got, want)
-		}
-		for _, p := range i.Peers {
-			stands := slices.ContainsFunc(w.Flows, func(f *world.Flow) bool {
-				return (f.From.Addr() == p.Addr || f.To.Addr() == p.Addr) && oracle.Passes(w, *f).Passes
-			})
-			named := slices.ContainsFunc(notes, func(n string) bool { return strings.Contains(n, p.Addr.String()) })
-			if !stands && !named {
-				t.Fatalf("no connection with %s, and no note of %q names it:\n%s", p.Addr, notes, w)
-			}
-		}
-	})
-}
-
 // Whatever a finding holds, its containment can be rehearsed and undone.
 func TestAnyFindingCanBeRehearsed(t *testing.T) {
 	t.Parallel()
 	for seed := range 15 {
-		f := rapid.Custom(drawFinding).Example(seed)
-		w, _, err := worldOf(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := rehearse(t.Context(), f, w, nil, silent(), false)
-		if err != nil {
-			t.Fatalf("seed %d: %s\n%s", seed, err, w)
-		}
-		for _, d := range r.disagreements {
-			t.Errorf("seed %d: %s", seed, d)
-		}
-		if len(r.Answer.Incidents) != 1 || len(r.Release.Answer.Incidents) != 1 {
-			t.Errorf("seed %d: %+v", seed, r.Answer)
-		}
-	}
-}
-
-// A peer that is reached through NAT64 is the finding's peer.
-func TestDrillThroughNAT64(t *testing.T) {
-	t.Parallel()
-	text := `account 111122223333
-region eu-central-1
-vpc vpc-1 10.0.0.0/16 2001:db8:1::/56
-subnet subnet-1 vpc-1 2001:db8:1:1::/64 dns64
-group sg-web vpc-1
-  out all ::/0
-instance i-0123456789abcdef0
-interface eni-1 i-0123456789abcdef0 subnet-1 2001:db8:1:1::10 groups sg-web
-flow udp [2001:db8:1:1::10]:40000 -> [64:ff9b::c633:6407]:443
-`
-	file := filepath.Join(t.TempDir(), "world.txt")
-	write(t, file, text)
-	code, out, errs := runCommand(t, "drill", "--json", "testdata/findings/udp.json", "--world", file)
-	var r report
-	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatal(err)
-	}
-	flows := established(r)
-	if len(flows) != 1 || !flows[0].Before {
-		t.Fatalf("the peer's connections: %+v", flows)
-	}
-	if open := flows[0].After; open != (code == exitOpen) {
-		t.Errorf("exit status %d (%s), and the connection passes: %t", code, errs, open)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			f := rapid.Custom(draw.Finding).Example(seed)
+			w, _, err := scene.Of(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := rehearse(t.Context(), f, w, nil, silent(), false)
+			if err != nil {
+				t.Fatalf("%s\n%s", err, w)
+			}
+			for _, d := range r.disagreements {
+				t.Error(d)
+			}
+			if len(r.Answer.Incidents) != 1 || len(r.Release.Answer.Incidents) != 1 {
+				t.Errorf("%+v", r.Answer)
+			}
+		})
 	}
 }

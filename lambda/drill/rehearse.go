@@ -162,10 +162,7 @@ func (d *rehearsal) download(ctx context.Context) *packets.Download {
 		return nil
 	}
 	for i, f := range d.flows {
-		known := d.report.Flows[i]
-		inside := d.before.Holder(f.From.Addr())
-		if known.Peer || known.Collateral || known.New || !known.Before || !known.Packets || f.Protocol != world.TCP ||
-			inside == nil || inside.Instance == d.in.Instance || d.before.Holder(f.To.Addr()) != nil {
+		if !d.undisturbed(i) {
 			continue
 		}
 		more := f.Flow
@@ -178,6 +175,17 @@ func (d *rehearsal) download(ctx context.Context) *packets.Download {
 		return nil
 	}
 	return nil
+}
+
+// undisturbed reports whether a flow is a TCP connection that somebody else in the VPC
+// has opened with somebody outside who is no peer.
+func (d *rehearsal) undisturbed(i int) bool {
+	f, known := d.flows[i], d.report.Flows[i]
+	if known.Peer || known.Collateral || !known.Before || !known.Packets || f.Protocol != world.TCP {
+		return false
+	}
+	inside := d.before.Holder(f.From.Addr())
+	return inside != nil && inside.Instance != d.in.Instance && d.before.Holder(f.To.Addr()) == nil
 }
 
 func (d *rehearsal) neighbourName() string {

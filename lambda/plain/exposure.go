@@ -30,9 +30,9 @@ var exposures = map[record.ExposureKind]string{
 	record.LeftOut:                  "Details that the record has no room for",
 	record.FailedStep:               "A step that EC2 refused",
 
-	"host-not-managed":      "A host that SSM does not manage",
-	"host-unconfirmed":      "No word from the host yet",
-	"host-reports":          "What the host says of itself",
+	record.HostNotManaged:   "A host that SSM does not manage",
+	record.HostUnconfirmed:  "No word from the host yet",
+	record.HostReports:      "What the host says of itself",
 	"survivor":              "An address that still exchanges packets",
 	"quarantine-leaks":      "New connections in spite of the quarantine",
 	"isolation-not-allowed": "A subnet that was not isolated",
@@ -103,9 +103,9 @@ var advice = map[record.ExposureKind]string{
 	record.FailedStep:               "See why EC2 refuses, and reconcile.",
 	"survivor":                      "Deny the address: contain again and name it as a peer.",
 	"quarantine-leaks":              "Look at the interface's groups at once: somebody may change them back.",
-	"host-not-managed":              "Nothing was done on the host. Stop it, if the connection must end now.",
-	"host-unconfirmed":              "Wait for the next reconcile, which asks the host again.",
-	"host-reports":                  "Do not rely on it: a compromised host may say anything.",
+	record.HostNotManaged:           "Nothing was done on the host. Stop it, if the connection must end now.",
+	record.HostUnconfirmed:          "Wait for the next reconcile, which asks the host again.",
+	record.HostReports:              "Do not rely on it: a compromised host may say anything.",
 	"isolation-not-allowed":         "Tag the subnet tourniquet:isolate=allowed, if the instance is alone in it.",
 	"subnet-shared":                 "Move the other interface to another subnet: it has no network here.",
 	"may-be-terminated":             "Stop the scaling of its group, or snapshot its volumes now.",
@@ -139,7 +139,7 @@ var reasons = map[record.ExposureKind]string{
 	record.FailedStep:               "EC2 refused it",
 	"survivor":                      "it was seen in the flow logs",
 	"quarantine-leaks":              "new connections were seen",
-	"host-unconfirmed":              "the host has not answered",
+	record.HostUnconfirmed:          "the host has not answered",
 }
 
 // Reason is why traffic of a kind of exposure may still flow, in a few words; empty

@@ -15,7 +15,7 @@ type Incident struct {
 	Instance string
 	Findings []record.FindingRef
 	Peers    []guardduty.Peer // most important first
-	// Unreadable are peers that a finding gives in a form that is no address,
+	// Unreadable are peers that a finding gives in a form that is not an address,
 	// cleaned for display.
 	Unreadable []string
 	// UnreadableFields are the parts of the findings that can't be read, as paths,
@@ -28,6 +28,8 @@ type Incident struct {
 	// Repeated: GuardDuty has published the finding before, so that it is likely to be on
 	// record. It decides nothing but the order in which to read.
 	Repeated bool
+
+	OnHost bool // a person asks that the host is isolated too
 
 	Trigger Trigger   // what it comes from
 	Asked   time.Time // when a person asked; zero for every other trigger

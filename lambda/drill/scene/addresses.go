@@ -1,4 +1,4 @@
-package drill
+package scene
 
 import (
 	"net/netip"

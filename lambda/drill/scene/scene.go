@@ -1,4 +1,5 @@
-package drill
+// Package scene makes a world to rehearse in from what a finding says.
+package scene
 
 import (
 	"cmp"
@@ -12,7 +13,7 @@ import (
 	"tourniquet/lambda/simvpc/world"
 )
 
-// worldOf makes a world from what a finding says of its first instance: its
+// Of makes a world from what a finding says of its first instance: its
 // interfaces in their subnets, each subnet with an ACL as AWS makes them, groups
 // that let the seen connections come about, and those connections established.
 //
@@ -20,7 +21,7 @@ import (
 // sample repeats groups and addresses across VPCs, a test event has placeholders
 // for IDs. The notes name each field that the world has otherwise than the
 // finding. Prefix lengths are guesses: findings don't give them.
-func worldOf(f guardduty.Finding) (w *world.World, notes []string, err error) {
+func Of(f guardduty.Finding) (w *world.World, notes []string, err error) {
 	i := f.Instances[0]
 	b := newBuilder(f)
 	if more := len(f.Instances) - 1; more > 0 {
