@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"tourniquet/lambda/host"
 	"tourniquet/lambda/hub"
 	"tourniquet/lambda/network"
@@ -15,7 +17,7 @@ import (
 // below for its action and resource type.
 func (g granter) containTerms() []term {
 	quarantine := when{"StringEquals": {"aws:ResourceTag/" + network.RoleTag: network.RoleValue}}
-	return append(append(g.commonTerms(), g.hostTerms(host.IsolateName)...),
+	return append(slices.Concat(g.commonTerms(), g.hostTerms(host.IsolateName), g.watchTerms()),
 		// Note in Security Hub: the workflow status NOTIFIED and a note, and no other field.
 		// https://docs.aws.amazon.com/securityhub/latest/userguide/finding-update-batchupdatefindings.html
 		term{

@@ -30,6 +30,7 @@ type IncidentAnswer struct {
 	Exposure   []ExposureAnswer `json:"residualExposure"`
 	QuietSince string           `json:"quietSince,omitempty"` // RFC 3339; since when nobody exchanges packets with it
 	Warnings   []string         `json:"warnings,omitempty"`
+	Leaks      bool             `json:"-"` // for the log: the quarantine does not hold
 	ACLRoom    *int             `json:"-"` // for the log: it says nothing about this instance
 }
 
@@ -80,6 +81,7 @@ func ofOutcome(o containment.Outcome) IncidentAnswer {
 		Status: o.Record.Status, Unrecorded: o.Unrecorded, Warnings: o.Warnings, ACLRoom: o.ACLRoom,
 		Steps: []StepAnswer{}, Exposure: []ExposureAnswer{},
 	}
+	a.Leaks = slices.ContainsFunc(o.Record.Exposure, func(e record.Exposure) bool { return e.Kind == record.QuarantineLeaks })
 	if !o.Record.QuietSince.IsZero() {
 		a.QuietSince = record.Clock(o.Record.QuietSince)
 	}

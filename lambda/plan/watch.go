@@ -193,14 +193,19 @@ func (p *planner) quiet() {
 // the same reasons as every peer, and few at a time: an intruder chooses whom to keep.
 func (p *planner) adoptSurvivors() {
 	added := 0
+	for _, known := range p.record.Peers { // an earlier round of the same reading has made some
+		if known.From == guardduty.FromFlowLog && known.Seen.Equal(p.in.Flows.Read) {
+			added++
+		}
+	}
 	for _, s := range p.record.Survivors {
-		if added == maxNewPeers || len(p.record.Peers) >= maxPeers {
+		if added >= maxNewPeers || len(p.record.Peers) >= maxPeers {
 			return
 		}
-		if s.Last.Before(p.in.Flows.Read.Add(-recent)) || p.record.Has(s.Addr) || !p.isPublic(s.Addr) {
+		if !s.Last.After(p.in.Flows.Read.Add(-recent)) || p.record.Has(s.Addr) || !p.isPublic(s.Addr) {
 			continue
 		}
-		peer := guardduty.Peer{Addr: s.Addr, Protocol: protocolName(s.Protocol), Interface: s.Interface, From: guardduty.FromFlowLog}
+		peer := guardduty.Peer{Addr: s.Addr, Protocol: protocolName(s.Protocol), Interface: s.Interface, Seen: p.in.Flows.Read, From: guardduty.FromFlowLog}
 		if len(s.Ports) == 1 {
 			peer.RemotePort = s.Ports[0]
 		}
@@ -230,7 +235,7 @@ func (p *planner) exposeSurvivors() {
 	since := p.record.Watched.Add(-recent)
 	alive := 0
 	for _, s := range p.record.Survivors {
-		if s.Last.Before(since) {
+		if !s.Last.After(since) {
 			continue
 		}
 		if alive++; alive > shownAtMost {
@@ -243,7 +248,7 @@ func (p *planner) exposeSurvivors() {
 		p.expose(record.SurvivingPeer, "%d more addresses still exchange packets with the instance", alive-shownAtMost)
 	}
 	for _, w := range p.record.Watches {
-		if !w.Leaked.IsZero() && !w.Leaked.Before(since) {
+		if !w.Leaked.IsZero() && w.Leaked.After(since) {
 			p.expose(record.QuarantineLeaks, "a connection was begun through %s after its cut, last at %s", w.Interface, record.Clock(w.Leaked))
 		}
 	}
