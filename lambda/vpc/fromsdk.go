@@ -189,6 +189,7 @@ func fromSDKQuarantined(g types.SecurityGroup) network.Quarantined {
 func empty(g types.SecurityGroup) bool {
 	return len(g.IpPermissions) == 0 && len(g.IpPermissionsEgress) == 0
 }
+
 func fromSDKInstance(i types.Instance, owner string) network.Instance {
 	instance := network.Instance{
 		ID: aws.ToString(i.InstanceId), Account: owner, Type: string(i.InstanceType), Tags: fromSDKTags(i.Tags),
