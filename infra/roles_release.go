@@ -1,9 +1,15 @@
 package main
 
+import (
+	"slices"
+
+	"tourniquet/lambda/host"
+)
+
 // releaseTerms let the function that a person starts undo a containment. It can
 // restore any group, because any group may have been there, and remove ACL entries.
 func (g granter) releaseTerms() []term {
-	return append(g.commonTerms(),
+	return append(slices.Concat(g.commonTerms(), g.hostTerms(host.RestoreName), g.unwatchTerms()),
 		// Restore the groups of an interface.
 		// authorizationEC2, ModifyNetworkInterfaceAttribute.
 		term{

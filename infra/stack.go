@@ -15,6 +15,8 @@ import (
 
 	"tourniquet/lambda/bus"
 	"tourniquet/lambda/config"
+	"tourniquet/lambda/flowlog"
+	"tourniquet/lambda/host"
 	"tourniquet/lambda/hub"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/topic"
@@ -27,6 +29,7 @@ type Props struct {
 	Region   string // likewise
 	Settings config.Settings
 	Zip      string // path of the functions' zip
+	CodeKey  string // of the zip in the buckets of an organization; empty: the stack is for one account
 }
 
 // parts are what the functions share.
@@ -38,11 +41,17 @@ type parts struct {
 	topic    awssns.Topic
 	failed   awssqs.Queue // events that a function failed on
 	code     awslambda.Code
+	host     hostRung
+	left     left
+	flows    flowLogs
 }
 
 // made are the variables that the stack makes, whether or not a function reads them.
 func (p parts) made() map[string]*string {
-	return map[string]*string{config.Table: p.table.TableName(), config.TopicARN: p.topic.TopicArn()}
+	made := map[string]*string{config.Table: p.table.TableName(), config.TopicARN: p.topic.TopicArn()}
+	maps.Copy(made, p.host.variables())
+	maps.Copy(made, p.flows.variables())
+	return made
 }
 
 // NewStack adds the pipeline of one account and Region.
@@ -52,11 +61,14 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 		StackName:   jsii.String("Tourniquet"),
 		Description: jsii.String("Tourniquet: contains compromised EC2 instances on GuardDuty findings"),
 		Env:         &awscdk.Environment{Account: optional(props.Account), Region: optional(props.Region)},
+		Synthesizer: props.synthesizer(),
 	})
+	left := newLeft(stack, props)
 	key := newKey(stack, s.Encryption)
 	p := parts{
 		stack: stack, settings: s, key: key, table: newTable(stack, key), topic: newTopic(stack, s.Emails),
-		failed: newQueue(stack, "FailedEvents"), code: awslambda.Code_FromAsset(jsii.String(props.Zip), nil),
+		failed: newQueue(stack, "FailedEvents"), code: left.code(stack, props), left: left,
+		host: addHostRung(stack, s), flows: addFlowLogs(stack, s),
 	}
 	tell := slices.Concat(topic.Actions, bus.Actions)
 	note := hub.Actions
@@ -68,16 +80,18 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 		description: "Contains compromised EC2 instances. Faces events, and can only tighten.",
 		may:         "quarantines interfaces and denies peers; can undo neither",
 		concurrency: s.Concurrency,
-		calls:       slices.Concat(vpc.ContainActions, ledger.Actions, tell, note), terms: granter.containTerms,
+		calls:       slices.Concat(vpc.ContainActions, ledger.Actions, tell, note, p.host.calls(host.ContainActions), p.flows.calls(flowlog.ContainActions)), terms: granter.containTerms,
 	})
 	release, releaseLog := newFunction(p, function{
 		name: config.Release, id: "Release",
 		description: "Undoes a containment when a person asks. No event can start it.",
 		may:         "restores groups and removes denials",
-		calls:       slices.Concat(vpc.ReleaseActions, ledger.Actions, tell), terms: granter.releaseTerms,
+		calls:       slices.Concat(vpc.ReleaseActions, ledger.Actions, tell, p.host.calls(host.ReleaseActions), p.flows.calls(flowlog.ReleaseActions)), terms: granter.releaseTerms,
 	})
 	undelivered, unknown := newQueue(stack, "UndeliveredEvents"), newQueue(stack, "UnknownFindingTypes")
 	addRules(p, contain, release, undelivered, unknown)
+	addCentral(p, left.central, undelivered)
+	left.subscribe(stack, p.topic)
 	w := watched{
 		contain: contain, release: release, logged: newLogged(containLog, releaseLog),
 		undelivered: undelivered, failed: p.failed, unknown: unknown,

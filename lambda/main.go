@@ -62,7 +62,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (any, error) {
 		}
 		return h.Release, nil
 	default:
-		return nil, fmt.Errorf("_HANDLER: %q is no handler; want contain or release", name)
+		return nil, fmt.Errorf("_HANDLER: invalid handler %q; want contain or release", name)
 	}
 }
 
@@ -77,11 +77,13 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 		EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
 		Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
 	}
+	addRungs(responder, s.cfg, s.aws)
 	h := &Handler{
 		Responder: responder,
 		Patient:   sync.OnceValue(func() *containment.Responder { return responder.With(vpc.NewPatient(s.aws)) }),
 		Book:      s.table, Mode: s.cfg.Mode, Front: s.front,
 	}
+	readFlows(h, s.cfg, s.aws)
 	if s.cfg.SecurityHubNote {
 		h.Hub = hub.New(s.aws)
 	}
@@ -98,6 +100,7 @@ func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error)
 		EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Leases: s.table, Log: log, Now: time.Now,
 		DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
 	}
+	addReleaseRungs(&releaser, s.cfg, s.aws)
 	patient := sync.OnceValue(func() *containment.Releaser {
 		r := releaser
 		r.EC2 = &vpc.Reverter{Client: vpc.NewPatient(s.aws)}

@@ -86,11 +86,11 @@ func (c releaseCommand) check() error {
 		return &guardduty.EventError{Field: "command", Err: errors.New("expire takes no other field")}
 	case c.Command == expire:
 		return nil
-	case c.Command == reconcile || c.Command == "contain":
+	case c.Command == reconcile || c.Command == watch || c.Command == "contain":
 		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
 			"%q is not for the function that releases; invoke the one that contains", c.Command)}
 	case c.Command != release:
-		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("%q is no command; want release or expire", guardduty.Clean(c.Command, 64))}
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("invalid command %q; want release or expire", guardduty.Clean(c.Command, 64))}
 	}
 	return checkInstance(c.InstanceID)
 }

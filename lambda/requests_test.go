@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"tourniquet/lambda/flowlog"
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
@@ -22,7 +23,7 @@ import (
 type request struct {
 	Role     string            `json:"role"` // the function's: contain or release
 	Action   string            `json:"action"`
-	Resource string            `json:"resource"`         // its type; "*" where an action has none
+	Resource string            `json:"resource"`         // its type, or SERVICE:RESOURCE outside of EC2; "*" where an action has none
 	Foreign  bool              `json:"foreign,omitzero"` // another account's, which shares its VPC
 	Tags     map[string]string `json:"tags,omitempty"`   // that the resource has, ours only
 	Sets     map[string]string `json:"sets,omitempty"`   // that the call sets or deletes
@@ -84,6 +85,21 @@ func requestsOf(c simvpc.Call, w *world.World) []request {
 		return request{Action: action, Resource: resource, Tags: ours(tags), Foreign: owner != "" && owner != w.Account}
 	}
 	switch {
+	case c.Op == "SendCommand":
+		document := request{Action: "ssm:SendCommand", Resource: "ssm:document/" + p.Get("DocumentName")}
+		return []request{document, {Action: "ssm:SendCommand", Resource: "instance"}}
+	case c.Op == "FilterLogEvents":
+		return nil // the stack names its log group: its own rows hold what is allowed there
+	case c.Op == "CreateFlowLogs":
+		made := of("vpc-flow-log", nil, "")
+		made.Sets = pairs(c, "TagSpecification.1.Tag")
+		tagged := made
+		tagged.Action, tagged.Creating = "ec2:CreateTags", c.Op
+		return []request{made, tagged, of("network-interface", nil, "")}
+	case c.Op == "DeleteFlowLogs":
+		return []request{of("vpc-flow-log", world.Tags{network.RoleTag: flowlog.RoleValue}, "")}
+	case c.Op == "GetCommandInvocation":
+		return []request{{Action: "ssm:GetCommandInvocation", Resource: "*"}}
 	case strings.HasPrefix(c.Op, "Describe"):
 		return []request{{Action: action, Resource: "*"}}
 	case c.Op == "CreateSecurityGroup":

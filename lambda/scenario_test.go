@@ -31,6 +31,7 @@ import (
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/ssm"
 	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
 )
@@ -43,6 +44,8 @@ var update = flag.Bool("update", false, "rewrite the want sections of the scenar
 //	world          before, as package simvpc reads it
 //	config         settings, NAME=value (optional)
 //	faults         what EC2 does wrong: OPERATION KIND [nth N] [count N] [code C] (optional)
+//	host           what the hosts print, and nothing is done there (optional)
+//	time           if it is there, time passes for the world too
 //	*.json         events, handled one after the other; release and expire go to the
 //	               function that releases. "120h.json" comes 120 hours after the one before
 //	want/answer    what each event's answer says
@@ -88,14 +91,25 @@ func section(a *txtar.Archive, name string) string {
 	return ""
 }
 
+func hasSection(a *txtar.Archive, name string) bool {
+	return slices.ContainsFunc(a.Files, func(f txtar.File) bool { return f.Name == name })
+}
+
 func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]string {
 	t.Helper()
 	w, err := simvpc.ParseWorld(section(a, "world"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := simvpc.Start(t, w, simvpc.Options{})
+	var opts simvpc.Options
+	if hasSection(a, "time") {
+		opts.Clock = func() time.Time { return noon }
+	}
+	server := simvpc.Start(t, w, opts)
 	server.Inject(parseFaults(t, section(a, "faults"))...)
+	if said := section(a, "host"); said != "" {
+		server.SetHost(func(ssm.Run) ssm.Output { return ssm.Output{Stdout: said, Forged: true} })
+	}
 	h := newTestHandler(t, server, settings(section(a, "config")))
 	clock := noon
 	h.Responder.Now = func() time.Time { return clock }
@@ -108,6 +122,9 @@ func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]stri
 		}
 		if d, err := time.ParseDuration(name); err == nil {
 			clock = clock.Add(d)
+			if hasSection(a, "time") {
+				server.Advance(d)
+			}
 		}
 		handle := h.Contain
 		if forRelease(f.Data) {
@@ -142,6 +159,7 @@ func newTestReleaser(h *Handler, server *simvpc.Server, vars map[string]string) 
 		Ledger: h.Responder.Ledger, Book: h.Book, Leases: h.Book.(containment.Leases), Log: h.Log, Now: h.Responder.Now,
 		DenialTTL: ttl, LedgerWait: h.Responder.LedgerWait,
 	}
+	addReleaseRungs(&releaser, config.Config{RestoreDocument: vars[config.RestoreDocument], FlowLogGroup: vars[config.FlowLogGroup]}, awsConfig(server.URL))
 	patient := releaser
 	patient.EC2 = &vpc.Reverter{Client: vpc.NewPatient(awsConfig(server.URL))}
 	return &ReleaseHandler{Releaser: &releaser, Patient: func() *containment.Releaser { return &patient }, Front: h.Front}
@@ -176,6 +194,8 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 		},
 		Mode: cfg.Mode, Front: Front{Calls: calls.count, Log: log, Outbox: &Outbox{Ledger: book, Now: time.Now}},
 	}
+	readFlows(h, cfg, awsConfig(server.URL, calls.add))
+	addRungs(h.Responder, cfg, awsConfig(server.URL, calls.add))
 	h.Patient = func() *containment.Responder {
 		return h.Responder.With(vpc.NewPatient(awsConfig(server.URL, calls.add)))
 	}
@@ -259,6 +279,9 @@ func describe(a *answer.Answer, err error) string {
 			b.WriteString(" UNRECORDED")
 		}
 		b.WriteByte('\n')
+		if i.QuietSince != "" {
+			fmt.Fprintf(&b, "  quiet since %s\n", i.QuietSince)
+		}
 		for _, s := range i.Steps {
 			fmt.Fprintf(&b, "  %s %s", s.State, s.ID)
 			if s.Kind != record.KindDenial {

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tourniquet/lambda/plan"
 )
 
 // Config is what the functions read at start-up, from the environment.
@@ -51,6 +53,17 @@ type Config struct {
 	TopicARN string
 	// SecurityHubNote is whether a finding that came from Security Hub gets a note there.
 	SecurityHubNote bool
+	// Survivors is what becomes of addresses that still exchange packets with a contained
+	// instance.
+	Survivors plan.Survivors
+	// FlowLogGroup is the log group of the flow logs, FlowLogRole the ARN of the role that
+	// delivers them.
+	FlowLogGroup, FlowLogRole string
+	// OnHost is when a containment isolates the host itself.
+	OnHost plan.OnHost
+	// IsolateDocument and RestoreDocument are the names of the SSM documents that do so
+	// and undo it. Each function has one of them.
+	IsolateDocument, RestoreDocument string
 	// Endpoint and EndpointEC2 are where the SDK finds AWS, for tests against
 	// emulators; empty: AWS itself.
 	Endpoint, EndpointEC2 string

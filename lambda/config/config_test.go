@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tourniquet/lambda/plan"
 )
 
 func TestDefaults(t *testing.T) {
@@ -19,6 +21,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		Table: "ledger", Mode: Enforce, MinSeverity: 7, ExemptTag: Tag{Key: "tourniquet:exempt"},
 		MaxContained: 25, ACLQuota: 20, CoverIPv4: 32, CoverIPv6: 128, LedgerWait: 3 * time.Second,
+		OnHost: plan.OnHostOff, Survivors: plan.SurvivorsOff,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("defaults (-want +got):\n%s", d)
@@ -32,6 +35,8 @@ func TestEverySetting(t *testing.T) {
 		FindingTypes: "Trojan:EC2/DropPoint, -UnauthorizedAccess:EC2/TorClient,+Backdoor:EC2/Spambot",
 		NeverDeny:    "203.0.113.0/24, 2001:db8::/32", LedgerWait: "500ms", DenialTTL: "168h", Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000",
 		TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
+		OnHost:   "always", IsolateDocument: "shut", RestoreDocument: "open",
+		Survivors: "deny", FlowLogGroup: "flows", FlowLogRole: "deliver",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +50,8 @@ func TestEverySetting(t *testing.T) {
 		NeverDeny:  Prefixes{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")},
 		LedgerWait: 500 * time.Millisecond, DenialTTL: 168 * time.Hour,
 		Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000", TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
+		OnHost: plan.OnHostAlways, IsolateDocument: "shut", RestoreDocument: "open",
+		Survivors: plan.SurvivorsDeny, FlowLogGroup: "flows", FlowLogRole: "deliver",
 	}
 	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
 		t.Errorf("settings (-want +got):\n%s", d)

@@ -33,6 +33,7 @@ type containing struct {
 	remembered record.Known // what it would hold
 
 	loaded *record.Known // what the ledger has been read to hold, before the first observation
+	heard  hearing       // of the command to the host
 
 	told  *record.Told // what has been told of the containment; nil before the ledger was read
 	since int          // how many of applied that was of
@@ -40,6 +41,8 @@ type containing struct {
 	was       record.Status // of the containment when it was first loaded; empty when it was not open
 	admitted  bool          // the policy has admitted the incident
 	relied    bool          // the last plan relied on somebody else's entry
+	late      []chan error  // the tags that are still being written
+	inOrder   bool          // the last observation read the ledger before the network
 	tried     []record.Step // in the last round
 	applied   []string      // the steps that this run applied
 	contained time.Time     // when the last change was made that decides
@@ -63,6 +66,7 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 		}
 	}
 	loaded := c.loaded != nil
+	c.inOrder = loaded
 	if loaded {
 		known, c.loaded = *c.loaded, nil
 	}
@@ -77,6 +81,7 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 		g, gctx := errgroup.WithContext(ctx)
 		g.Go(func() (err error) { seen, err = c.look(gctx, target, known); return err })
 		if !loaded {
+			c.inOrder = false
 			g.Go(func() (err error) { known, err = c.load(gctx, target.VPCs); return err })
 		}
 		if err := g.Wait(); err != nil {
@@ -92,6 +97,13 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 	}
 	seen.Owners, seen.Refused = maps.Clone(c.owners), c.rounds.refused
 	c.last, c.remembered = seen, known
+	c.hear(ctx, &seen, known)
+	c.begins(known)
+	return seen, known, nil
+}
+
+// begins keeps how the containment stood when the ledger was first read.
+func (c *containing) begins(known record.Known) {
 	if open := known.Open(); open != nil && c.was == "" {
 		c.was = open.Status
 	}
@@ -99,7 +111,6 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 		told := record.TellOf(known.Record)
 		c.told = &told
 	}
-	return seen, known, nil
 }
 
 // look observes. What the record does not bear out is read again, wholly.
@@ -143,13 +154,15 @@ func (c *containing) target() network.Target {
 	return target
 }
 
-// again is what the changes of the last round show in.
+// again is what the changes of the last round show in. The rest is believed without
+// another look only where the ledger was read before it: a release that came in between
+// has then kept the plan from being recorded.
 func (c *containing) again() network.Look {
 	tried := c.tried
 	c.tried = nil
 	denies := func(s record.Step) bool { return s.Kind() == record.KindDenial }
 	switch {
-	case len(tried) == 0: // somebody else has made changes
+	case len(tried) == 0 || !c.inOrder: // somebody else may have made changes
 		return network.Again
 	case !slices.ContainsFunc(tried, denies):
 		return network.AgainInterfaces
@@ -205,12 +218,16 @@ func (c *containing) holds(ctx context.Context) (Outcome, bool) {
 		return Outcome{}, false
 	}
 	open := c.loaded.Open()
-	if open == nil || c.unrecorded || c.in.Adds(*open) {
+	if open == nil || c.unrecorded {
 		return Outcome{}, false
 	}
-	if c.r.EC2.Scarce() && c.r.Now().Sub(open.Updated) < justSeen {
-		c.was = open.Status
-		return c.outcome(record.Contain, plan.Plan{Record: *open}), true
+	if c.r.EC2.Scarce() {
+		if out, joined := c.join(ctx, *c.loaded); joined {
+			return out, true
+		}
+	}
+	if c.loaded == nil || c.in.Adds(*open) {
+		return Outcome{}, false
 	}
 	seen, err := c.r.EC2.Observe(ctx, network.Target{Instance: c.in.Instance, ACLs: open.Target().ACLs, Look: network.Drift})
 	if err != nil || !plan.Holds(*open, seen) {
@@ -218,12 +235,44 @@ func (c *containing) holds(ctx context.Context) (Outcome, bool) {
 		return Outcome{}, false
 	}
 	c.was = open.Status
-	return c.outcome(record.Contain, plan.Plan{Record: *open, ACLRoom: plan.Room(seen, c.r.Rules)}), true
+	return c.ends(record.Contain, plan.Plan{Record: *open, ACLRoom: plan.Room(seen, c.r.Rules)}), true
 }
 
-// justSeen is how long ago another invocation may have read back that all is in force, for
-// a repeat to believe it while EC2 throttles. A call would come from a containment.
+// justSeen is how long ago another invocation may have read back that all is in force, to
+// be believed while EC2 throttles. A call would come from a containment.
 const justSeen = time.Minute
+
+// join adds the incident to a containment that is in force, without a look at it, if
+// that is all there is to do.
+func (c *containing) join(ctx context.Context, known record.Known) (Outcome, bool) {
+	since := c.r.Now().Add(-justSeen)
+	if _, ok := plan.Join(c.in, known, nil, c.r.Rules, since); !ok {
+		return Outcome{}, false
+	}
+	peers := c.unknown(c.peers(network.Network{}, known))
+	peers = append(peers, c.neighbours(known.Slots, peers)...)
+	seen, err := c.r.EC2.Observe(ctx, network.Target{Instance: c.in.Instance, Peers: peers, Look: network.Owners, Since: &network.Network{}})
+	if err != nil {
+		return Outcome{}, false
+	}
+	c.own(peers, seen.Owners)
+	p, ok := plan.Join(c.in, known, c.owners, c.r.Rules, since)
+	if !ok {
+		return Outcome{}, false
+	}
+	c.begins(known)
+	held := slices.Clone(p.Slots)
+	change := c.change(p, known)
+	for i := range held {
+		change.Slots[i].Slot.Since = held[i].Slot.Since // nobody has read it back anew
+	}
+	if err := c.commit(ctx, change, p.Changed); err != nil {
+		c.loaded = nil // it has moved on
+		return Outcome{}, false
+	}
+	c.was = known.Open().Status
+	return c.ends(record.Contain, p), true
+}
 
 // load reads the ledger, unless an earlier call of this run failed: then the run
 // itself remembers.

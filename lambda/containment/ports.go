@@ -40,10 +40,7 @@ type Measures interface {
 }
 
 // A Result is what became of one step that comes beside the cut.
-type Result struct {
-	Made []string // the ids of what the step has created
-	Err  error    // why it failed; a network.Refusal is for good
-}
+type Result = record.Result
 
 // Fleet is what is needed of EC2 beyond one instance.
 type Fleet interface {

@@ -11,12 +11,14 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/host"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/plan"
@@ -32,6 +34,8 @@ type call struct {
 	mutating bool
 	ledger   bool
 	params   string
+
+	elsewhere bool // neither of EC2 nor of the ledger
 }
 
 // A gate decides about every call of a process: it may wait, and its answer says
@@ -60,6 +64,10 @@ type process struct {
 	book   *ledger.Memory
 	gate   gate
 	now    func() time.Time
+	rungs  plan.Rules // which measures are turned on; the zero Rules: none
+
+	// busy: EC2 throttles the first call, so that the process takes calls for scarce.
+	busy atomic.Bool
 }
 
 // Do is a call of EC2's, for the SDK.
@@ -72,8 +80,19 @@ func (p *process) Do(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := form.Get("Action")
-	f := p.gate(r.Context(), call{op: op, mutating: !strings.HasPrefix(op, "Describe"), params: form.Encode()})
+	if p.busy.CompareAndSwap(true, false) {
+		body := "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message></Error></Errors></Response>"
+		return &http.Response{
+			StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+		}, nil
+	}
+	op, ofEC2 := form.Get("Action"), true
+	params := form.Encode()
+	if _, name, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
+		op, params, ofEC2 = name, string(body), false
+	}
+	reads := strings.HasPrefix(op, "Describe") || strings.HasPrefix(op, "Get") || strings.HasPrefix(op, "Filter")
+	f := p.gate(r.Context(), call{op: op, mutating: !reads, elsewhere: !ofEC2, params: params})
 	if f == neverMade {
 		return nil, errNeverMade
 	}
@@ -181,12 +200,21 @@ func (p *process) client() *vpc.Client {
 }
 
 func (p *process) responder() *containment.Responder {
-	ec2 := p.client()
+	ec2, rules := p.client(), p.rungs
+	rules.ACLQuota = network.DefaultACLQuota
+	hosts := p.hosts()
 	return &containment.Responder{
-		EC2: ec2, Fleet: ec2, Ledger: p, Policy: policy.Policy{MaxContained: 25},
-		Rules: plan.Rules{ACLQuota: network.DefaultACLQuota},
-		Log:   slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
+		EC2: ec2, Fleet: ec2, Ledger: p, Policy: policy.Policy{MaxContained: 25}, Rules: rules, Hosts: hosts,
+		Beside: map[record.Kind]containment.Measures{record.KindHost: host.Isolating{Client: hosts}},
+		Log:    slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
+}
+
+func (p *process) hosts() *host.Client {
+	return &host.Client{Isolate: host.IsolateName, Restore: host.RestoreName, Config: aws.Config{
+		Region: "eu-central-1", BaseEndpoint: aws.String("http://ssm.invalid"), HTTPClient: p,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
+	}}
 }
 
 func (p *process) contain(ctx context.Context, in plan.Incident) error {
@@ -201,7 +229,9 @@ func (p *process) reconcile(ctx context.Context) error {
 }
 
 func (p *process) releaser() *containment.Releaser {
+	hosts := p.hosts()
 	return &containment.Releaser{
+		Beside: map[record.Kind]containment.Measures{record.KindHost: host.Restoring{Client: hosts}}, Hosts: hosts,
 		EC2: &vpc.Reverter{Client: p.client()}, Ledger: p, Book: p, Leases: p, Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
 }

@@ -139,16 +139,16 @@ func TestMemoryTriesAgain(t *testing.T) {
 func age(t *testing.T, m *Memory, k key) {
 	t.Helper()
 	if i, ok := m.containments[k]; ok {
-		i.Schema++
+		i.Schema = schemaVersion + 1
 		m.containments[k] = i
 	} else if i, ok := m.slots[k]; ok {
-		i.Schema++
+		i.Schema = schemaVersion + 1
 		m.slots[k] = i
 	} else if i, ok := m.pointers[k]; ok {
-		i.Schema++
+		i.Schema = schemaVersion + 1
 		m.pointers[k] = i
 	} else if k == guardKey {
-		m.guard.Schema++
+		m.guard.Schema = schemaVersion + 1
 	} else {
 		t.Fatalf("there is no item %s", k)
 	}

@@ -24,12 +24,13 @@ func toItem(r record.Record) (containmentItem, error) {
 		return containmentItem{}, fmt.Errorf("containment %s: %w", r.Holder(), err)
 	}
 	i := containmentItem{
-		header:   header{containmentKey(r.Instance, r.Generation), schemaVersion},
+		header:   header{containmentKey(r.Instance, r.Generation), schemaFirst},
 		Instance: r.Instance, Name: r.Name, Generation: r.Generation, Version: r.Version + 1, Status: string(r.Status),
 		ByPerson: r.ByPerson, Adopted: r.Adopted, Reason: r.Reason, Peers: peers, Unreadable: texts(r.Unreadable),
 		Steps: steps, Originals: map[string]string{},
 		Opened: stamp(r.Opened), Updated: stamp(r.Updated), Contained: stamp(r.Contained), Released: stamp(r.Released),
 	}
+	i.addRungs(r)
 	for _, f := range r.Findings {
 		i.Findings = append(i.Findings, findingItem{f.ID, f.Type, f.Severity, stamp(f.Seen)})
 	}
@@ -58,6 +59,11 @@ func (i containmentItem) record() (record.Record, error) {
 		Instance: i.Instance, Name: i.Name, Generation: i.Generation, Version: i.Version, Status: record.Status(i.Status),
 		ByPerson: i.ByPerson, Adopted: i.Adopted, Reason: i.Reason, Peers: peers, Unreadable: texts(i.Unreadable), Steps: steps,
 		Opened: moment(i.Opened), Updated: moment(i.Updated), Contained: moment(i.Contained), Released: moment(i.Released),
+		Rungs: i.Rungs, Host: i.Host.report(), Restore: i.Restore.report(), Asked: i.Asked,
+		Watched: moment(i.Watched), QuietSince: moment(i.QuietSince),
+	}
+	if err := i.addWatches(&r); err != nil {
+		return record.Record{}, fmt.Errorf("item %s: %w", i.key, err)
 	}
 	for _, f := range i.Findings {
 		r.Findings = append(r.Findings, record.FindingRef{ID: f.ID, Type: f.Type, Severity: f.Severity, Seen: moment(f.Seen)})
@@ -73,7 +79,7 @@ func fromPeer(p guardduty.Peer) (peerItem, error) {
 		return peerItem{}, errors.New("a peer without an address")
 	}
 	return peerItem{
-		p.Addr.String(), p.Direction.String(), p.Protocol, p.LocalPort, p.RemotePort, p.Interface, p.Severity, stamp(p.Seen),
+		p.Addr.String(), p.Direction.String(), p.Protocol, p.LocalPort, p.RemotePort, p.Interface, p.Severity, stamp(p.Seen), p.From,
 	}, nil
 }
 
@@ -84,7 +90,7 @@ func (i peerItem) peer() (guardduty.Peer, error) {
 	}
 	p := guardduty.Peer{
 		Addr: addr, Protocol: i.Protocol, LocalPort: i.LocalPort, RemotePort: i.RemotePort, Interface: i.Interface,
-		Severity: i.Severity, Seen: moment(i.Seen),
+		Severity: i.Severity, Seen: moment(i.Seen), From: i.From,
 	}
 	for _, d := range []guardduty.Direction{guardduty.Inbound, guardduty.Outbound} {
 		if d.String() == i.Direction {
@@ -96,7 +102,7 @@ func (i peerItem) peer() (guardduty.Peer, error) {
 
 func fromSlot(s record.Slot) slotItem {
 	return slotItem{
-		header: header{slotKey(s.SlotKey), schemaVersion},
+		header: header{slotKey(s.SlotKey), schemaFirst},
 		VPC:    s.VPC, ACL: s.ACL, Direction: string(s.Direction), Number: s.Number,
 		Prefix: s.Prefix.String(), Holders: holderNames(s.Holders), State: string(s.State), Since: stamp(s.Since),
 	}
@@ -135,7 +141,7 @@ const maxEventReason = 1024
 
 func fromEvent(e record.Event) eventItem {
 	return eventItem{
-		header:   header{eventKey(e), schemaVersion},
+		header:   header{eventKey(e), schemaFirst},
 		Instance: e.Instance, Time: stamp(e.Time), ID: e.ID, Verdict: string(e.Verdict), Reason: guardduty.Clean(e.Reason, maxEventReason),
 		Finding: e.Finding, Request: e.Request, Changes: texts(e.Changes),
 	}

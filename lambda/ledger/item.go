@@ -7,9 +7,17 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// schemaVersion is the version of the items that this program writes. A change
-// after which an older program would misread or lose something raises it.
-const schemaVersion = 1
+// schemaVersion is the latest version of items that this program knows. A change after
+// which an older program would misread or lose something raises it.
+const schemaVersion = 2
+
+// The versions that an item is written with: the least that a program has to know for
+// it. So what an older program can read, it goes on to read after a rollback, and what
+// it can't, it leaves alone.
+const (
+	schemaFirst = 1
+	schemaRungs = 2 // a containment with measures beyond quarantine and denials
+)
 
 // A header is what every item begins with.
 type header struct {
@@ -46,6 +54,48 @@ type containmentItem struct {
 	Updated    *time.Time        `dynamodbav:"updated"`
 	Contained  *time.Time        `dynamodbav:"contained"`
 	Released   *time.Time        `dynamodbav:"released"`
+	Rungs      bool              `dynamodbav:"rungs,omitempty"`
+	Host       *reportItem       `dynamodbav:"host,omitempty"`
+	Restore    *reportItem       `dynamodbav:"restore,omitempty"`
+	Asked      int               `dynamodbav:"asked,omitempty"`
+	Watches    []watchItem       `dynamodbav:"watches,omitempty"`
+	Watched    *time.Time        `dynamodbav:"watched,omitempty"`
+	Survivors  []survivorItem    `dynamodbav:"survivors,omitempty"`
+	// QuietSince is notQuiet once the logs were read and say otherwise: an update sets
+	// attributes, and takes none away.
+	QuietSince *time.Time `dynamodbav:"quietSince,omitempty"`
+}
+
+// A watchItem is how far the flow log of an interface has been read.
+type watchItem struct {
+	Interface string     `dynamodbav:"interface"`
+	Cut       *time.Time `dynamodbav:"cut,omitempty"`
+	Covered   *time.Time `dynamodbav:"covered,omitempty"`
+	Skipped   bool       `dynamodbav:"skipped,omitempty"`
+	Accepted  *time.Time `dynamodbav:"accepted,omitempty"`
+	Leaked    *time.Time `dynamodbav:"leaked,omitempty"`
+}
+
+type survivorItem struct {
+	Address   string     `dynamodbav:"address"`
+	Interface string     `dynamodbav:"interface,omitempty"`
+	Protocol  int        `dynamodbav:"protocol"`
+	Ports     []int      `dynamodbav:"ports,omitempty"`
+	Bytes     int64      `dynamodbav:"bytes"`
+	Last      *time.Time `dynamodbav:"last,omitempty"`
+}
+
+// A reportItem is what is known of a command to a host.
+type reportItem struct {
+	Command     string   `dynamodbav:"command"`
+	State       string   `dynamodbav:"state,omitempty"`
+	Detail      string   `dynamodbav:"detail,omitempty"`
+	Rules       string   `dynamodbav:"rules,omitempty"`
+	Closed      int      `dynamodbav:"closed,omitempty"`
+	Left        int      `dynamodbav:"left,omitempty"`
+	Truncated   bool     `dynamodbav:"truncated,omitempty"`
+	Error       string   `dynamodbav:"error,omitempty"`
+	Connections []string `dynamodbav:"connections,omitempty"`
 }
 
 type findingItem struct {
@@ -64,6 +114,7 @@ type peerItem struct {
 	Interface  string     `dynamodbav:"interface,omitempty"`
 	Severity   float64    `dynamodbav:"severity,omitempty"`
 	Seen       *time.Time `dynamodbav:"seen,omitempty"`
+	From       string     `dynamodbav:"from,omitempty"`
 }
 
 type stepItem struct {

@@ -19,7 +19,7 @@ type leaseItem struct {
 }
 
 func lease(name, holder string, until time.Time) leaseItem {
-	return leaseItem{header{key{pkLease, name}, schemaVersion}, name, holder, until.UnixMilli()}
+	return leaseItem{header{key{pkLease, name}, schemaFirst}, name, holder, until.UnixMilli()}
 }
 
 // refuses is the error for who wants the lease and isn't its holder.

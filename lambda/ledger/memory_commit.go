@@ -21,7 +21,7 @@ func (m *Memory) Commit(ctx context.Context, c record.Change) error {
 		{next.key, func(m *Memory) (func(), error) { return m.containment(next) }},
 		{event.key, func(m *Memory) (func(), error) { return m.event(event) }},
 	}
-	if record.Status(next.Status).Open() || next.Version > 1 {
+	if record.Status(next.Status).Open() || next.Version > 1 && !next.unsettled() {
 		items = append(items, itemChange{pointerKey(next.Instance), func(m *Memory) (func(), error) { return m.point(next) }})
 	}
 	if c.Count != 0 {
@@ -153,7 +153,7 @@ func (m *Memory) point(next containmentItem) (func(), error) {
 		if err := stored.check(); err != nil {
 			return nil, err
 		}
-		if open && stored.Generation != next.Generation {
+		if open && stored.Generation > next.Generation {
 			return nil, conflict(stored.key)
 		}
 	}
@@ -177,7 +177,7 @@ func (m *Memory) count(c record.Change) (func(), error) {
 	}
 	return func() {
 		if n >= 0 {
-			m.guard = guardItem{header{guardKey, schemaVersion}, n}
+			m.guard = guardItem{header{guardKey, schemaFirst}, n}
 		}
 	}, nil
 }

@@ -33,7 +33,7 @@ func owedKey(o record.Owed) key {
 func fromOwed(o record.Owed) owedItem {
 	o = o.Bounded()
 	return owedItem{
-		header: header{owedKey(o), schemaVersion},
+		header: header{owedKey(o), schemaFirst},
 		Time:   stamp(o.Time), Instance: o.Instance, ID: o.ID, To: string(o.To), Generation: o.Generation, Verdict: string(o.Verdict),
 		Was: string(o.Was), Status: string(o.Status), Reason: o.Reason, Finding: o.Finding, Request: o.Request, Applied: texts(o.Applied),
 	}

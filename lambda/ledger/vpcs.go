@@ -14,7 +14,7 @@ type vpcItem struct {
 	header
 }
 
-func vpcOf(vpc string) vpcItem { return vpcItem{header{vpcKey(vpc), schemaVersion}} }
+func vpcOf(vpc string) vpcItem { return vpcItem{header{vpcKey(vpc), schemaFirst}} }
 
 func (i vpcItem) vpc() (string, error) { return i.SK, nil }
 

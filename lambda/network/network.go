@@ -83,6 +83,11 @@ type Network struct {
 	// shows it or as this invocation was told.
 	Made map[string][]string
 
+	// Host and Restore are what has become of the last commands to the host, as far as
+	// this invocation has asked: the one that isolates it, and the one that takes its
+	// rules away again.
+	Host, Restore HostReport
+
 	// Refused are the steps, by id, that EC2 has refused in this invocation for a
 	// reason that repeating them doesn't mend.
 	Refused map[string]Refusal
@@ -92,6 +97,9 @@ type Network struct {
 type Refusal struct {
 	Reason string
 	Full   bool // a quota is used up
+
+	// Unmanaged says that Systems Manager can't reach the host.
+	Unmanaged bool
 }
 
 func (r Refusal) Error() string { return r.Reason }

@@ -13,10 +13,10 @@ import (
 // the containment is not complete, or a release has left something of it.
 func (in Incident) Adds(open record.Record) bool {
 	peers := mergePeers(open.Peers, in.Peers)
-	return open.Status != record.Contained || !open.Released.IsZero() ||
+	return open.Status != record.Contained || !open.Released.IsZero() || in.OnHost || in.Trigger == ByPerson && !open.Rungs ||
 		len(mergeFindings(open.Findings, in.Findings)) > len(open.Findings) ||
 		!slices.EqualFunc(peers, open.Peers, func(a, b guardduty.Peer) bool { return a == b }) ||
-		len(mergeStrings(open.Unreadable, in.Unreadable)) > len(open.Unreadable) || in.Omitted > 0 ||
+		len(mergeStrings(open.Unreadable, in.Unreadable)) > len(open.Unreadable) || in.Omitted+len(in.UnreadableFields) > 0 ||
 		slices.ContainsFunc(open.Steps, func(s record.StepState) bool {
 			return s.State == record.Pending || s.State != record.Applied && s.Step.Kind().Decides()
 		})
@@ -56,7 +56,9 @@ func Holds(open record.Record, seen network.Network) bool {
 // exposesAsRecorded reports whether what a containment leaves open whoever the peers are
 // is still what the record says.
 func exposesAsRecorded(open record.Record, seen network.Network) bool {
-	p := &planner{seen: seen, record: record.Record{Unreadable: open.Unreadable}}
+	p := &planner{seen: seen, record: record.Record{
+		Unreadable: open.Unreadable, QuietSince: open.QuietSince, Watched: open.Watched, Watches: open.Watches, Survivors: open.Survivors,
+	}}
 	p.remain()
 	return !slices.ContainsFunc(p.record.Exposure, func(e record.Exposure) bool { return !slices.Contains(open.Exposure, e) }) &&
 		!slices.ContainsFunc(open.Exposure, func(e record.Exposure) bool {

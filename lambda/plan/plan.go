@@ -91,6 +91,9 @@ type Rules struct {
 	// CoverIPv4 and CoverIPv6 are how short, in bits, a prefix may be that covers
 	// several peers where an ACL has no room for each; 0: each peer by itself.
 	CoverIPv4, CoverIPv6 int
+
+	OnHost    OnHost
+	Survivors Survivors
 }
 
 // A Plan is a containment's record as it is to be, and what has to be changed in
@@ -117,10 +120,12 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 			in.Peers = append(in.Peers, guardduty.Peer{Addr: a})
 		}
 	}
-	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, seen.Instance.Tags["Name"], known)}
+	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, seen.Instance.Tags["Name"], known, rules)}
 	p.quarantine()
+	p.watch()
 	p.deny()
 	p.shorten()
+	p.host()
 	p.exposeOmitted()
 	p.exposeUnreadable()
 	p.keepOthers()
@@ -137,7 +142,7 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 }
 
 // next is the record that an incident opens or continues, without its steps.
-func next(in Incident, name string, known record.Known) record.Record {
+func next(in Incident, name string, known record.Known, rules Rules) record.Record {
 	rec := record.Record{
 		Instance: in.Instance, Generation: 1, ByPerson: in.Trigger == ByPerson, Adopted: in.Trigger == ByAdoption, Reason: in.Reason,
 	}
@@ -153,6 +158,7 @@ func next(in Incident, name string, known record.Known) record.Record {
 	rec.Findings = boundFindings(mergeFindings(rec.Findings, in.Findings))
 	rec.Peers = boundPeers(mergePeers(rec.Peers, in.Peers))
 	rec.Unreadable, _ = atMost(mergeStrings(rec.Unreadable, in.Unreadable), maxUnreadable, 0)
+	rec.Rungs = rec.Rungs || rules.rungs() && in.tells(known)
 	rec.Steps, rec.Exposure = nil, nil
 	return rec
 }
@@ -261,6 +267,8 @@ func (p *planner) keepOthers() {
 			} else { // not asked for any more, or managed by another service since
 				p.add(step, s.State, s.Note)
 			}
+		case record.Creation: // not asked for any more: what it made is there all the same
+			p.add(step, s.State, s.Note)
 		}
 	}
 }
@@ -311,11 +319,12 @@ func (p *planner) uses(s record.Slot) bool {
 
 // remain states the exposure that every containment leaves.
 func (p *planner) remain() {
+	p.exposeSurvivors()
 	var timeouts []string
 	for _, i := range p.seen.Interfaces {
 		timeouts = append(timeouts, fmt.Sprintf("%s on %s", wait(i.TrackingTimeout), i.ID))
 	}
-	if len(timeouts) > 0 {
+	if len(timeouts) > 0 && p.record.QuietSince.IsZero() {
 		p.expose(record.UnknownPeers, "connections that stood before, with addresses that no finding names, go on until idle for %s",
 			strings.Join(timeouts, ", "))
 	}

@@ -22,6 +22,10 @@ type Terms struct {
 	Force bool      // remove denials whose flows may revive
 	Untag bool      // take our tags away, although the record is closed already
 
+	// Latest says that nothing has contained the instance since. What an earlier
+	// containment made beside the cut belongs to the later one by then.
+	Latest bool
+
 	Unreadable []record.SlotKey // places whose items in the ledger can't be read
 }
 
@@ -33,6 +37,7 @@ type ReleasePlan struct {
 	Slots    []record.SlotChange
 	Changed  bool                // the ledger does not say so yet
 	Reverts  []record.Step       // to undo now, once the ledger has the plan
+	Asks     []record.Step       // to ask of the host, once nothing is left to undo
 	Untags   map[string][]string // tag keys to remove in the end, by resource
 }
 
@@ -55,7 +60,7 @@ func NewReleasePlan(rec record.Record, seen network.Network, slots []record.Slot
 		p.undo(s, slots)
 	}
 	p.unlisted(slots)
-	return p.plan()
+	return p.result()
 }
 
 type releasePlanner struct {
@@ -95,6 +100,8 @@ func (p *releasePlanner) undo(s record.StepState, slots []record.Slot) {
 		default:
 			p.letGo(s)
 		}
+	case record.Creation: // what was made stays; the host is asked in the end
+		p.steps = append(p.steps, s)
 	}
 }
 
@@ -215,8 +222,8 @@ func (p *releasePlanner) unlisted(slots []record.Slot) {
 	}
 }
 
-// plan is what all of it comes to.
-func (p *releasePlanner) plan() ReleasePlan {
+// result is what all of it comes to.
+func (p *releasePlanner) result() ReleasePlan {
 	rec := p.was
 	rec.Steps = p.steps
 	if rec.Status.Open() {
@@ -237,7 +244,11 @@ func (p *releasePlanner) plan() ReleasePlan {
 			rec.Exposure = append(slices.Clone(rec.Exposure), e)
 		}
 	}
-	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts}
+	var asks []record.Step
+	if (rec.Status == record.Released || rec.Status == record.Closed) && p.terms.Latest {
+		asks = p.takeDown(&rec)
+	}
+	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts, Asks: asks}
 	plan.Changed = !rec.Says(p.was) || len(p.slots) > 0
 	if rec.Status == record.Released && (p.was.Status.Open() || p.terms.Untag) {
 		plan.Untags = p.untags()

@@ -49,6 +49,20 @@ const (
 	// SecondaryInterface: an interface in a secondary network has neither security
 	// groups nor a network ACL.
 	SecondaryInterface ExposureKind = "secondary-interface"
+	// HostNotManaged: Systems Manager can't reach the host, so that nothing was done
+	// on it.
+	HostNotManaged ExposureKind = "host-not-managed"
+	// HostUnconfirmed: no result has come of the command to the host, the one that
+	// isolates it or, after a release, the one that takes its own rules away.
+	HostUnconfirmed ExposureKind = "host-unconfirmed"
+	// HostReports: what the host says of its own rules. A compromised host may say
+	// anything, so that it proves nothing, and a reboot clears the rules.
+	HostReports ExposureKind = "host-reports"
+	// SurvivingPeer: the flow logs show packets that passed between the instance and an
+	// address after the cut.
+	SurvivingPeer ExposureKind = "survivor"
+	// QuarantineLeaks: the flow logs show a connection that was begun after the cut.
+	QuarantineLeaks ExposureKind = "quarantine-leaks"
 	// IMDSCredentials: the instance goes on to fetch its role's credentials.
 	IMDSCredentials ExposureKind = "imds-credentials"
 )

@@ -62,6 +62,25 @@ type Record struct {
 	Steps      []StepState // sorted by the step's id
 	Exposure   []Exposure
 
+	// Rungs says that measures beyond quarantine and denials may be taken: the record
+	// was opened, or was told something new, while one of them was turned on. A record
+	// of an earlier version gets none by itself.
+	Rungs bool
+
+	// Host and Restore are the last commands to the host, and what came of them: the one
+	// that isolates it, and the one of a release that takes its rules away. What the
+	// host says in them is evidence, and proves nothing.
+	Host, Restore network.HostReport
+	Asked         int // how often the host was asked to take its rules away
+
+	// Watches are how far the flow logs were read, Watched when that was, Survivors who
+	// exchanged packets with the instance after its cut. QuietSince is since when
+	// nobody does, proven by the flow logs; zero: that is not proven.
+	Watches    []Watch // sorted by the interface
+	Watched    time.Time
+	Survivors  []Survivor // the most recent one first
+	QuietSince time.Time
+
 	Opened    time.Time
 	Updated   time.Time
 	Contained time.Time // when it was first seen to be complete; zero before
@@ -105,7 +124,23 @@ func (r Record) Says(o Record) bool {
 	return r.Generation == o.Generation && r.Status == o.Status &&
 		slices.EqualFunc(r.Steps, o.Steps, StepState.equal) &&
 		slices.Equal(r.Peers, o.Peers) && slices.Equal(r.Unreadable, o.Unreadable) &&
-		slices.Equal(r.Exposure, o.Exposure) && slices.EqualFunc(r.Findings, o.Findings, sameFinding)
+		slices.Equal(r.Exposure, o.Exposure) && slices.EqualFunc(r.Findings, o.Findings, sameFinding) && r.saysOfRungs(o)
+}
+
+func (r Record) saysOfRungs(o Record) bool {
+	return r.Rungs == o.Rungs && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore) && r.saysOfFlows(o)
+}
+
+// Awaits reports whether something is to be learned yet of what was done beside the cut.
+func (r Record) Awaits() bool { return r.Host.Command != "" && !r.Host.Ended() }
+
+// Unsettled reports whether something is still to be done for the containment: it is
+// open, or its host's own rules or flow logs of ours may still be there.
+func (r Record) Unsettled() bool {
+	return r.Status.Open() || (r.Status == Released || r.Status == Closed) && slices.ContainsFunc(r.Steps, func(s StepState) bool {
+		kind := s.Step.Kind()
+		return kind == KindHost && s.State == Lingering || kind == KindFlowLog && !s.State.Final()
+	})
 }
 
 func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }

@@ -22,13 +22,13 @@ func (s *survey) network(t network.Target) (network.Network, error) {
 		s.own(n, t.Peers)
 		return n, nil
 	case network.Again, network.AgainInterfaces, network.AgainACLs:
-		n.Instance, n.Quarantine = t.Since.Instance, t.Since.Quarantine
+		n.Instance, n.Quarantine = s.since(t), t.Since.Quarantine
 	case network.Whole, network.Standing, network.Recorded:
 		n.Instance = s.instances[t.Instance]
 	}
 	n.Instance.ID = t.Instance
 	for _, i := range s.interfacesOf(t) {
-		n.Interfaces = append(n.Interfaces, fromSDKInterface(i))
+		n.Interfaces = append(n.Interfaces, s.completed(fromSDKInterface(i), t))
 	}
 	slices.SortFunc(n.Interfaces, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
 	if t.Look == network.AgainACLs {
@@ -47,6 +47,30 @@ func (s *survey) network(t network.Target) (network.Network, error) {
 	s.recorded.add(&n, t)
 	s.own(n, t.Peers)
 	return n, nil
+}
+
+// since is the instance as it was seen, with the tags that it got since if it was read.
+func (s *survey) since(t network.Target) network.Instance {
+	i := t.Since.Instance
+	if now, read := s.instances[t.Instance]; read {
+		i.Tags = maps.Clone(i.Tags)
+		if i.Tags == nil {
+			i.Tags = map[string]string{}
+		}
+		maps.Copy(i.Tags, now.Tags)
+	}
+	return i
+}
+
+// completed is an interface with what the look before showed of it and this one does not.
+func (s *survey) completed(i network.Interface, t network.Target) network.Interface {
+	if !s.scarce || t.Since == nil {
+		return i
+	}
+	if before, known := t.Since.Find(i.ID); known {
+		i.Originals, i.ManagedBy, i.Associated = before.Originals, before.ManagedBy, before.Associated
+	}
+	return i
 }
 
 // place adds the places of the interfaces.

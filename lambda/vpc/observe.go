@@ -45,6 +45,7 @@ func (c *Client) Survey(ctx context.Context, targets []network.Target) (map[stri
 type survey struct {
 	*Client
 	targets []network.Target
+	scarce  bool // EC2 throttled when the survey began
 
 	instances  map[string]network.Instance
 	interfaces interfacesByInstance
@@ -62,15 +63,14 @@ type survey struct {
 // target has named.
 func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey, error) {
 	s := &survey{
-		Client: c, targets: targets, shown: interfacesByInstance{}, subnets: map[string]network.Subnet{}, ranges: map[string][]netip.Prefix{},
+		Client: c, targets: targets, scarce: c.Scarce(), shown: interfacesByInstance{}, subnets: map[string]network.Subnet{}, ranges: map[string][]netip.Prefix{},
 		acls: map[string]network.ACL{}, serves: map[string]string{},
 	}
 	s.recallSince()
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.readInstances(gctx, s.with(network.Whole, network.Standing, network.Recorded)) })
-	g.Go(func() error {
-		return s.readInterfaces(gctx, s.with(network.Whole, network.Again, network.AgainInterfaces, network.Drift, network.Standing))
-	})
+	byInstance, byInterface := s.split()
+	g.Go(func() error { return s.readInstances(gctx, byInstance) })
+	g.Go(func() error { return s.readInterfaces(gctx, byInterface) })
 	g.Go(func() error { return s.readGroups(gctx) })
 	g.Go(func() error { return s.readOwners(gctx) })
 	g.Go(func() (err error) { s.recorded, err = s.readRecorded(gctx, namesIn(targets)); return err })
@@ -86,6 +86,19 @@ func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey,
 	}
 	s.take(second)
 	return s, nil
+}
+
+// split says for which targets to read instances, and for which interfaces. The second
+// look at an instance's groups can go by either: while EC2 throttles, it goes by the one
+// that fewer others go by.
+func (s *survey) split() (byInstance, byInterface []network.Target) {
+	byInstance = s.with(network.Whole, network.Standing, network.Recorded)
+	byInterface = s.with(network.Whole, network.Drift, network.Standing)
+	again := s.with(network.Again, network.AgainInterfaces)
+	if s.scarce {
+		return append(byInstance, again...), byInterface
+	}
+	return byInstance, append(byInterface, again...)
 }
 
 // recallSince takes over which ACLs were seen to stand before which subnets.

@@ -27,7 +27,7 @@ func (s *survey) named() search {
 		f.acls = append(f.acls, t.Subnets...)
 		f.subnets = append(f.subnets, recall(&s.memory.subnets, s.subnets, t.Subnets...)...)
 		f.vpcs = append(f.vpcs, recall(&s.memory.ranges, s.ranges, t.VPCs...)...)
-		if len(f.subnets) > 0 && s.Scarce() {
+		if len(f.subnets) > 0 && s.scarce {
 			f.subnetsIn = append(f.subnetsIn, t.VPCs...)
 		}
 	}
@@ -134,7 +134,7 @@ func (s *survey) serve(a types.NetworkAcl) {
 
 // interfacesOf are the interfaces of a target's instance, as far as they were read.
 func (s *survey) interfacesOf(t network.Target) []types.NetworkInterface {
-	if t.Look == network.Recorded {
+	if t.Look == network.Recorded || s.scarce && (t.Look == network.Again || t.Look == network.AgainInterfaces) {
 		return s.shown[t.Instance]
 	}
 	return s.interfaces[t.Instance]
