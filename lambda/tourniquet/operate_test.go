@@ -252,7 +252,12 @@ func TestListOfAllRegions(t *testing.T) {
 	if !strings.Contains(out, "eu-west-1") || strings.Contains(out, "us-east-1") {
 		t.Errorf("got:\n%s", out)
 	}
-	a.Stacks = nil
+	a.Broken = "us-east-1"
+	out, errs := operated(t, 1, "list", "--all-regions")
+	if !strings.Contains(out, victim) || !strings.Contains(errs, "1 Region is missing") || !strings.Contains(errs, "us-east-1") {
+		t.Errorf("a Region that can't be read:\n%s%s", out, errs)
+	}
+	a.Stacks, a.Broken = nil, ""
 	if _, errs := operated(t, 3, "list", "--all-regions"); !strings.Contains(errs, "no stack") {
 		t.Errorf("no stack in any Region: %s", errs)
 	}
