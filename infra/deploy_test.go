@@ -46,9 +46,12 @@ func TestDeploy(t *testing.T) {
 	t.Run("cfn-lint", d.lint)
 	d.deploy(t)
 	w := newWorld(t, d)
+	d.heard = d.listen(t)
 	t.Run("findings contain", func(t *testing.T) { testFinding(t, d, w) })
 	t.Run("the log", func(t *testing.T) { testLog(t, d) })
 	t.Run("notifications", func(t *testing.T) { testNotification(t, d, w) })
+	t.Run("events", func(t *testing.T) { testEvents(t, d, w) })
+	t.Run("the operator's command", func(t *testing.T) { testCommand(t, d, w) })
 	t.Run("findings that call for nothing", func(t *testing.T) { testDeclined(t, d, w) })
 	t.Run("malformed events", func(t *testing.T) { testMalformed(t, d) })
 	t.Run("unknown types", func(t *testing.T) { testUnknown(t, d, w) })
@@ -77,6 +80,9 @@ type deployment struct {
 	logs     *cloudwatchlogs.Client
 
 	inbox string // URL of a queue that hears what people are told
+	heard string // URL of a queue that hears our events
+
+	tourniquet string // path of the operator's command, once it is built
 }
 
 func newDeployment(t *testing.T) *deployment {

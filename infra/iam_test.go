@@ -87,9 +87,9 @@ func TestIAMTruth(t *testing.T) {
 		tpl  template
 		rows []iamRow
 	}{
-		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template), hubRows(false), hostRows(true))},
-		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template), hubRows(true), hostRows(true))},
-		"bare":    {bare(t).template, slices.Concat(containRows, releaseRows, hostRows(false))},
+		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template), hubRows(false), hostRows(true), watchRows(t, plain(t).template, true))},
+		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template), hubRows(true), hostRows(true), watchRows(t, withOptions(t).template, true))},
+		"bare":    {bare(t).template, slices.Concat(containRows, releaseRows, hostRows(false), watchRows(t, bare(t).template, false))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var all []access

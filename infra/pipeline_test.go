@@ -236,16 +236,18 @@ func testRelease(t *testing.T, d *deployment, w *world) {
 	}
 }
 
-// release releases an instance by hand, its denials at once.
+// release releases an instance with the operator's command, its denials at once.
 func (d *deployment) release(t *testing.T, instance string) error {
 	t.Helper()
-	got, err := d.invoke(t, d.outputs.ReleaseFunctionName, object{
-		"command": "release", "instanceId": instance, "reason": "false alarm", "force": true,
-	})
-	if err == nil && (got.Verdict != "release" || len(got.Incidents) != 1 || got.Incidents[0].Status != "released") {
-		t.Errorf("got %+v", got)
+	out, code := d.command(t, "release", instance, "--reason", "false alarm", "--force", "--yes", "--json")
+	var got answer
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		return fmt.Errorf("exit status %d: %w: %s", code, err, out)
 	}
-	return err
+	if code != 0 || got.Verdict != "release" || len(got.Incidents) != 1 || got.Incidents[0].Status != "released" {
+		t.Errorf("exit status %d, got %+v", code, got)
+	}
+	return nil
 }
 
 // testDestroy: what remains is what the README says, with what was written to it.

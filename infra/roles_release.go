@@ -1,11 +1,15 @@
 package main
 
-import "tourniquet/lambda/host"
+import (
+	"slices"
+
+	"tourniquet/lambda/host"
+)
 
 // releaseTerms let the function that a person starts undo a containment. It can
 // restore any group, because any group may have been there, and remove ACL entries.
 func (g granter) releaseTerms() []term {
-	return append(append(g.commonTerms(), g.hostTerms(host.RestoreName)...),
+	return append(slices.Concat(g.commonTerms(), g.hostTerms(host.RestoreName), g.unwatchTerms()),
 		// Restore the groups of an interface.
 		// authorizationEC2, ModifyNetworkInterfaceAttribute.
 		term{

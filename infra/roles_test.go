@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tourniquet/lambda/bus"
+	"tourniquet/lambda/flowlog"
 	"tourniquet/lambda/host"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/network"
@@ -51,7 +52,8 @@ func unlawful(s statement) []string {
 		problems = append(problems, "is no plain Allow of actions on resources")
 	}
 	for _, a := range s.actions {
-		if slices.ContainsFunc(forbidden, func(f string) bool { return strings.HasPrefix(a, f) }) {
+		handsOn := a == "iam:PassRole" && !slices.ContainsFunc(s.resources, wildcardResource) && equals(s.condition, "iam:PassedToService", "vpc-flow-logs.amazonaws.com")
+		if !handsOn && slices.ContainsFunc(forbidden, func(f string) bool { return strings.HasPrefix(a, f) }) {
 			problems = append(problems, "allows "+a)
 		}
 		onGroups := slices.ContainsFunc(s.resources, mayBeGroup)
@@ -89,6 +91,8 @@ func TestRoleLawFindsBreaches(t *testing.T) {
 		{"replacement", "Allow", []string{"ec2:ReplaceNetworkAclEntry"}, []string{"*"}, nil, nil},
 		{"adoption", "Allow", []string{"ec2:CreateTags"}, group, nil, nil},
 		{"untagged", "Allow", []string{"ec2:CreateSecurityGroup"}, group, nil, nil},
+		{"any role", "Allow", []string{"iam:PassRole"}, []string{"*"}, object{"StringEquals": map[string]any{"iam:PassedToService": "vpc-flow-logs.amazonaws.com"}}, nil},
+		{"a role to anybody", "Allow", []string{"iam:PassRole"}, []string{"arn:aws:iam::111122223333:role/x"}, nil, nil},
 		{"opening", "Allow", []string{"ec2:AuthorizeSecurityGroupIngress"}, group, nil, nil},
 	} {
 		if len(unlawful(s)) == 0 {
@@ -131,8 +135,8 @@ func wildcardResource(r string) bool {
 // allow, beside what Lambda itself does with a role.
 func TestRolesAreTheCode(t *testing.T) {
 	for handler, code := range map[string][]string{
-		"contain": slices.Concat(vpc.ContainActions, ledger.Actions, topic.Actions, bus.Actions, host.ContainActions),
-		"release": slices.Concat(vpc.ReleaseActions, ledger.Actions, topic.Actions, bus.Actions, host.ReleaseActions),
+		"contain": slices.Concat(vpc.ContainActions, ledger.Actions, topic.Actions, bus.Actions, host.ContainActions, flowlog.ContainActions),
+		"release": slices.Concat(vpc.ReleaseActions, ledger.Actions, topic.Actions, bus.Actions, host.ReleaseActions, flowlog.ReleaseActions),
 	} {
 		want := slices.Compact(slices.Sorted(slices.Values(slices.Concat(code, lambdaActions))))
 		if diff := cmp.Diff(want, actionsAllowed(plain(t).statements(t, handler))); diff != "" {
@@ -198,7 +202,7 @@ func functionPackages(t *testing.T) []string {
 }
 
 // prefixes are the services whose IAM prefix is not the SDK's name of them.
-var prefixes = map[string]string{"eventbridge": "events"}
+var prefixes = map[string]string{"cloudwatchlogs": "logs", "eventbridge": "events"}
 
 // sdkCalls finds the operations, such as "ec2:CreateTags", whose inputs are made
 // in packages' sources: no operation of the SDK goes without an input.

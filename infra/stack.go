@@ -15,6 +15,7 @@ import (
 
 	"tourniquet/lambda/bus"
 	"tourniquet/lambda/config"
+	"tourniquet/lambda/flowlog"
 	"tourniquet/lambda/host"
 	"tourniquet/lambda/hub"
 	"tourniquet/lambda/ledger"
@@ -42,12 +43,14 @@ type parts struct {
 	code     awslambda.Code
 	host     hostRung
 	left     left
+	flows    flowLogs
 }
 
 // made are the variables that the stack makes, whether or not a function reads them.
 func (p parts) made() map[string]*string {
 	made := map[string]*string{config.Table: p.table.TableName(), config.TopicARN: p.topic.TopicArn()}
 	maps.Copy(made, p.host.variables())
+	maps.Copy(made, p.flows.variables())
 	return made
 }
 
@@ -65,7 +68,7 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 	p := parts{
 		stack: stack, settings: s, key: key, table: newTable(stack, key), topic: newTopic(stack, s.Emails),
 		failed: newQueue(stack, "FailedEvents"), code: left.code(stack, props), left: left,
-		host: addHostRung(stack, s),
+		host: addHostRung(stack, s), flows: addFlowLogs(stack, s),
 	}
 	tell := slices.Concat(topic.Actions, bus.Actions)
 	note := hub.Actions
@@ -77,13 +80,13 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 		description: "Contains compromised EC2 instances. Faces events, and can only tighten.",
 		may:         "quarantines interfaces and denies peers; can undo neither",
 		concurrency: s.Concurrency,
-		calls:       slices.Concat(vpc.ContainActions, ledger.Actions, tell, note, p.host.calls(host.ContainActions)), terms: granter.containTerms,
+		calls:       slices.Concat(vpc.ContainActions, ledger.Actions, tell, note, p.host.calls(host.ContainActions), p.flows.calls(flowlog.ContainActions)), terms: granter.containTerms,
 	})
 	release, releaseLog := newFunction(p, function{
 		name: config.Release, id: "Release",
 		description: "Undoes a containment when a person asks. No event can start it.",
 		may:         "restores groups and removes denials",
-		calls:       slices.Concat(vpc.ReleaseActions, ledger.Actions, tell, p.host.calls(host.ReleaseActions)), terms: granter.releaseTerms,
+		calls:       slices.Concat(vpc.ReleaseActions, ledger.Actions, tell, p.host.calls(host.ReleaseActions), p.flows.calls(flowlog.ReleaseActions)), terms: granter.releaseTerms,
 	})
 	undelivered, unknown := newQueue(stack, "UndeliveredEvents"), newQueue(stack, "UnknownFindingTypes")
 	addRules(p, contain, release, undelivered, unknown)

@@ -109,6 +109,9 @@ func (f Front) report(ctx context.Context, a answer.Answer, err error) {
 			"instance", i.Instance, "verdict", i.Verdict, "reason", i.Reason, "status", i.Status, "generation", i.Generation,
 			"steps", len(i.Steps), "exposures", len(i.Exposure), "survivors", survivors(i), "unrecorded", i.Unrecorded,
 		}
+		if i.Leaks {
+			attrs = append(attrs, "leaks", true)
+		}
 		if i.ACLRoom != nil {
 			attrs = append(attrs, "aclRoom", *i.ACLRoom)
 		}

@@ -86,7 +86,7 @@ func (c releaseCommand) check() error {
 		return &guardduty.EventError{Field: "command", Err: errors.New("expire takes no other field")}
 	case c.Command == expire:
 		return nil
-	case c.Command == reconcile || c.Command == "contain":
+	case c.Command == reconcile || c.Command == watch || c.Command == "contain":
 		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
 			"%q is not for the function that releases; invoke the one that contains", c.Command)}
 	case c.Command != release:

@@ -24,6 +24,10 @@ const (
 	TopicARN     = "TOURNIQUET_TOPIC_ARN"
 	HubNote      = "TOURNIQUET_SECURITY_HUB_NOTE"
 
+	Survivors    = "TOURNIQUET_SURVIVORS"
+	FlowLogGroup = "TOURNIQUET_FLOW_LOG_GROUP"
+	FlowLogRole  = "TOURNIQUET_FLOW_LOG_ROLE_ARN"
+
 	OnHost          = "TOURNIQUET_ON_HOST"
 	IsolateDocument = "TOURNIQUET_ISOLATE_DOCUMENT"
 	RestoreDocument = "TOURNIQUET_RESTORE_DOCUMENT"
@@ -105,6 +109,21 @@ var All = []Setting{
 		Meaning: "isolate the host itself, through Systems Manager: `auto` where a peer is not cut by a denial, `always`, or `off`. " +
 			"A person's command with `\"onHost\":true` isolates it too, unless this is `off`",
 		value: in(func(s *Settings) *plan.OnHost { return &s.OnHost }, onHost),
+	},
+	{
+		Key: "survivors", Variable: Survivors, For: contain, Default: string(plan.SurvivorsReport), Off: string(plan.SurvivorsOff),
+		Needs: []string{FlowLogGroup, FlowLogRole},
+		Meaning: "look in flow logs for addresses that still exchange packets with a contained instance: `report` them, " +
+			"`deny` the public ones too, or `off`",
+		value: in(func(s *Settings) *plan.Survivors { return &s.Survivors }, survivors),
+	},
+	{
+		Variable: FlowLogGroup, For: both, Unset: "no flow log is made", Meaning: "name of the log group of the flow logs",
+		value: in(func(s *Settings) *string { return &s.FlowLogGroup }, text),
+	},
+	{
+		Variable: FlowLogRole, For: contain, Unset: "no flow log is made", Meaning: "ARN of the role that delivers the flow logs",
+		value: in(func(s *Settings) *string { return &s.FlowLogRole }, text),
 	},
 	{
 		Variable: IsolateDocument, For: contain, Unset: "no host is isolated", Meaning: "name of the SSM document that isolates a host",

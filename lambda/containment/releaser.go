@@ -87,7 +87,7 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		case err != nil:
 			return c.stopped(planned, fmt.Errorf("recording the release of %s: %w", c.ask.Instance, err))
 		}
-		if len(planned.Reverts) == 0 && c.askHost(ctx, planned.Asks) {
+		if len(planned.Reverts) == 0 && c.takeDown(ctx, planned.Asks) {
 			continue // to record it
 		}
 		if len(planned.Reverts) == 0 {

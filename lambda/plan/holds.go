@@ -56,7 +56,9 @@ func Holds(open record.Record, seen network.Network) bool {
 // exposesAsRecorded reports whether what a containment leaves open whoever the peers are
 // is still what the record says.
 func exposesAsRecorded(open record.Record, seen network.Network) bool {
-	p := &planner{seen: seen, record: record.Record{Unreadable: open.Unreadable}}
+	p := &planner{seen: seen, record: record.Record{
+		Unreadable: open.Unreadable, QuietSince: open.QuietSince, Watched: open.Watched, Watches: open.Watches, Survivors: open.Survivors,
+	}}
 	p.remain()
 	return !slices.ContainsFunc(p.record.Exposure, func(e record.Exposure) bool { return !slices.Contains(open.Exposure, e) }) &&
 		!slices.ContainsFunc(open.Exposure, func(e record.Exposure) bool {

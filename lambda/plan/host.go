@@ -19,7 +19,9 @@ const (
 )
 
 // rungs reports whether a measure beyond quarantine and denials is turned on.
-func (r Rules) rungs() bool { return r.OnHost != "" && r.OnHost != OnHostOff }
+func (r Rules) rungs() bool {
+	return r.OnHost != "" && r.OnHost != OnHostOff || r.Survivors.on()
+}
 
 // tells reports whether an incident says something that its record does not: only then
 // a measure that the record does not have yet may be taken.

@@ -29,7 +29,8 @@ type Incident struct {
 	// record. It decides nothing but the order in which to read.
 	Repeated bool
 
-	OnHost bool // a person asks that the host is isolated too
+	Flows  network.FlowReading // what the flow logs said, where they were read
+	OnHost bool                // a person asks that the host is isolated too
 
 	Trigger Trigger   // what it comes from
 	Asked   time.Time // when a person asked; zero for every other trigger
@@ -134,6 +135,11 @@ func (in Incident) Target(recorded []guardduty.Peer) network.Target {
 	var peers []netip.Addr
 	for _, p := range mergePeers(recorded, in.Peers) {
 		peers = append(peers, network.FromNAT64(p.Addr)) // who is behind it
+	}
+	for _, f := range in.Flows.Records { // who may become a peer
+		if far := f.Far().Addr(); f.Accepted && far.IsGlobalUnicast() && !slices.Contains(peers, far) && len(peers) < maxPeers {
+			peers = append(peers, far)
+		}
 	}
 	return network.Target{Instance: in.Instance, Subnets: in.Subnets, VPCs: in.VPCs, Peers: peers}
 }

@@ -22,6 +22,10 @@ type Terms struct {
 	Force bool      // remove denials whose flows may revive
 	Untag bool      // take our tags away, although the record is closed already
 
+	// Latest says that nothing has contained the instance since. What an earlier
+	// containment made beside the cut belongs to the later one by then.
+	Latest bool
+
 	Unreadable []record.SlotKey // places whose items in the ledger can't be read
 }
 
@@ -241,8 +245,8 @@ func (p *releasePlanner) result() ReleasePlan {
 		}
 	}
 	var asks []record.Step
-	if rec.Status == record.Released {
-		asks = p.restoreHost(&rec)
+	if (rec.Status == record.Released || rec.Status == record.Closed) && p.terms.Latest {
+		asks = p.takeDown(&rec)
 	}
 	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts, Asks: asks}
 	plan.Changed = !rec.Says(p.was) || len(p.slots) > 0

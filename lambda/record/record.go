@@ -73,6 +73,14 @@ type Record struct {
 	Host, Restore network.HostReport
 	Asked         int // how often the host was asked to take its rules away
 
+	// Watches are how far the flow logs were read, Watched when that was, Survivors who
+	// exchanged packets with the instance after its cut. QuietSince is since when
+	// nobody does, proven by the flow logs; zero: that is not proven.
+	Watches    []Watch // sorted by the interface
+	Watched    time.Time
+	Survivors  []Survivor // the most recent one first
+	QuietSince time.Time
+
 	Opened    time.Time
 	Updated   time.Time
 	Contained time.Time // when it was first seen to be complete; zero before
@@ -120,17 +128,19 @@ func (r Record) Says(o Record) bool {
 }
 
 func (r Record) saysOfRungs(o Record) bool {
-	return r.Rungs == o.Rungs && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore)
+	return r.Rungs == o.Rungs && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore) && r.saysOfFlows(o)
 }
 
 // Awaits reports whether something is to be learned yet of what was done beside the cut.
 func (r Record) Awaits() bool { return r.Host.Command != "" && !r.Host.Ended() }
 
 // Unsettled reports whether something is still to be done for the containment: it is
-// open, or released and its host's own rules may still be there.
+// open, or its host's own rules or flow logs of ours may still be there.
 func (r Record) Unsettled() bool {
-	host, told := r.Step(HostOf(r.Instance).ID())
-	return r.Status.Open() || r.Status == Released && told && host.State == Lingering
+	return r.Status.Open() || (r.Status == Released || r.Status == Closed) && slices.ContainsFunc(r.Steps, func(s StepState) bool {
+		kind := s.Step.Kind()
+		return kind == KindHost && s.State == Lingering || kind == KindFlowLog && !s.State.Final()
+	})
 }
 
 func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
