@@ -84,7 +84,8 @@ func testNotification(t *testing.T, d *deployment, w *world) {
 	})
 	var note struct{ Subject, Message string }
 	if err := json.Unmarshal([]byte(messages[0]), &note); err != nil || len(messages) != 1 ||
-		note.Subject != "Tourniquet: "+w.compromised+" contained" || !strings.Contains(note.Message, "quarantine/eni-") {
+		note.Subject != "Contained: "+w.compromised || !strings.Contains(note.Message, peerAddress+" is denied both ways in "+w.acl) ||
+		!strings.Contains(note.Message, "tourniquet release "+w.compromised) {
 		t.Errorf("got %d messages, the first %s (%v)", len(messages), messages[0], err)
 	}
 }

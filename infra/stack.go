@@ -29,6 +29,7 @@ type Props struct {
 	Region   string // likewise
 	Settings config.Settings
 	Zip      string // path of the functions' zip
+	CodeKey  string // of the zip in the buckets of an organization; empty: the stack is for one account
 }
 
 // parts are what the functions share.
@@ -42,6 +43,7 @@ type parts struct {
 	code     awslambda.Code
 	host     hostRung
 	flows    flowLogs
+	left     left
 }
 
 // made are the variables that the stack makes, whether or not a function reads them.
@@ -59,11 +61,13 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 		StackName:   jsii.String("Tourniquet"),
 		Description: jsii.String("Tourniquet: contains compromised EC2 instances on GuardDuty findings"),
 		Env:         &awscdk.Environment{Account: optional(props.Account), Region: optional(props.Region)},
+		Synthesizer: props.synthesizer(),
 	})
+	left := newLeft(stack, props)
 	key := newKey(stack, s.Encryption)
 	p := parts{
 		stack: stack, settings: s, key: key, table: newTable(stack, key), topic: newTopic(stack, s.Emails),
-		failed: newQueue(stack, "FailedEvents"), code: awslambda.Code_FromAsset(jsii.String(props.Zip), nil),
+		failed: newQueue(stack, "FailedEvents"), code: left.code(stack, props), left: left,
 		host: addHostRung(stack, s), flows: addFlowLogs(stack, s),
 	}
 	tell := slices.Concat(topic.Actions, bus.Actions)
@@ -86,6 +90,8 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 	})
 	undelivered, unknown := newQueue(stack, "UndeliveredEvents"), newQueue(stack, "UnknownFindingTypes")
 	addRules(p, contain, release, undelivered, unknown)
+	addCentral(p, left.central, undelivered)
+	left.subscribe(stack, p.topic)
 	w := watched{
 		contain: contain, release: release, logged: newLogged(containLog, releaseLog),
 		undelivered: undelivered, failed: p.failed, unknown: unknown,

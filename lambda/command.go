@@ -71,7 +71,7 @@ func (c command) check() error {
 		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
 			"%q is not for the function that contains; invoke the one that releases", c.Command)}
 	case c.Command != "contain":
-		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("%q is no command; want contain, reconcile or watch", guardduty.Clean(c.Command, 64))}
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("invalid command %q; want contain, reconcile or watch", guardduty.Clean(c.Command, 64))}
 	}
 	if err := checkInstance(c.InstanceID); err != nil {
 		return err
@@ -92,7 +92,7 @@ func checkInstance(id string) error {
 		return nil
 	}
 	return &guardduty.EventError{Field: "instanceId", Err: fmt.Errorf(
-		"%q is no instance id; want one such as i-0123456789abcdef0", guardduty.Clean(id, 64))}
+		"invalid instance id %q; want one such as i-0123456789abcdef0", guardduty.Clean(id, 64))}
 }
 
 // peers are the addresses to deny. A prefix is refused: a person who means a whole
@@ -103,7 +103,7 @@ func (c command) peers() ([]guardduty.Peer, error) {
 		a, err := netip.ParseAddr(s)
 		if err != nil || a.Zone() != "" {
 			return nil, &guardduty.EventError{Field: fmt.Sprintf("peers[%d]", i), Err: fmt.Errorf(
-				"%q is no IP address; want one such as 198.51.100.7, without prefix length or zone", guardduty.Clean(s, 64))}
+				"invalid IP address %q; want one such as 198.51.100.7, without prefix length or zone", guardduty.Clean(s, 64))}
 		}
 		peers = append(peers, guardduty.Peer{Addr: a.Unmap()})
 	}

@@ -85,7 +85,7 @@ func TestToldOnce(t *testing.T) {
 		t.Fatalf("%d messages and the events %q, want one of each", len(*messages), *entries)
 	}
 	m := (*messages)[0]
-	if s := m.Get("Subject"); s != "Contained: i-0aaaaaaaaaaaaaaa1" || m.Get("MessageStructure") != "json" {
+	if s := m.Get("Subject"); s != "Contained: i-0aaaaaaaaaaaaaaa1 (web)" || m.Get("MessageStructure") != "json" {
 		t.Errorf("subject %q, structure %q", s, m.Get("MessageStructure"))
 	}
 	for _, want := range []string{`Backdoor:EC2/C\u0026CActivity.B`, "198.51.100.7 is denied both ways in acl-1", "tourniquet release i-0aaaaaaaaaaaaaaa1"} {

@@ -40,7 +40,7 @@ func TestMalformedEventsNameTheFieldAndChangeNothing(t *testing.T) {
 		"no JSON":             {`{"detail":`, "event"},
 		"nothing":             {`{}`, "event"},
 		"another source":      {`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{}}`, "source"},
-		"no such command":     {`{"command":"isolate"}`, `"isolate" is no command`},
+		"no such command":     {`{"command":"isolate"}`, `invalid command "isolate"`},
 		"release here":        {`{"command":"release","instanceId":"i-0aaaaaaaaaaaaaaa1"}`, "not for the function that contains"},
 		"no instance":         {`{"command":"contain"}`, "instanceId"},
 		"an instance's name":  {`{"command":"contain","instanceId":"web-1"}`, "instanceId"},

@@ -62,7 +62,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (any, error) {
 		}
 		return h.Release, nil
 	default:
-		return nil, fmt.Errorf("_HANDLER: %q is no handler; want contain or release", name)
+		return nil, fmt.Errorf("_HANDLER: invalid handler %q; want contain or release", name)
 	}
 }
 

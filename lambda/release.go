@@ -90,7 +90,7 @@ func (c releaseCommand) check() error {
 		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
 			"%q is not for the function that releases; invoke the one that contains", c.Command)}
 	case c.Command != release:
-		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("%q is no command; want release or expire", guardduty.Clean(c.Command, 64))}
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("invalid command %q; want release or expire", guardduty.Clean(c.Command, 64))}
 	}
 	return checkInstance(c.InstanceID)
 }

@@ -160,6 +160,11 @@ var All = []Setting{
 		value:   in(func(s *Settings) *bool { return &s.SecurityHubNote }, onOff),
 	},
 	{
+		Key: "centralBus", Unset: "off",
+		Meaning: "ARN of an event bus, of any account and Region, that the outcome events are passed on to",
+		value:   in(func(s *Settings) *string { return &s.CentralBus }, centralBus),
+	},
+	{
 		Key: "createDetector", Default: "false",
 		Meaning: "turn GuardDuty on, with updated findings published every 15 minutes; fails where GuardDuty is on already",
 		value:   in(func(s *Settings) *bool { return &s.Detector }, onOff),

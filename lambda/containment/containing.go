@@ -41,6 +41,9 @@ type containing struct {
 	was       record.Status // of the containment when it was first loaded; empty when it was not open
 	admitted  bool          // the policy has admitted the incident
 	relied    bool          // the last plan relied on somebody else's entry
+	late      []chan error  // the tags that are still being written
+	inOrder   bool          // the last observation read the ledger before the network
+	tried     []record.Step // in the last round
 	applied   []string      // the steps that this run applied
 	contained time.Time     // when the last change was made that decides
 }
@@ -63,14 +66,22 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 		}
 	}
 	loaded := c.loaded != nil
+	c.inOrder = loaded
 	if loaded {
 		known, c.loaded = *c.loaded, nil
 	}
 	target.Peers = c.unknown(c.peers(c.last, known))
+	if open := known.Open(); loaded && target.Look == network.Whole && c.r.EC2.Scarce() {
+		target.Peers = append(target.Peers, c.neighbours(known.Slots, target.Peers)...)
+		if open != nil && c.in.Trigger == plan.ByEvent {
+			target.Look = network.Recorded
+		}
+	}
 	for {
 		g, gctx := errgroup.WithContext(ctx)
-		g.Go(func() (err error) { seen, err = c.r.EC2.Observe(gctx, target); return err })
+		g.Go(func() (err error) { seen, err = c.look(gctx, target, known); return err })
 		if !loaded {
+			c.inOrder = false
 			g.Go(func() (err error) { known, err = c.load(gctx, target.VPCs); return err })
 		}
 		if err := g.Wait(); err != nil {
@@ -87,6 +98,12 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 	seen.Owners, seen.Refused = maps.Clone(c.owners), c.rounds.refused
 	c.last, c.remembered = seen, known
 	c.hear(ctx, &seen, known)
+	c.begins(known)
+	return seen, known, nil
+}
+
+// begins keeps how the containment stood when the ledger was first read.
+func (c *containing) begins(known record.Known) {
 	if open := known.Open(); open != nil && c.was == "" {
 		c.was = open.Status
 	}
@@ -94,8 +111,33 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 		told := record.TellOf(known.Record)
 		c.told = &told
 	}
-	return seen, known, nil
 }
+
+// look observes. What the record does not bear out is read again, wholly.
+func (c *containing) look(ctx context.Context, target network.Target, known record.Known) (network.Network, error) {
+	seen, err := c.r.EC2.Observe(ctx, target)
+	if target.Look != network.Recorded || err == nil && plan.BearsOut(*known.Open(), seen) {
+		return seen, err
+	}
+	target.Look = network.Whole
+	return c.r.EC2.Observe(ctx, target)
+}
+
+// neighbours are the addresses that others have denied in the VPCs: in a burst of
+// findings they are likely to be asked for next, and now they cost no call of their own.
+func (c *containing) neighbours(slots []record.Slot, peers []netip.Addr) []netip.Addr {
+	var all []netip.Addr
+	for _, s := range slots {
+		a := network.FromNAT64(s.Prefix.Addr())
+		if s.Prefix.IsSingleIP() && !slices.Contains(all, a) && !slices.Contains(peers, a) {
+			all = append(all, a)
+		}
+	}
+	return all[:min(len(all), mostNeighbours)]
+}
+
+// mostNeighbours keeps the addresses of one read within one call.
+const mostNeighbours = 100
 
 // target is what to observe. The last observation knows better than the finding where
 // the interfaces are. Unless something went wrong since, all that it has to show anew
@@ -106,10 +148,29 @@ func (c *containing) target() network.Target {
 		target.VPCs, target.Subnets = c.last.VPCs(), slices.Sorted(maps.Keys(c.last.Subnets))
 		if c.admitted && len(c.rounds.causes) == 0 && len(c.rounds.missing) == 0 {
 			last := c.last
-			target.Look, target.Since = network.Again, &last
+			target.Look, target.Since = c.again(), &last
 		}
 	}
 	return target
+}
+
+// again is what the changes of the last round show in. The rest is believed without
+// another look only where the ledger was read before it: a release that came in between
+// has then kept the plan from being recorded.
+func (c *containing) again() network.Look {
+	tried := c.tried
+	c.tried = nil
+	denies := func(s record.Step) bool { return s.Kind() == record.KindDenial }
+	switch {
+	case len(tried) == 0 || !c.inOrder: // somebody else may have made changes
+		return network.Again
+	case !slices.ContainsFunc(tried, denies):
+		return network.AgainInterfaces
+	case !slices.ContainsFunc(tried, func(s record.Step) bool { return !denies(s) }):
+		return network.AgainACLs
+	default:
+		return network.Again
+	}
 }
 
 // peers are the addresses that the incident is about: the finding's, the record's, and
@@ -157,7 +218,15 @@ func (c *containing) holds(ctx context.Context) (Outcome, bool) {
 		return Outcome{}, false
 	}
 	open := c.loaded.Open()
-	if open == nil || c.unrecorded || c.in.Adds(*open) {
+	if open == nil || c.unrecorded {
+		return Outcome{}, false
+	}
+	if c.r.EC2.Scarce() {
+		if out, joined := c.join(ctx, *c.loaded); joined {
+			return out, true
+		}
+	}
+	if c.loaded == nil || c.in.Adds(*open) {
 		return Outcome{}, false
 	}
 	seen, err := c.r.EC2.Observe(ctx, network.Target{Instance: c.in.Instance, ACLs: open.Target().ACLs, Look: network.Drift})
@@ -166,7 +235,43 @@ func (c *containing) holds(ctx context.Context) (Outcome, bool) {
 		return Outcome{}, false
 	}
 	c.was = open.Status
-	return c.outcome(record.Contain, plan.Plan{Record: *open, ACLRoom: plan.Room(seen, c.r.Rules)}), true
+	return c.ends(record.Contain, plan.Plan{Record: *open, ACLRoom: plan.Room(seen, c.r.Rules)}), true
+}
+
+// justSeen is how long ago another invocation may have read back that all is in force, to
+// be believed while EC2 throttles. A call would come from a containment.
+const justSeen = time.Minute
+
+// join adds the incident to a containment that is in force, without a look at it, if
+// that is all there is to do.
+func (c *containing) join(ctx context.Context, known record.Known) (Outcome, bool) {
+	since := c.r.Now().Add(-justSeen)
+	if _, ok := plan.Join(c.in, known, nil, c.r.Rules, since); !ok {
+		return Outcome{}, false
+	}
+	peers := c.unknown(c.peers(network.Network{}, known))
+	peers = append(peers, c.neighbours(known.Slots, peers)...)
+	seen, err := c.r.EC2.Observe(ctx, network.Target{Instance: c.in.Instance, Peers: peers, Look: network.Owners, Since: &network.Network{}})
+	if err != nil {
+		return Outcome{}, false
+	}
+	c.own(peers, seen.Owners)
+	p, ok := plan.Join(c.in, known, c.owners, c.r.Rules, since)
+	if !ok {
+		return Outcome{}, false
+	}
+	c.begins(known)
+	held := slices.Clone(p.Slots)
+	change := c.change(p, known)
+	for i := range held {
+		change.Slots[i].Slot.Since = held[i].Slot.Since // nobody has read it back anew
+	}
+	if err := c.commit(ctx, change, p.Changed); err != nil {
+		c.loaded = nil // it has moved on
+		return Outcome{}, false
+	}
+	c.was = known.Open().Status
+	return c.ends(record.Contain, p), true
 }
 
 // load reads the ledger, unless an earlier call of this run failed: then the run
@@ -215,6 +320,7 @@ type emptying func(context.Context) error
 func (c *containing) apply(ctx context.Context, missing []record.Step) {
 	act, stop := timeToAct(ctx)
 	defer stop()
+	c.tried = missing
 	c.beside.start(ctx, missing)
 	for _, s := range c.rounds.change(act, deciding(missing), c.r.EC2.Apply) {
 		c.applied = append(c.applied, s.ID())

@@ -39,7 +39,7 @@ func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error
 	due, unseen := r.withoutIdle(ctx, due, slots)
 	outcomes, err := each(due, func(rec record.Record) (Outcome, bool, error) {
 		_, is := latest.Load(rec.Holder())
-		return r.expire(ctx, rec, request, is)
+		return r.expireOne(ctx, rec, request, is)
 	})
 	slices.SortFunc(outcomes, func(a, b Outcome) int { return a.Record.Holder().Compare(b.Record.Holder()) })
 	return outcomes, errors.Join(missing, unread, unseen, err)
@@ -145,8 +145,8 @@ func (r *Releaser) read(ctx context.Context, h record.Holder) (*record.Record, e
 	return known.Record, nil
 }
 
-// expire works on one containment.
-func (r *Releaser) expire(ctx context.Context, rec record.Record, request string, latest bool) (Outcome, bool, error) {
+// expireOne works on one containment.
+func (r *Releaser) expireOne(ctx context.Context, rec record.Record, request string, latest bool) (Outcome, bool, error) {
 	ask := Ask{Instance: rec.Instance, Reason: "expired", Request: request}
 	switch {
 	case rec.Status == record.Releasing:

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"tourniquet/lambda/network"
@@ -96,25 +97,87 @@ func (c *containing) change(p plan.Plan, known record.Known) record.Change {
 		change.Limit = math.MaxInt32
 	}
 	if p.Changed {
-		change.Owed = record.Owing(*c.told, c.applied[c.since:], change)
+		told := record.TellOf(known.Record)
+		if c.told != nil {
+			told = *c.told
+		}
+		change.Owed = record.Owing(told, c.applied[c.since:], change)
 	}
 	return change
 }
 
 // write writes to the ledger and the tags side by side. Once the ledger has the
-// plan, its second copy must not hold up the cut for long.
+// plan, its second copy must not hold up the cut for long: what is late goes on beside it.
 func (c *containing) write(ctx context.Context, change record.Change, p plan.Plan, seen network.Network) (err, tagErr error) {
-	tags := p.Tags(seen, c.unrecorded)
+	tags, wait := c.tags(p, seen), c.r.LedgerWait
+	scarce := c.r.EC2.Scarce() && !c.unrecorded
 	tagged := make(chan error, 1)
-	tctx, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() { tagged <- c.r.EC2.Tag(tctx, tags) }()
-	err = c.commit(ctx, change, p.Changed)
-	if err == nil && !c.unrecorded {
-		defer time.AfterFunc(c.r.LedgerWait, stop).Stop()
+	tag := sync.OnceFunc(func() { go func() { tagged <- c.r.EC2.Tag(ctx, tags) }() })
+	if scarce { // what the ledger refuses need not be tagged
+		wait = min(wait, scarceTagWait)
+	} else {
+		tag()
 	}
-	return err, <-tagged
+	err = c.commit(ctx, change, p.Changed)
+	if scarce && record.Decided(err) {
+		return err, nil
+	}
+	tag()
+	if err != nil || c.unrecorded {
+		return err, <-tagged
+	}
+	select {
+	case tagErr = <-tagged:
+		return nil, tagErr
+	case <-time.After(wait):
+		c.late = append(c.late, tagged)
+		return nil, nil
+	}
 }
+
+// tags are those to set. While EC2 throttles, the copy of the originals is left to the
+// invocation that has just recorded them: it is about to write it.
+func (c *containing) tags(p plan.Plan, seen network.Network) map[string]map[string]string {
+	tags := p.Tags(seen, c.unrecorded)
+	open := c.remembered.Open()
+	if open == nil || c.unrecorded || !c.r.EC2.Scarce() || c.r.Now().Sub(open.Updated) > othersTag {
+		return tags
+	}
+	for _, i := range seen.Interfaces {
+		if _, recorded := open.Step(record.QuarantineOf(i.ID, nil, "").ID()); recorded {
+			delete(tags, i.ID)
+		}
+	}
+	return tags
+}
+
+// othersTag is by when an invocation has tagged what it has recorded. Lambda repeats one
+// that has not after a minute at the earliest.
+// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+const othersTag = 30 * time.Second
+
+// scarceTagWait is how long the tags may hold up the cut while EC2 throttles: in a burst,
+// the bucket for tags is the first one to be empty.
+const scarceTagWait = 500 * time.Millisecond
+
+// finishTags waits for the tags that were late.
+func (c *containing) finishTags(ctx context.Context) {
+	for _, tagged := range c.late {
+		select {
+		case err := <-tagged:
+			if err != nil {
+				c.rounds.warn(ctx, fmt.Errorf("tagging: %w", err))
+			}
+		case <-ctx.Done():
+			c.rounds.warn(ctx, fmt.Errorf("tagging: %w", ctx.Err()))
+		case <-time.After(lateTagWait):
+			c.rounds.warn(ctx, errors.New("tagging: EC2 did not answer in time"))
+		}
+	}
+}
+
+// lateTagWait bounds the wait for late tags at the end of an invocation.
+const lateTagWait = 20 * time.Second
 
 func (c *containing) commit(ctx context.Context, change record.Change, needed bool) error {
 	if !needed || c.unrecorded {

@@ -104,40 +104,40 @@ func (c *releasing) finished(ctx context.Context, p plan.ReleasePlan) Outcome {
 	if p.FromTags {
 		c.note(ctx, p)
 	}
-	return c.result(c.verdict, p, p.Record)
+	return c.endsFrom(c.verdict, p, p.Record)
 }
 
 // shown ends a release that changes nothing: a dry run, or one that tags say nothing for.
 func (c *releasing) shown(p plan.ReleasePlan) (Outcome, error) {
 	switch {
 	case !p.FromTags || len(p.Record.Steps) > 0 && c.verdict == record.Release:
-		return c.result(record.ObservedOnly, p, p.Preview()), nil
+		return c.endsFrom(record.ObservedOnly, p, p.Preview()), nil
 	case c.verdict == record.Expire:
-		return c.outcome(record.Expire, record.Record{}), nil
+		return c.ends(record.Expire, record.Record{}), nil
 	default:
-		return c.outcome(record.NotActionable, record.Record{}), fmt.Errorf("%s %w", c.ask.Instance, ErrNotContained)
+		return c.ends(record.NotActionable, record.Record{}), fmt.Errorf("%s %w", c.ask.Instance, ErrNotContained)
 	}
 }
 
 // stopped ends a release whose work is not complete.
 func (c *releasing) stopped(p plan.ReleasePlan, cause error) (Outcome, error) {
-	return c.result(c.verdict, p, p.Record), c.rounds.unfinished(p.Reverts, cause)
+	return c.endsFrom(c.verdict, p, p.Record), c.rounds.unfinished(p.Reverts, cause)
 }
 
 // overtaken ends a release during which something newer contained the instance. It
 // is no error: a retry would release what nobody has asked to release.
 func (c *releasing) overtaken(known record.Known) Outcome {
-	out := c.outcome(record.NotActionable, *known.Record)
+	out := c.ends(record.NotActionable, *known.Record)
 	out.Reason = c.ask.Instance + " was contained again by something newer than this release; release it once more if it is to be released all the same"
 	return out
 }
 
-func (c *releasing) result(v record.Verdict, p plan.ReleasePlan, rec record.Record) Outcome {
-	out := c.outcome(v, rec)
+func (c *releasing) endsFrom(v record.Verdict, p plan.ReleasePlan, rec record.Record) Outcome {
+	out := c.ends(v, rec)
 	out.Unrecorded = p.FromTags
 	return out
 }
 
-func (c *releasing) outcome(v record.Verdict, rec record.Record) Outcome {
+func (c *releasing) ends(v record.Verdict, rec record.Record) Outcome {
 	return Outcome{Instance: c.ask.Instance, Verdict: v, Reason: c.ask.Reason, Was: c.was, Record: rec, Warnings: c.rounds.warnings}
 }

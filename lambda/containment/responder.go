@@ -58,6 +58,15 @@ func (r *Responder) Preview(ctx context.Context, in plan.Incident) (Outcome, err
 }
 
 func (c *containing) run(ctx context.Context) (Outcome, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // tags that are later than late
+	out, err := c.work(ctx)
+	c.finishTags(ctx)
+	out.Warnings = c.rounds.warnings
+	return out, err
+}
+
+func (c *containing) work(ctx context.Context) (Outcome, error) {
 	var planned plan.Plan
 	var missing []record.Step
 	if out, holds := c.holds(ctx); holds {
@@ -133,27 +142,27 @@ func (c *containing) settled(p plan.Plan) (Outcome, error) {
 	over := p.Record.Released.Add(plan.MaxInvocation)
 	switch {
 	case c.preview:
-		return c.outcome(record.ObservedOnly, p), nil
+		return c.ends(record.ObservedOnly, p), nil
 	case p.Record.Status == record.Closed:
-		out := c.outcome(record.Reconcile, p)
+		out := c.ends(record.Reconcile, p)
 		out.Reason = c.in.Instance + " is gone: closed"
 		return out, nil
 	case !p.Record.Released.IsZero() && c.r.Now().Before(over):
 		return c.stopped(p, nil, fmt.Errorf("the release that it has overtaken may be under way until %s", record.Clock(over)))
 	case c.in.Trigger.Reconciles():
-		return c.outcome(record.Reconcile, p), nil
+		return c.ends(record.Reconcile, p), nil
 	default:
 		c.r.lately.add(c.in.Instance)
-		return c.outcome(record.Contain, p), nil
+		return c.ends(record.Contain, p), nil
 	}
 }
 
 // stopped ends a run whose work is not complete.
 func (c *containing) stopped(p plan.Plan, missing []record.Step, cause error) (Outcome, error) {
-	return c.outcome(record.Contain, p), c.rounds.unfinished(missing, cause)
+	return c.ends(record.Contain, p), c.rounds.unfinished(missing, cause)
 }
 
-func (c *containing) outcome(v record.Verdict, p plan.Plan) Outcome {
+func (c *containing) ends(v record.Verdict, p plan.Plan) Outcome {
 	return Outcome{
 		Instance: c.in.Instance, Verdict: v, Reason: c.in.Reason, Was: c.was, Record: p.Record, Unrecorded: c.unrecorded,
 		Applied: c.applied, Contained: c.contained, Warnings: c.rounds.warnings, ACLRoom: p.ACLRoom,

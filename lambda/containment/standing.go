@@ -12,15 +12,15 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// A fleet is what the ledger has of many instances.
-type fleet struct {
+// holdings are what the ledger has of many instances.
+type holdings struct {
 	records map[string]record.Known // by instance, without slots; those that could be read
 	slots   []record.Slot           // of all VPCs in which they have denials
 }
 
 // load reads the ledger's records of instances. One's failure stops no other; the errors
 // are joined.
-func (r *Reconciler) load(ctx context.Context, instances []string) (fleet, error) {
+func (r *Reconciler) load(ctx context.Context, instances []string) (holdings, error) {
 	type loaded struct {
 		instance string
 		known    record.Known
@@ -34,7 +34,7 @@ func (r *Reconciler) load(ctx context.Context, instances []string) (fleet, error
 		}
 		return []loaded{{instance, known}}, nil
 	})
-	f := fleet{records: map[string]record.Known{}}
+	f := holdings{records: map[string]record.Known{}}
 	vpcs := map[string]bool{}
 	for _, l := range all {
 		f.records[l.instance] = l.known
@@ -55,7 +55,7 @@ func (r *Reconciler) load(ctx context.Context, instances []string) (fleet, error
 // look at all of them in bulk; without an instance's id where there is nothing to say. Any
 // other instance gets a look of its own before it is acted on: what seems to have drifted,
 // or to be gone, may only be an answer of EC2's that lags.
-func (r *Reconciler) standing(ctx context.Context, f fleet, request string) (map[string]Outcome, error) {
+func (r *Reconciler) standing(ctx context.Context, f holdings, request string) (map[string]Outcome, error) {
 	settled := map[string]Outcome{}
 	var drift, whole []network.Target
 	for instance, known := range f.records {
@@ -91,7 +91,7 @@ func (r *Reconciler) standing(ctx context.Context, f fleet, request string) (map
 
 // compare plans what a whole look in bulk shows: nothing is to be done where the plan is
 // the record.
-func (r *Reconciler) compare(ctx context.Context, f fleet, targets []network.Target, request string, settled map[string]Outcome) error {
+func (r *Reconciler) compare(ctx context.Context, f holdings, targets []network.Target, request string, settled map[string]Outcome) error {
 	seen, err := r.survey(ctx, targets)
 	if err != nil {
 		return err

@@ -79,6 +79,7 @@ func testLedger(t *testing.T, newLedger func(t *testing.T) subject, except ...st
 		"lease":                       testLease,
 		"lease_at_once":               testLeaseAtOnce,
 		"damaged_slots":               testDamagedSlots,
+		"damaged_history":             testDamagedHistory,
 		"damaged_pointers":            testDamagedPointers,
 		"damaged_containment":         testDamagedContainment,
 	} {
@@ -1021,4 +1022,20 @@ func testVPCs(t *testing.T, l subject) {
 	r.Version = 2
 	l.commit(t, change(r))
 	want("vpc-1", "vpc-2")
+}
+
+func testDamagedHistory(t *testing.T, l subject) {
+	for _, id := range []string{"a", "b"} {
+		if err := l.Note(t.Context(), event("i-1", id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k := eventKey(event("i-1", "c"))
+	for _, item := range damaged(k)[1:] { // an empty line is a line
+		l.put(t, item)
+		got, err := l.History(t.Context(), "i-1")
+		if keys := unreadable(t, err); len(got) != 2 || got[0].ID != "a" || got[1].ID != "b" || !slices.Equal(keys, []string{k.String()}) {
+			t.Errorf("%v: got %v, unreadable %v", item, got, keys)
+		}
+	}
 }

@@ -147,11 +147,11 @@ func fromEvent(e record.Event) eventItem {
 	}
 }
 
-func (i eventItem) event() record.Event {
+func (i eventItem) event() (record.Event, error) {
 	return record.Event{
 		Instance: i.Instance, Time: moment(i.Time), ID: i.ID, Verdict: record.Verdict(i.Verdict), Reason: i.Reason,
 		Finding: i.Finding, Request: i.Request, Changes: texts(i.Changes),
-	}
+	}, nil
 }
 
 func convert[A, B any](in []A, f func(A) (B, error)) ([]B, error) {

@@ -59,7 +59,7 @@ func (t *Table) Lease(ctx context.Context, name, holder string, now, until time.
 // EndLease gives a lease back. One that is over, and may be somebody else's by now, is
 // left as it is.
 func (t *Table) EndLease(ctx context.Context, name, holder string) error {
-	if _, _, err := t.deleteIf(ctx, key{pkLease, name}, readable.And(is("holder", holder))); err != nil {
+	if err := t.deleteIf(ctx, key{pkLease, name}, readable.And(is("holder", holder))); err != nil {
 		return fmt.Errorf("ending the lease of %s: %w", name, err)
 	}
 	return nil

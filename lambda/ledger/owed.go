@@ -83,7 +83,7 @@ func (t *Table) Owed(ctx context.Context) ([]record.Owed, error) {
 
 // Delivered removes an entry that has been told. One that is gone already is no error.
 func (t *Table) Delivered(ctx context.Context, o record.Owed) error {
-	if _, _, err := t.deleteIf(ctx, owedKey(o), absent.Or(readable)); err != nil {
+	if err := t.deleteIf(ctx, owedKey(o), absent.Or(readable)); err != nil {
 		return fmt.Errorf("removing what was owed: %w", err)
 	}
 	return nil

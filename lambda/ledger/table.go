@@ -169,13 +169,15 @@ func (t *Table) Open(ctx context.Context) ([]string, error) {
 	return open.good, open.err()
 }
 
-// History is what has been noted of an instance, in order of time.
+// History is what has been noted of an instance, in order of time. When some lines
+// can't be read, the others come with an error that record.Unreadable takes apart.
 func (t *Table) History(ctx context.Context, instance string) ([]record.Event, error) {
-	found, err := all[eventItem](ctx, t, pkInstance+instance, skEvent)
+	items, err := t.query(ctx, pkInstance+instance, skEvent)
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of %s: %w", instance, err)
 	}
-	return history(found), nil
+	history := decodeAll(items, eventItem.event) // in the order of keys
+	return history.good, history.err()
 }
 
 // GuardCount is how many instances events have contained, as the blast-radius

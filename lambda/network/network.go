@@ -33,6 +33,13 @@ const (
 	// Again reads what changes of ours show in, interfaces and ACLs. The rest is as it
 	// was seen moments ago.
 	Again
+	// AgainInterfaces and AgainACLs read one of the two, where the other was not changed.
+	AgainInterfaces
+	AgainACLs
+	// Recorded reads everything of an instance whose interfaces are on record, with fewer
+	// calls: the interfaces as the instance shows them, without their tags, the services
+	// that made them and further subnets; and quarantine groups that were empty moments ago.
+	Recorded
 	// Owners reads who has the peers' addresses. The rest is as it was seen.
 	Owners
 	// Drift reads what a containment may lose: interfaces, quarantine groups, and the

@@ -98,6 +98,7 @@ var advice = map[record.ExposureKind]string{
 	record.NoSlotBelowAllow:         "Move the ACL's first allow to a higher number; the next reconcile denies the peer.",
 	record.ForeignACL:               "Ask the account that owns the VPC to deny the address.",
 	record.OmittedPeers:             "Deny the others by a rule of your own.",
+	record.LeftOut:                  "Read the history and the findings.",
 	record.RecordFull:               "Deny the others by a rule of your own.",
 	record.FailedStep:               "See why EC2 refuses, and reconcile.",
 	record.SurvivingPeer:            "Deny the address: contain again and name it as a peer.",

@@ -136,3 +136,18 @@ func boundTexts(rec record.Record) record.Record {
 	rec.Exposure = kept
 	return rec
 }
+
+// elsewhere is how many denials the record holds in ACLs that don't serve the instance
+// any more.
+func (p *planner) elsewhere() int {
+	n := 0
+	if open := p.known.Open(); open != nil {
+		for _, s := range open.Steps {
+			d, ok := s.Step.(record.Denial)
+			if _, serves := p.seen.ACLs[d.ACL]; ok && !serves && !s.State.Final() {
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -16,7 +16,7 @@ func (in Incident) Adds(open record.Record) bool {
 	return open.Status != record.Contained || !open.Released.IsZero() || in.OnHost || in.Trigger == ByPerson && !open.Rungs ||
 		len(mergeFindings(open.Findings, in.Findings)) > len(open.Findings) ||
 		!slices.EqualFunc(peers, open.Peers, func(a, b guardduty.Peer) bool { return a == b }) ||
-		len(mergeStrings(open.Unreadable, in.Unreadable)) > len(open.Unreadable) || in.Omitted > 0 ||
+		len(mergeStrings(open.Unreadable, in.Unreadable)) > len(open.Unreadable) || in.Omitted+len(in.UnreadableFields) > 0 ||
 		slices.ContainsFunc(open.Steps, func(s record.StepState) bool {
 			return s.State == record.Pending || s.State != record.Applied && s.Step.Kind().Decides()
 		})

@@ -15,7 +15,7 @@ type Incident struct {
 	Instance string
 	Findings []record.FindingRef
 	Peers    []guardduty.Peer // most important first
-	// Unreadable are peers that a finding gives in a form that is no address,
+	// Unreadable are peers that a finding gives in a form that is not an address,
 	// cleaned for display.
 	Unreadable []string
 	// UnreadableFields are the parts of the findings that can't be read, as paths,

@@ -40,21 +40,6 @@ func (p *planner) deny() {
 	}
 }
 
-// elsewhere is how many denials the record holds in ACLs that don't serve the instance
-// any more.
-func (p *planner) elsewhere() int {
-	n := 0
-	if open := p.known.Open(); open != nil {
-		for _, s := range open.Steps {
-			d, ok := s.Step.(record.Denial)
-			if _, serves := p.seen.ACLs[d.ACL]; ok && !serves && !s.State.Final() {
-				n++
-			}
-		}
-	}
-	return n
-}
-
 // separates reports whether traffic between a peer and an interface of the
 // instance passes the ACL: within a subnet it does not.
 // https://docs.aws.amazon.com/vpc/latest/userguide/nacl-basics.html
@@ -112,7 +97,7 @@ func (p *planner) denyIn(acl network.ACL, peers []netip.Addr, never *netipx.IPSe
 func (d *denier) noteRoom() {
 	least := d.rules.ACLQuota
 	for _, dir := range network.Directions {
-		least = min(least, d.room(dir, false), d.room(dir, true))
+		least = min(least, d.roomFor(dir, false), d.roomFor(dir, true))
 	}
 	for _, why := range d.why {
 		if why == record.ACLFull { // as EC2 said, whatever the quota is thought to be
@@ -237,10 +222,10 @@ func (d *denier) places(dir network.Direction, v6 bool, peers []netip.Addr) int 
 	for _, peer := range peers {
 		below = max(below, d.view.Decide(dir, network.Host(peer)).Entry.Number)
 	}
-	return len(d.view.FreeNumbers(dir, below, d.room(dir, v6)))
+	return len(d.view.FreeNumbers(dir, below, d.roomFor(dir, v6)))
 }
 
-func (d *denier) room(dir network.Direction, v6 bool) int {
+func (d *denier) roomFor(dir network.Direction, v6 bool) int {
 	return d.view.Room(dir, v6, d.rules.ACLQuota)
 }
 
@@ -248,7 +233,7 @@ func (d *denier) room(dir network.Direction, v6 bool) int {
 // neither takes a covering prefix, its peers are denied one by one as far as possible.
 func (d *denier) place(t span) {
 	first, v6 := network.In, t.prefix.Addr().Is6()
-	if d.room(network.Out, v6) > d.room(network.In, v6) {
+	if d.roomFor(network.Out, v6) > d.roomFor(network.In, v6) {
 		first = network.Out
 	}
 	if d.reserve(t, first) || d.reserve(t, first.Opposite()) || !t.covers() {
@@ -293,7 +278,7 @@ func (d *denier) reserve(t span, dir network.Direction) bool {
 	case !free:
 		d.blocked(t, dir, record.NoSlotBelowAllow)
 		return false
-	case d.room(dir, t.prefix.Addr().Is6()) == 0:
+	case d.roomFor(dir, t.prefix.Addr().Is6()) == 0:
 		d.blocked(t, dir, record.ACLFull)
 		return false
 	case d.left <= 0:

@@ -60,7 +60,7 @@ func NewReleasePlan(rec record.Record, seen network.Network, slots []record.Slot
 		p.undo(s, slots)
 	}
 	p.unlisted(slots)
-	return p.plan()
+	return p.result()
 }
 
 type releasePlanner struct {
@@ -222,8 +222,8 @@ func (p *releasePlanner) unlisted(slots []record.Slot) {
 	}
 }
 
-// plan is what all of it comes to.
-func (p *releasePlanner) plan() ReleasePlan {
+// result is what all of it comes to.
+func (p *releasePlanner) result() ReleasePlan {
 	rec := p.was
 	rec.Steps = p.steps
 	if rec.Status.Open() {

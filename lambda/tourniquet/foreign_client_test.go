@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,16 +15,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tourniquet/lambda/drill"
 	"tourniquet/lambda/emulator"
 )
-
-var update = flag.Bool("update", false, "rewrite what the foreign client should get")
 
 // The simulated VPC is as good as what a client sees of it that was written by
 // others, for EC2.
 func TestSimulateForBoto3(t *testing.T) {
 	world := filepath.Join(t.TempDir(), "world.txt")
-	write(t, world, builtinWorld+`
+	write(t, world, drill.BuiltinWorld+`
 vpc vpc-2 10.1.0.0/16
 group sg-elsewhere vpc-2
 interface eni-lb - subnet-front 10.0.1.200 groups sg-web managed amazon-elb type network_load_balancer

@@ -78,10 +78,16 @@ func deploy(t *testing.T) *deployed {
 			return account.Reply{Body: string(got.Body)}
 		}
 	}
-	d.account.Use(t, d.ec2.URL)
-	t.Setenv("AWS_ACCESS_KEY_ID", key)
-	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", d.dynamo)
+	for _, e := range d.environment() {
+		name, value, _ := strings.Cut(e, "=")
+		t.Setenv(name, value)
+	}
 	return d
+}
+
+// environment is what the command needs to use the account.
+func (d *deployed) environment() []string {
+	return append(d.account.Environment(d.ec2.URL), "AWS_ACCESS_KEY_ID="+key, "AWS_ENDPOINT_URL_DYNAMODB="+d.dynamo)
 }
 
 func (d *deployed) db() *dynamodb.Client {
@@ -99,6 +105,8 @@ func (d *deployed) find() {
 	}
 	event := strings.NewReplacer("eu-central-1", account.Region, "eni-0123456789abcde01", "eni-front",
 		"subnet-0a1b2c3d4e5f60718", "subnet-front", "vpc-0123456789abcdef0", "vpc-1").Replace(string(raw))
+	seen := time.Now().Add(-150 * time.Second).UTC().Format(time.RFC3339)
+	event = regexp.MustCompile(`("eventLastSeen": )"[^"]*"`).ReplaceAllString(event, `${1}"`+seen+`"`)
 	got, err := d.contain.Invoke(d.t.Context(), "request-finding", []byte(event), time.Minute)
 	if err != nil || got.ErrorType != "" {
 		d.t.Fatalf("%v, %s %s", err, got.ErrorType, got.Message)
@@ -174,6 +182,12 @@ func TestIncident(t *testing.T) {
 		}
 	}
 	transcript.WriteString("$ tourniquet report " + victim + "\nwrote tourniquet-" + victim + "-1.html\n\n")
+	s := inTerminal(t, 80, d.environment(), "release", victim, "--reason", "reimaged")
+	s.await("[y/N]")
+	s.say("n\n")
+	if shown, code := s.end(); code != 2 || !strings.Contains(shown, "quarantine of eni-front") || len(d.groups()) != 1 {
+		t.Errorf("a release that nobody wanted: exit status %d, groups %v:\n%s", code, d.groups(), shown)
+	}
 	run(0, "release", victim, "--reason", "reimaged", "--yes")
 	if d := cmp.Diff([]string{"sg-ssh", "sg-web"}, d.groups()); d != "" {
 		t.Errorf("the groups after the release (-want +got):\n%s", d)
@@ -233,7 +247,7 @@ func quotedArgs(args []string) []string {
 }
 
 // varying are the parts of a transcript that differ from run to run.
-var varying = regexp.MustCompile(`just now|\d+ seconds? ago|complete after [\d.]+ s|sg-[0-9a-f]{17}|\d{4}-\d\d-\d\d|\d\d:\d\d|last seen \d+ \w+ ago`)
+var varying = regexp.MustCompile(`just now|\d+ seconds? ago|complete after [\d.]+ m?s|sg-[0-9a-f]{17}|\d{4}-\d\d-\d\d|\d\d:\d\d|last seen \d+ \w+ ago`)
 
 // steady takes out what varies.
 func steady(text string) string { return varying.ReplaceAllString(text, "…") }

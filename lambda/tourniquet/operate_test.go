@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -23,6 +24,7 @@ import (
 	"tourniquet/lambda/record"
 	incident "tourniquet/lambda/report"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/tourniquet/internal/account"
 )
 
@@ -190,6 +192,37 @@ func checkWidth(t *testing.T, text string, width int) {
 	for line := range strings.Lines(text) {
 		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > width {
 			t.Errorf("a line has %d columns, more than %d: %q", n, width, line)
+		}
+	}
+}
+
+// What a finding, a host or a tag says moves no cursor, hides nothing and ends no line.
+func TestHostileTextsOnTheTerminal(t *testing.T) {
+	const hostile = "\x1b]0;owned\a\x1b[2J\u202egnp.exe\u200b\r\n0 instances"
+	a := account.Start(t)
+	w := simulated(t)
+	w.Edit(func(w *world.World) { w.Instance(victim).Tags["Name"] = hostile })
+	a.Use(t, w.URL)
+	r := aRecord(victim)
+	r.Reason, r.Findings[0].Type, r.Exposure[0].Detail, r.Steps[0].Note = hostile, hostile, hostile, hostile
+	r.Exposure[0].Kind, r.Peers[0].Protocol = hostile, hostile
+	fill(t, a, r)
+	a.Invoke = func(string, []byte) account.Reply {
+		body, _ := json.Marshal(map[string]string{"errorType": "EventError", "errorMessage": "instanceId: " + hostile})
+		return account.Reply{FunctionError: "Unhandled", Body: string(body)}
+	}
+	for _, args := range [][]string{
+		{"list"}, {"show", victim}, {"contain", victim, "--reason", "x", "--yes"}, {"show", hostile},
+	} {
+		_, out, errs := runCommand(t, args...)
+		if !strings.Contains(out+errs, "\uFFFD") {
+			t.Errorf("%v does not show what it was told:\n%s%s", args, out, errs)
+		}
+		for line := range strings.Lines(out + errs) {
+			line = strings.TrimSuffix(line, "\n")
+			if strings.ContainsFunc(line, func(r rune) bool { return r != '\uFFFD' && !unicode.IsPrint(r) }) || strings.HasPrefix(line, "0 instances") {
+				t.Errorf("%v prints %q", args, line)
+			}
 		}
 	}
 }

@@ -21,16 +21,19 @@ func (s *survey) network(t network.Target) (network.Network, error) {
 		n.Owners = maps.Clone(t.Since.Owners)
 		s.own(n, t.Peers)
 		return n, nil
-	case network.Again:
-		n.Instance, n.Quarantine = t.Since.Instance, t.Since.Quarantine
-	case network.Whole, network.Standing:
+	case network.Again, network.AgainInterfaces, network.AgainACLs:
+		n.Instance, n.Quarantine = s.since(t), t.Since.Quarantine
+	case network.Whole, network.Standing, network.Recorded:
 		n.Instance = s.instances[t.Instance]
 	}
 	n.Instance.ID = t.Instance
-	for _, i := range s.interfaces[t.Instance] {
-		n.Interfaces = append(n.Interfaces, fromSDKInterface(i))
+	for _, i := range s.interfacesOf(t) {
+		n.Interfaces = append(n.Interfaces, s.completed(fromSDKInterface(i), t))
 	}
 	slices.SortFunc(n.Interfaces, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
+	if t.Look == network.AgainACLs {
+		n.Interfaces = t.Since.Interfaces
+	}
 	if t.Look.OfDrift() {
 		s.standing(&n, t)
 		return n, nil
@@ -38,7 +41,7 @@ func (s *survey) network(t network.Target) (network.Network, error) {
 	if !n.Exists() || n.Bare() {
 		n.Missing = append(n.Missing, t.Instance)
 	}
-	if err := s.place(&n, t); err != nil {
+	if err := s.place(&n); err != nil {
 		return n, err
 	}
 	s.recorded.add(&n, t)
@@ -46,10 +49,34 @@ func (s *survey) network(t network.Target) (network.Network, error) {
 	return n, nil
 }
 
+// since is the instance as it was seen, with the tags that it got since if it was read.
+func (s *survey) since(t network.Target) network.Instance {
+	i := t.Since.Instance
+	if now, read := s.instances[t.Instance]; read {
+		i.Tags = maps.Clone(i.Tags)
+		if i.Tags == nil {
+			i.Tags = map[string]string{}
+		}
+		maps.Copy(i.Tags, now.Tags)
+	}
+	return i
+}
+
+// completed is an interface with what the look before showed of it and this one does not.
+func (s *survey) completed(i network.Interface, t network.Target) network.Interface {
+	if !s.scarce || t.Since == nil {
+		return i
+	}
+	if before, known := t.Since.Find(i.ID); known {
+		i.Originals, i.ManagedBy, i.Associated = before.Originals, before.ManagedBy, before.Associated
+	}
+	return i
+}
+
 // place adds the places of the interfaces.
-func (s *survey) place(n *network.Network, t network.Target) error {
+func (s *survey) place(n *network.Network) error {
 	n.Ranges, n.Subnets, n.ACLs = map[string][]netip.Prefix{}, map[string]network.Subnet{}, map[string]network.ACL{}
-	for _, id := range s.wanted(t.Instance) {
+	for _, id := range wanted(n.Interfaces) {
 		acl := s.serves[id]
 		if acl == "" {
 			return fmt.Errorf("describing network ACLs: none is associated with %s", id)
@@ -60,7 +87,7 @@ func (s *survey) place(n *network.Network, t network.Target) error {
 		}
 		subnet.ACL = acl
 		n.Subnets[id] = subnet
-		n.ACLs[acl] = fromSDKACL(s.acls[acl])
+		n.ACLs[acl] = s.acls[acl]
 	}
 	for _, id := range n.VPCs() {
 		if ranges, known := s.ranges[id]; known {
@@ -73,7 +100,7 @@ func (s *survey) place(n *network.Network, t network.Target) error {
 // standing adds which of the named ACLs stands before which subnet.
 func (s *survey) standing(n *network.Network, t network.Target) {
 	n.Subnets, n.ACLs, n.Elsewhere = map[string]network.Subnet{}, map[string]network.ACL{}, map[string]network.ACL{}
-	for _, id := range s.wanted(t.Instance) {
+	for _, id := range wanted(n.Interfaces) {
 		n.Subnets[id] = network.Subnet{ID: id}
 	}
 	for _, id := range t.ACLs {

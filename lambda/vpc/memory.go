@@ -20,15 +20,20 @@ import (
 // An address may get another owner within ownersAge. If a load balancer or a gateway gets
 // one that a finding has just named, it is denied; if it loses one, the peer is denied
 // with the next look. AWS does not hand out a released public address that soon.
+//
+// A quarantine group that was empty groupsAge ago is believed to be so of interfaces that
+// are in it already, while EC2 throttles. Before a swap it is always looked at.
 type memory struct {
 	subnets cache[string, network.Subnet]
 	ranges  cache[string, []netip.Prefix]               // by VPC
 	owners  cache[netip.Addr, []types.NetworkInterface] // none where nobody here has the address
+	groups  cache[string, map[string][]network.Quarantined]
 }
 
 const (
 	placesAge = 5 * time.Minute
 	ownersAge = time.Minute
+	groupsAge = 10 * time.Second
 )
 
 func newMemory() *memory {
@@ -36,6 +41,7 @@ func newMemory() *memory {
 		subnets: cache[string, network.Subnet]{age: placesAge},
 		ranges:  cache[string, []netip.Prefix]{age: placesAge},
 		owners:  cache[netip.Addr, []types.NetworkInterface]{age: ownersAge},
+		groups:  cache[string, map[string][]network.Quarantined]{age: groupsAge},
 	}
 }
 

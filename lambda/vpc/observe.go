@@ -45,12 +45,14 @@ func (c *Client) Survey(ctx context.Context, targets []network.Target) (map[stri
 type survey struct {
 	*Client
 	targets []network.Target
+	scarce  bool // EC2 throttled when the survey began
 
 	instances  map[string]network.Instance
 	interfaces interfacesByInstance
+	shown      interfacesByInstance      // as the instances show them
 	subnets    map[string]network.Subnet // without their ACLs
 	ranges     map[string][]netip.Prefix // of VPCs
-	acls       map[string]types.NetworkAcl
+	acls       map[string]network.ACL
 	serves     map[string]string // the ACL of each subnet
 	groups     map[string][]network.Quarantined
 	owners     map[netip.Addr][]types.NetworkInterface
@@ -61,17 +63,15 @@ type survey struct {
 // target has named.
 func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey, error) {
 	s := &survey{
-		Client: c, targets: targets, subnets: map[string]network.Subnet{}, ranges: map[string][]netip.Prefix{},
-		acls: map[string]types.NetworkAcl{}, serves: map[string]string{},
+		Client: c, targets: targets, scarce: c.Scarce(), shown: interfacesByInstance{}, subnets: map[string]network.Subnet{}, ranges: map[string][]netip.Prefix{},
+		acls: map[string]network.ACL{}, serves: map[string]string{},
 	}
+	s.recallSince()
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.readInstances(gctx, s.with(network.Whole, network.Standing)) })
-	g.Go(func() error {
-		return s.readInterfaces(gctx, s.with(network.Whole, network.Again, network.Drift, network.Standing))
-	})
-	if len(s.with(network.Whole, network.Drift, network.Standing)) > 0 {
-		g.Go(func() (err error) { s.groups, err = s.quarantineGroups(gctx); return err })
-	}
+	byInstance, byInterface := s.split()
+	g.Go(func() error { return s.readInstances(gctx, byInstance) })
+	g.Go(func() error { return s.readInterfaces(gctx, byInterface) })
+	g.Go(func() error { return s.readGroups(gctx) })
 	g.Go(func() error { return s.readOwners(gctx) })
 	g.Go(func() (err error) { s.recorded, err = s.readRecorded(gctx, namesIn(targets)); return err })
 	var first places
@@ -86,6 +86,29 @@ func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey,
 	}
 	s.take(second)
 	return s, nil
+}
+
+// split says for which targets to read instances, and for which interfaces. The second
+// look at an instance's groups can go by either: while EC2 throttles, it goes by the one
+// that fewer others go by.
+func (s *survey) split() (byInstance, byInterface []network.Target) {
+	byInstance = s.with(network.Whole, network.Standing, network.Recorded)
+	byInterface = s.with(network.Whole, network.Drift, network.Standing)
+	again := s.with(network.Again, network.AgainInterfaces)
+	if s.scarce {
+		return append(byInstance, again...), byInterface
+	}
+	return byInstance, append(byInterface, again...)
+}
+
+// recallSince takes over which ACLs were seen to stand before which subnets.
+func (s *survey) recallSince() {
+	for _, t := range s.with(network.AgainInterfaces) {
+		maps.Copy(s.acls, t.Since.ACLs)
+		for id, subnet := range t.Since.Subnets {
+			s.serves[id] = subnet.ACL
+		}
+	}
 }
 
 // with are the targets to look at in one of some ways.
@@ -109,7 +132,9 @@ func (s *survey) readInstances(ctx context.Context, targets []network.Target) er
 	s.instances = map[string]network.Instance{}
 	for _, r := range found {
 		for _, i := range r.Instances {
-			s.instances[aws.ToString(i.InstanceId)] = fromSDKInstance(i, aws.ToString(r.OwnerId))
+			id := aws.ToString(i.InstanceId)
+			s.instances[id] = fromSDKInstance(i, aws.ToString(r.OwnerId))
+			s.shown[id] = fromSDKShown(i)
 		}
 	}
 	return nil
@@ -156,6 +181,22 @@ func (s *survey) readInterfaces(ctx context.Context, targets []network.Target) e
 // https://github.com/aws/amazon-vpc-resource-controller-k8s
 const trunkTag = "vpcresources.k8s.aws/trunk-eni-id"
 
+// readGroups reads the quarantine groups of all VPCs: a finding may be wrong about the VPC.
+// While EC2 throttles, those of an instance whose swap is on record may be moments old.
+func (s *survey) readGroups(ctx context.Context) (err error) {
+	if len(s.with(network.Whole, network.Drift, network.Standing)) == 0 {
+		if len(s.with(network.Recorded)) == 0 {
+			return nil
+		}
+		if groups, kept := s.memory.groups.get(network.RoleTag); kept {
+			s.groups = groups
+			return nil
+		}
+	}
+	s.groups, err = s.quarantineGroups(ctx)
+	return err
+}
+
 // quarantineGroups are the groups with our tag, by VPC. All are read: there is one
 // a VPC, and a finding may be wrong about the VPC.
 func (c *Client) quarantineGroups(ctx context.Context) (map[string][]network.Quarantined, error) {
@@ -171,5 +212,6 @@ func (c *Client) quarantineGroups(ctx context.Context) (map[string][]network.Qua
 	for _, list := range groups {
 		network.SortQuarantined(list)
 	}
+	c.memory.groups.put(network.RoleTag, groups)
 	return groups, nil
 }

@@ -23,11 +23,11 @@ type search struct {
 // named are the places that the targets name.
 func (s *survey) named() search {
 	var f search
-	for _, t := range s.with(network.Whole, network.Again) {
+	for _, t := range s.with(network.Whole, network.Again, network.AgainACLs, network.Recorded) {
 		f.acls = append(f.acls, t.Subnets...)
 		f.subnets = append(f.subnets, recall(&s.memory.subnets, s.subnets, t.Subnets...)...)
 		f.vpcs = append(f.vpcs, recall(&s.memory.ranges, s.ranges, t.VPCs...)...)
-		if len(f.subnets) > 0 && s.Scarce() {
+		if len(f.subnets) > 0 && s.scarce {
 			f.subnetsIn = append(f.subnetsIn, t.VPCs...)
 		}
 	}
@@ -40,8 +40,8 @@ func (s *survey) named() search {
 // unnamed are the places of interfaces that have not been read yet.
 func (s *survey) unnamed() search {
 	var f search
-	for _, t := range s.with(network.Whole, network.Again) {
-		for _, i := range s.interfaces[t.Instance] {
+	for _, t := range s.with(network.Whole, network.Again, network.AgainInterfaces, network.Recorded) {
+		for _, i := range s.interfacesOf(t) {
 			for _, subnet := range subnetsOf(i) {
 				if s.serves[subnet] == "" {
 					f.acls = append(f.acls, subnet)
@@ -126,17 +126,26 @@ func (s *survey) take(p places) {
 }
 
 func (s *survey) serve(a types.NetworkAcl) {
-	s.acls[aws.ToString(a.NetworkAclId)] = a
+	s.acls[aws.ToString(a.NetworkAclId)] = fromSDKACL(a)
 	for _, as := range a.Associations {
 		s.serves[aws.ToString(as.SubnetId)] = aws.ToString(a.NetworkAclId)
 	}
 }
 
-// wanted are the subnets of an instance's interfaces, sorted.
-func (s *survey) wanted(instance string) []string {
+// interfacesOf are the interfaces of a target's instance, as far as they were read.
+func (s *survey) interfacesOf(t network.Target) []types.NetworkInterface {
+	if t.Look == network.Recorded || s.scarce && (t.Look == network.Again || t.Look == network.AgainInterfaces) {
+		return s.shown[t.Instance]
+	}
+	return s.interfaces[t.Instance]
+}
+
+// wanted are the subnets of interfaces, sorted.
+func wanted(interfaces []network.Interface) []string {
 	ids := map[string]bool{}
-	for _, i := range s.interfaces[instance] {
-		for _, subnet := range subnetsOf(i) {
+	for _, i := range interfaces {
+		ids[i.Subnet] = true
+		for _, subnet := range i.Associated {
 			ids[subnet] = true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tourniquet/lambda/simvpc/ec2/call"
+	"tourniquet/lambda/simvpc/ec2/group"
 	"tourniquet/lambda/simvpc/ec2/machine"
 	"tourniquet/lambda/simvpc/ec2/network"
 	"tourniquet/lambda/simvpc/ec2/nic"
@@ -46,7 +47,7 @@ func (s *Service) Pass(w *world.World, now time.Time) bool { return machine.Pass
 
 // Operation finds an action of the API.
 func (s *Service) Operation(name string) (wire.Operation, bool) {
-	for _, part := range []map[string]call.Operation{call.Operations, network.Operations, nic.Operations, machine.Operations, route.Operations} {
+	for _, part := range []map[string]call.Operation{call.Operations, network.Operations, group.Operations, nic.Operations, machine.Operations, route.Operations} {
 		if op, ok := part[name]; ok {
 			return wire.Operation{Mutating: op.Mutating, Lagged: !op.Mutating, Run: func(r *wire.Request) (any, error) {
 				if s.throttle && !s.admit(r.Op, call.Params{Values: r.Params}, r.Now) {

@@ -200,7 +200,7 @@ func (p *parser) rule(l *line) error {
 	}
 	if strings.HasPrefix(source, "sg-") {
 		if !ValidID(source, "sg-") {
-			return l.errorf("group", "%q is no group", source)
+			return l.errorf("group", "invalid group %q", source)
 		}
 		r.Group = source
 	} else if r.CIDR, err = ParseCIDR(source); err != nil {

@@ -201,7 +201,8 @@ func printList(c *console.Console, all []listed, regions bool) {
 	var rows [][]console.Cell
 	for _, l := range all {
 		row := []console.Cell{
-			{Text: clean(l.Instance), Style: console.Strong}, console.Plain(plain.Line(l.Name, max(10, c.Width-70))),
+			{Text: clean(l.Instance), Style: console.Strong},
+			console.Plain(plain.Line(l.Name, max(10, c.Width-70))),
 			{Text: cmp.Or(shortStatuses[l.Status], clean(string(l.Status))), Style: styleOf(l.Status)},
 			console.Plain(plain.Ago(l.Since, c.Now())), console.Plain(fmt.Sprintf("%d of %d", l.Denied, l.Peers)),
 			console.Plain(exposed(l.Exposure, c.Width)),

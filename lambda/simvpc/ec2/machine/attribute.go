@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"tourniquet/lambda/simvpc/ec2/call"
 	"tourniquet/lambda/simvpc/ec2/nic"
@@ -30,6 +31,7 @@ func modifyInstance(r *call.Request) (call.Answer, error) {
 	if i.State == "terminated" || i.State == "shutting-down" {
 		return nil, call.Fail("IncorrectInstanceState", "The instance '%s' is not in a state in which it can be modified.", i.ID)
 	}
+	r.Params = named(r.Params)
 	var given []string
 	for name := range maps.Keys(instanceAttributes) {
 		if r.Params.Has(name) {
@@ -44,6 +46,19 @@ func modifyInstance(r *call.Request) (call.Answer, error) {
 		return nil, call.Fail("InvalidParameterCombination", "Fields for multiple attribute types specified.")
 	}
 	return call.Done(instanceAttributes[given[0]](r, i))
+}
+
+// named is a call in the form that has the attribute as its own parameter: some
+// clients send its name and its value instead.
+func named(p call.Params) call.Params {
+	attribute := p.Str("Attribute")
+	if attribute == "" {
+		return p
+	}
+	values := maps.Clone(p.Values)
+	values.Del("Attribute")
+	values.Set(strings.ToUpper(attribute[:1])+attribute[1:]+".Value", p.Str("Value"))
+	return call.Params{Values: values}
 }
 
 // setInstanceGroups changes the groups of an instance's only interface.
@@ -73,8 +88,8 @@ func setProtected(r *call.Request, i *world.Instance) error {
 	if err != nil {
 		return err
 	}
-	if i.Spot {
-		return call.Fail("UnsupportedOperation", "The attribute disableApiTermination can't be modified for the spot instance '%s'.", i.ID)
+	if i.Spot { // as seen in https://github.com/cloud-custodian/cloud-custodian/issues/2083
+		return call.Fail("UnsupportedOperation", "Modifying 'disableApiTermination' is not supported for spot instances.")
 	}
 	i.Protected = protect
 	return nil

@@ -8,7 +8,7 @@ import "tourniquet/lambda/simvpc/ec2/call"
 var Operations = map[string]call.Operation{
 	"DescribeInstances":                        call.Reads(call.Paged+"InstanceId IncludeManagedResources", describeInstances),
 	"DescribeInstanceTypes":                    call.Reads(call.Paged+"InstanceType", describeInstanceTypes),
-	"ModifyInstanceAttribute":                  call.Changes("InstanceId GroupId DisableApiTermination InstanceInitiatedShutdownBehavior BlockDeviceMapping", modifyInstance),
+	"ModifyInstanceAttribute":                  call.Changes("InstanceId Attribute Value GroupId DisableApiTermination InstanceInitiatedShutdownBehavior BlockDeviceMapping", modifyInstance),
 	"DescribeInstanceAttribute":                call.Reads("InstanceId Attribute", describeInstanceAttribute),
 	"ModifyInstanceMetadataOptions":            call.Changes("InstanceId HttpEndpoint", modifyMetadata),
 	"DescribeIamInstanceProfileAssociations":   call.Reads(call.Paged+"AssociationId", describeProfileAssociations),

@@ -172,7 +172,7 @@ var errorTypes = map[int]string{
 func fault(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("X-Amzn-Errortype", code)
 	w.WriteHeader(status)
-	fmt.Fprintf(w, `{"__type":%q,"message":%q}`, code, message)
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": message})
 }
 
 func (a *Account) describeStacks(w http.ResponseWriter, region, name string) {
