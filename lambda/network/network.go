@@ -105,6 +105,12 @@ type Refusal struct {
 
 func (r Refusal) Error() string { return r.Reason }
 
+// A Group is a security group.
+type Group struct {
+	ID, VPC string
+	Tags    map[string]string
+}
+
 // Quarantined is a security group tagged as a quarantine group.
 type Quarantined struct {
 	Group string

@@ -16,6 +16,10 @@ const (
 	RoleTag      = "tourniquet:role"            // on quarantine groups
 	RoleValue    = "quarantine"
 	GroupName    = "tourniquet-quarantine"
+
+	// ReleaseTag is on groups that a release may put interfaces into, in place of those
+	// that they had.
+	ReleaseTag = "tourniquet:release-target"
 )
 
 // MaxTagValue is how long a tag's value can be.

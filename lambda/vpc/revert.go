@@ -87,6 +87,19 @@ func (r *Reverter) Untag(ctx context.Context, keys map[string][]string) error {
 	return errors.Join(errs...)
 }
 
+// DescribeGroups are security groups by id; see containment.Restorer.
+func (r *Reverter) DescribeGroups(ctx context.Context, ids []string) ([]network.Group, error) {
+	found, err := filtered(ctx, r.describeGroups, "group-id", ids)
+	if err != nil {
+		return nil, err
+	}
+	var groups []network.Group
+	for _, g := range found {
+		groups = append(groups, network.Group{ID: aws.ToString(g.GroupId), VPC: aws.ToString(g.VpcId), Tags: fromSDKTags(g.Tags)})
+	}
+	return groups, nil
+}
+
 // ACLs are all network ACLs of the account and Region; see containment.Restorer.
 func (r *Reverter) ACLs(ctx context.Context) ([]network.ACL, error) {
 	found, err := r.describeACLs(ctx)
