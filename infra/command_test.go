@@ -18,15 +18,18 @@ import (
 	"tourniquet/lambda/notice"
 )
 
+// buildCommand builds the operator's command, for as long as the test takes.
+func (d *deployment) buildCommand(t *testing.T) {
+	t.Helper()
+	d.tourniquet = filepath.Join(t.TempDir(), "tourniquet")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", d.tourniquet, "../lambda/tourniquet").CombinedOutput(); err != nil {
+		t.Fatalf("building the command: %v\n%s", err, out)
+	}
+}
+
 // command runs the operator's command against the deployed stack.
 func (d *deployment) command(t *testing.T, args ...string) (stdout string, code int) {
 	t.Helper()
-	if d.tourniquet == "" {
-		d.tourniquet = filepath.Join(t.TempDir(), "tourniquet")
-		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", d.tourniquet, "../lambda/tourniquet").CombinedOutput(); err != nil {
-			t.Fatalf("building the command: %v\n%s", err, out)
-		}
-	}
 	cmd := exec.CommandContext(t.Context(), d.tourniquet, args...)
 	var said strings.Builder
 	cmd.Env, cmd.Stderr = d.env, &said
@@ -72,16 +75,18 @@ func testCommand(t *testing.T, d *deployment, w *world) {
 	}
 }
 
+// heard is the name of the test's rule and queue.
+const heard = "heard"
+
 // listen has our events sent to a queue, and gives its URL.
 func (d *deployment) listen(t *testing.T) string {
 	t.Helper()
-	const name = "heard"
-	queue, err := d.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name)})
+	queue, err := d.sqs.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(heard)})
 	must(t, err)
-	_, err = d.events.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: aws.String(name), EventPattern: aws.String(`{"source":["` + notice.Source + `"]}`)})
+	_, err = d.events.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: aws.String(heard), EventPattern: aws.String(`{"source":["` + notice.Source + `"]}`)})
 	must(t, err)
-	_, err = d.events.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: aws.String(name), Targets: []eventtypes.Target{
-		{Id: aws.String(name), Arn: aws.String("arn:aws:sqs:" + emulatedRegion + ":" + emulatedAccount + ":" + name)},
+	_, err = d.events.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: aws.String(heard), Targets: []eventtypes.Target{
+		{Id: aws.String(heard), Arn: aws.String("arn:aws:sqs:" + emulatedRegion + ":" + emulatedAccount + ":" + heard)},
 	}})
 	must(t, err)
 	return *queue.QueueUrl
@@ -89,10 +94,10 @@ func (d *deployment) listen(t *testing.T) string {
 
 // testEvents: a rule of one's own hears of the containment on the default bus.
 func testEvents(t *testing.T, d *deployment, w *world) {
-	var heard []string
+	var got []string
 	eventually(t, "the event", func() bool {
-		heard = append(heard, d.receive(t, d.heard)...)
-		return len(heard) > 0
+		got = append(got, d.receive(t, d.heard)...)
+		return len(got) > 0
 	})
 	var event struct {
 		DetailType string `json:"detail-type"`
@@ -102,11 +107,11 @@ func testEvents(t *testing.T, d *deployment, w *world) {
 			Incident struct{ Instance, Status string }
 		}
 	}
-	if err := json.Unmarshal([]byte(heard[0]), &event); err != nil || len(heard) != 1 {
-		t.Fatalf("%d events, %v: %v", len(heard), err, heard)
+	if err := json.Unmarshal([]byte(got[0]), &event); err != nil || len(got) != 1 {
+		t.Fatalf("%d events, %v: %v", len(got), err, got)
 	}
 	if event.DetailType != notice.InstanceContained || event.Detail.Version != "1" || event.Detail.Incident.Instance != w.compromised ||
 		len(event.Resources) != 1 || !strings.HasSuffix(event.Resources[0], "instance/"+w.compromised) {
-		t.Errorf("got %s", heard[0])
+		t.Errorf("got %s", got[0])
 	}
 }

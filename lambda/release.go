@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 
 	"tourniquet/lambda/answer"
 	"tourniquet/lambda/containment"
@@ -34,6 +35,9 @@ type releaseCommand struct {
 	RequestedBy string `json:"requestedBy"`
 	Force       bool   `json:"force"`
 	DryRun      bool   `json:"dryRun"`
+
+	// ToGroups are groups to release to, in the place of the original ones.
+	ToGroups []string `json:"toGroups"`
 }
 
 const (
@@ -57,6 +61,9 @@ func (h *ReleaseHandler) Release(ctx context.Context, raw json.RawMessage) (*ans
 		if errors.Is(err, containment.ErrNotContained) {
 			return work{}, &guardduty.EventError{Field: "instanceId", Err: err}
 		}
+		if errors.Is(err, containment.ErrGroup) {
+			return work{}, &guardduty.EventError{Field: "toGroups", Err: err}
+		}
 		return work{outcomes: []containment.Outcome{out}}, err
 	})
 }
@@ -74,7 +81,7 @@ func parseRelease(raw []byte) (releaseCommand, error) {
 		return cmd, &guardduty.EventError{Field: "command", Err: errors.New(
 			"is missing: this function releases by command only, and takes no findings; want release or expire")}
 	}
-	if err := decodeCommand(raw, &cmd, "command, instanceId, reason, requestedBy, force, dryRun"); err != nil {
+	if err := decodeCommand(raw, &cmd, "command, instanceId, reason, requestedBy, force, dryRun, toGroups"); err != nil {
 		return cmd, err
 	}
 	return cmd, cmd.check()
@@ -82,7 +89,7 @@ func parseRelease(raw []byte) (releaseCommand, error) {
 
 func (c releaseCommand) check() error {
 	switch {
-	case c.Command == expire && c != releaseCommand{Command: expire}:
+	case c.Command == expire && !c.isBare():
 		return &guardduty.EventError{Field: "command", Err: errors.New("expire takes no other field")}
 	case c.Command == expire:
 		return nil
@@ -92,7 +99,34 @@ func (c releaseCommand) check() error {
 	case c.Command != release:
 		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("invalid command %q; want release or expire", guardduty.Clean(c.Command, 64))}
 	}
-	return checkInstance(c.InstanceID)
+	if err := checkInstance(c.InstanceID); err != nil {
+		return err
+	}
+	return c.checkGroups()
+}
+
+// isBare reports whether a command has no field but its name.
+func (c releaseCommand) isBare() bool {
+	return c.InstanceID == "" && c.Reason == "" && c.RequestedBy == "" && !c.Force && !c.DryRun && len(c.ToGroups) == 0
+}
+
+// groupID is the shape of a security group's id.
+var groupID = regexp.MustCompile(`^sg-[0-9a-zA-Z-]{1,32}$`)
+
+// maxGroups is the most groups that an interface can have.
+// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
+const maxGroups = 16
+
+func (c releaseCommand) checkGroups() error {
+	if len(c.ToGroups) > maxGroups {
+		return &guardduty.EventError{Field: "toGroups", Err: fmt.Errorf("%d groups: an interface can have %d", len(c.ToGroups), maxGroups)}
+	}
+	for i, id := range c.ToGroups {
+		if !groupID.MatchString(id) {
+			return &guardduty.EventError{Field: fmt.Sprintf("toGroups[%d]", i), Err: fmt.Errorf("%q is not a group's id", guardduty.Clean(id, 64))}
+		}
+	}
+	return nil
 }
 
 // ask is what the command asks to release.
@@ -105,5 +139,5 @@ func (c releaseCommand) ask(request string) containment.Ask {
 	if c.Reason != "" {
 		reason += ": " + guardduty.Clean(c.Reason, maxReason)
 	}
-	return containment.Ask{Instance: c.InstanceID, Reason: reason, Request: request, Force: c.Force, DryRun: c.DryRun}
+	return containment.Ask{Instance: c.InstanceID, Reason: reason, Request: request, Force: c.Force, DryRun: c.DryRun, ToGroups: c.ToGroups}
 }

@@ -104,11 +104,10 @@ func (c *releasing) tookDownStep(ctx context.Context, s record.Step, result Resu
 		c.made[s.ID()] = result.Made
 		return
 	}
-	reason := "could not be asked"
-	if refusal, refused := errors.AsType[network.Refusal](result.Err); refused {
-		reason = refusal.Reason
-	} else {
+	refusal, refused := errors.AsType[network.Refusal](result.Err)
+	if !refused {
 		c.rounds.warn(ctx, result.Err) // a record with its request id would say something new each time
+		refusal.Reason = "could not be asked"
 	}
-	c.refused[s.ID()] = network.Refusal{Reason: reason}
+	c.refused[s.ID()] = refusal
 }

@@ -38,10 +38,11 @@ type Releaser struct {
 // An Ask is what a person asks to be released.
 type Ask struct {
 	Instance string
-	Reason   string // who asked and why, for people
-	Request  string // the invocation's request id
-	Force    bool   // remove denials whose flows may revive
-	DryRun   bool   // say what would be done
+	Reason   string   // who asked and why, for people
+	Request  string   // the invocation's request id
+	ToGroups []string // to release to, in the place of the groups before; tagged network.ReleaseTag
+	Force    bool     // remove denials whose flows may revive
+	DryRun   bool     // say what would be done
 }
 
 // Release undoes the containment of an instance: observe, plan, record, revert, and
@@ -75,6 +76,9 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		}
 		if c.isOvertaken(known) {
 			return c.overtaken(known), nil
+		}
+		if err := c.choose(ctx, seen, known); err != nil {
+			return c.ends(record.NotActionable, record.Record{}), err
 		}
 		planned = c.plan(seen, known, planned)
 		if c.ask.DryRun || planned.FromTags && (c.verdict == record.Expire || len(planned.Record.Steps) == 0) {

@@ -22,9 +22,10 @@ type releasing struct {
 	began      time.Time
 	rounds     *rounds
 
-	heard    hearing // of the command that takes the host's rules away
-	earlier  bool    // another containment may have followed this one
-	tookDown bool    // this invocation has undone what was made beside the cut
+	heard    hearing               // of the command that takes the host's rules away
+	earlier  bool                  // another containment may have followed this one
+	tookDown bool                  // this invocation has undone what was made beside the cut
+	to       []record.ReleaseGroup // what a person has chosen to release to
 	made     map[string][]string
 	refused  map[string]network.Refusal
 
@@ -139,7 +140,7 @@ func (c *releasing) plan(seen network.Network, known record.Known, before plan.R
 		return plan.NewReleaseFromTags(seen, before.Record.Steps, c.r.Beside[record.KindHost] != nil)
 	}
 	terms := plan.Terms{
-		Now: c.r.Now().UTC(), Began: c.began, Latest: !c.earlier, Force: c.ask.Force, Untag: c.verdict == record.Release, Unreadable: known.Unreadable,
+		Now: c.r.Now().UTC(), Began: c.began, Latest: !c.earlier, ToGroups: c.to, Force: c.ask.Force, Untag: c.verdict == record.Release, Unreadable: known.Unreadable,
 	}
 	if c.verdict == record.Expire && rec.Status.Open() && rec.Status != record.Releasing {
 		return plan.NewExpiryPlan(*rec, seen, known.Slots, terms, c.r.DenialTTL)

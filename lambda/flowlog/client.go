@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,10 +62,10 @@ type Making struct{ *Client }
 
 // Take makes a flow log for each step; see containment.Measures.
 func (m Making) Take(ctx context.Context, steps []record.Step) []record.Result {
-	return side(steps, func(eni string) record.Result {
-		id, err := m.make(ctx, eni)
+	return side(steps, func(step record.Creation) record.Result {
+		id, err := m.make(ctx, step.Resource)
 		if err != nil {
-			return record.Result{Err: fmt.Errorf("making a flow log of %s: %w", eni, err)}
+			return record.Result{Err: fmt.Errorf("making a flow log of %s: %w", step.Resource, err)}
 		}
 		return record.Result{Made: []string{id}}
 	})
@@ -76,16 +77,16 @@ type Deleting struct{ *Client }
 // Take deletes the flow logs of ours of each step's interface, whether or not their ids
 // are on record; see containment.Measures.
 func (d Deleting) Take(ctx context.Context, steps []record.Step) []record.Result {
-	return side(steps, func(eni string) record.Result {
-		if err := d.remove(ctx, eni); err != nil {
-			return record.Result{Err: fmt.Errorf("deleting the flow log of %s: %w", eni, err)}
+	return side(steps, func(step record.Creation) record.Result {
+		if err := d.remove(ctx, step); err != nil {
+			return record.Result{Err: fmt.Errorf("deleting the flow log of %s: %w", step.Resource, err)}
 		}
 		return record.Result{}
 	})
 }
 
 // side does something for the interfaces of all steps, side by side.
-func side(steps []record.Step, do func(eni string) record.Result) []record.Result {
+func side(steps []record.Step, do func(step record.Creation) record.Result) []record.Result {
 	results := make([]record.Result, len(steps))
 	var all sync.WaitGroup
 	for i, s := range steps {
@@ -94,7 +95,7 @@ func side(steps []record.Step, do func(eni string) record.Result) []record.Resul
 			results[i].Err = fmt.Errorf("%s is not a flow log", s.ID())
 			continue
 		}
-		all.Go(func() { results[i] = do(step.Resource) })
+		all.Go(func() { results[i] = do(step) })
 	}
 	all.Wait()
 	return results
@@ -179,12 +180,21 @@ func (c *Client) ours(ctx context.Context, eni string) ([]string, error) {
 	return found, nil
 }
 
-// remove deletes the flow logs of an interface that are ours.
+// remove deletes the flow logs of an interface that are ours: those on record, since
+// EC2 may be slow to show one, and those that it shows, since an answer may have been lost.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteFlowLogs.html
-func (c *Client) remove(ctx context.Context, eni string) error {
-	all, err := c.ours(ctx, eni)
-	if err != nil || len(all) == 0 {
+func (c *Client) remove(ctx context.Context, step record.Creation) error {
+	all, err := c.ours(ctx, step.Resource)
+	if err != nil {
 		return err
+	}
+	for _, id := range step.Made {
+		if !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	if len(all) == 0 {
+		return nil
 	}
 	api, _ := c.clients()
 	out, err := api.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: all})

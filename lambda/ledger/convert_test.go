@@ -88,10 +88,14 @@ var (
 			Exposure: lists(exposures).Draw(t, "exposure"), Opened: moments.Draw(t, "opened"), Updated: moments.Draw(t, "updated"),
 			Contained: moments.Draw(t, "contained"), Released: moments.Draw(t, "released"),
 			Rungs: rapid.Bool().Draw(t, "rungs"), Host: reports.Draw(t, "host"), Restore: reports.Draw(t, "restore"),
-			Asked:   rapid.IntRange(0, 9).Draw(t, "asked"),
-			Watches: lists(watches).Draw(t, "watches"), Watched: moments.Draw(t, "watched"),
+			Asked:      rapid.IntRange(0, 9).Draw(t, "asked"),
+			ReleasedTo: lists(releaseGroups).Draw(t, "releasedTo"),
+			Watches:    lists(watches).Draw(t, "watches"), Watched: moments.Draw(t, "watched"),
 			Survivors: lists(survivors).Draw(t, "survivors"), QuietSince: moments.Draw(t, "quiet"),
 		}
+	})
+	releaseGroups = rapid.Custom(func(t *rapid.T) record.ReleaseGroup {
+		return record.ReleaseGroup{VPC: words.Draw(t, "vpc"), Group: words.Draw(t, "group")}
 	})
 	watches = rapid.Custom(func(t *rapid.T) record.Watch {
 		return record.Watch{

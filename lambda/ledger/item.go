@@ -58,12 +58,19 @@ type containmentItem struct {
 	Host       *reportItem       `dynamodbav:"host,omitempty"`
 	Restore    *reportItem       `dynamodbav:"restore,omitempty"`
 	Asked      int               `dynamodbav:"asked,omitempty"`
+	ReleasedTo []releaseItem     `dynamodbav:"releasedTo,omitempty"`
 	Watches    []watchItem       `dynamodbav:"watches,omitempty"`
 	Watched    *time.Time        `dynamodbav:"watched,omitempty"`
 	Survivors  []survivorItem    `dynamodbav:"survivors,omitempty"`
 	// QuietSince is notQuiet once the logs were read and say otherwise: an update sets
 	// attributes, and takes none away.
 	QuietSince *time.Time `dynamodbav:"quietSince,omitempty"`
+}
+
+// A releaseItem is a group to release the interfaces in its VPC to.
+type releaseItem struct {
+	VPC   string `dynamodbav:"vpc"`
+	Group string `dynamodbav:"group"`
 }
 
 // A watchItem is how far the flow log of an interface has been read.

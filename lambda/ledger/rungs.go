@@ -25,13 +25,16 @@ func (i *containmentItem) addRungs(r record.Record) {
 	if r.QuietSince.IsZero() && !r.Watched.IsZero() {
 		i.QuietSince = &notQuiet
 	}
+	for _, g := range r.ReleasedTo {
+		i.ReleasedTo = append(i.ReleasedTo, releaseItem(g))
+	}
 	for _, w := range r.Watches {
 		i.Watches = append(i.Watches, watchItem{w.Interface, stamp(w.Cut), stamp(w.Covered), w.Skipped, stamp(w.Accepted), stamp(w.Leaked)})
 	}
 	for _, s := range r.Survivors {
 		i.Survivors = append(i.Survivors, survivorItem{s.Addr.String(), s.Interface, s.Protocol, slices.Clone(s.Ports), s.Bytes, stamp(s.Last)})
 	}
-	if i.Rungs || len(i.Watches)+len(i.Survivors) > 0 || i.Watched != nil || i.QuietSince != nil || i.Host != nil || i.Restore != nil || i.Asked > 0 || i.hasLaterKinds() {
+	if i.Rungs || len(i.Watches)+len(i.Survivors)+len(i.ReleasedTo) > 0 || i.Watched != nil || i.QuietSince != nil || i.Host != nil || i.Restore != nil || i.Asked > 0 || i.hasLaterKinds() {
 		i.Schema = schemaRungs
 	}
 }
@@ -40,6 +43,9 @@ func (i *containmentItem) addRungs(r record.Record) {
 func (i *containmentItem) addWatches(r *record.Record) error {
 	if r.QuietSince.Equal(notQuiet) {
 		r.QuietSince = time.Time{}
+	}
+	for _, g := range i.ReleasedTo {
+		r.ReleasedTo = append(r.ReleasedTo, record.ReleaseGroup(g))
 	}
 	for _, w := range i.Watches {
 		r.Watches = append(r.Watches, record.Watch{

@@ -16,6 +16,10 @@ const (
 	RoleTag      = "tourniquet:role"            // on quarantine groups
 	RoleValue    = "quarantine"
 	GroupName    = "tourniquet-quarantine"
+
+	// ReleaseTag is on groups that a release may put interfaces into, in place of those
+	// that they had.
+	ReleaseTag = "tourniquet:release-target"
 )
 
 // MaxTagValue is how long a tag's value can be.
@@ -104,7 +108,7 @@ func Originals(tags map[string]string) []string {
 }
 
 // PeersOf reads the peers that an instance's tags say were denied without the
-// ledger. What is no address is left out.
+// ledger. What is not a valid address is left out.
 func PeersOf(tags map[string]string) []netip.Addr {
 	var peers []netip.Addr
 	for _, s := range readList(PeersTag, tags) {

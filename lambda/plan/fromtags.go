@@ -32,8 +32,8 @@ func NewReleaseFromTags(seen network.Network, done []record.StepState, hosts boo
 	rec := record.Record{Instance: seen.Instance.ID, Status: record.Released, Steps: p.steps}
 	rec.Exposure = unclaimed(seen, network.PeersOf(seen.Instance.Tags))
 	plan := ReleasePlan{Record: rec, FromTags: true, Reverts: p.reverts, Untags: map[string][]string{}}
-	if hosts && len(rec.Steps) > 0 {
-		host := record.HostOf(seen.Instance.ID)
+	host := record.HostOf(seen.Instance.ID)
+	if hosts && len(rec.Steps) > 0 && !seen.Refused[host.ID()].Unmanaged {
 		next, ask := p.hostBack(&plan.Record, record.StepState{Step: host, State: record.Applied})
 		plan.Record.Steps = append(plan.Record.Steps, next)
 		if ask {

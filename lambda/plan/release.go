@@ -22,6 +22,9 @@ type Terms struct {
 	Force bool      // remove denials whose flows may revive
 	Untag bool      // take our tags away, although the record is closed already
 
+	// ToGroups are what a person has chosen to release to; none: the groups before.
+	ToGroups []record.ReleaseGroup
+
 	// Latest says that nothing has contained the instance since. What an earlier
 	// containment made beside the cut belongs to the later one by then.
 	Latest bool
@@ -55,7 +58,10 @@ type ReleasePlan struct {
 // that nobody else holds it: from then on nobody can come to rely on it. Only then
 // it is removed, and only when a look shows it gone is the slot free.
 func NewReleasePlan(rec record.Record, seen network.Network, slots []record.Slot, terms Terms) ReleasePlan {
-	p := &releasePlanner{was: rec, seen: seen, terms: terms}
+	p := &releasePlanner{was: rec, seen: seen, terms: terms, to: rec}
+	if len(terms.ToGroups) > 0 && rec.Status.Open() {
+		p.to.ReleasedTo = terms.ToGroups
+	}
 	for _, s := range rec.Steps {
 		p.undo(s, slots)
 	}
@@ -67,6 +73,7 @@ type releasePlanner struct {
 	was     record.Record
 	seen    network.Network
 	terms   Terms
+	to      record.Record // with the groups to release to
 	steps   []record.StepState
 	slots   []record.SlotChange
 	reverts []record.Step
@@ -225,7 +232,7 @@ func (p *releasePlanner) unlisted(slots []record.Slot) {
 // result is what all of it comes to.
 func (p *releasePlanner) result() ReleasePlan {
 	rec := p.was
-	rec.Steps = p.steps
+	rec.Steps, rec.ReleasedTo = p.steps, p.to.ReleasedTo
 	if rec.Status.Open() {
 		// What was left open is no question any more; what may be ours still is.
 		rec.Exposure = slices.DeleteFunc(slices.Clone(rec.Exposure), func(e record.Exposure) bool {

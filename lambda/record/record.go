@@ -76,6 +76,10 @@ type Record struct {
 	// Watches are how far the flow logs were read, Watched when that was, Survivors who
 	// exchanged packets with the instance after its cut. QuietSince is since when
 	// nobody does, proven by the flow logs; zero: that is not proven.
+	// ReleasedTo are the groups that a person has chosen to release the instance to, in
+	// the place of the original ones, which stay recorded with the steps; sorted.
+	ReleasedTo []ReleaseGroup
+
 	Watches    []Watch // sorted by the interface
 	Watched    time.Time
 	Survivors  []Survivor // the most recent one first
@@ -127,8 +131,22 @@ func (r Record) Says(o Record) bool {
 		slices.Equal(r.Exposure, o.Exposure) && slices.EqualFunc(r.Findings, o.Findings, sameFinding) && r.saysOfRungs(o)
 }
 
+// A ReleaseGroup is a group to release the interfaces in its VPC to.
+type ReleaseGroup struct{ VPC, Group string }
+
+// ReleaseGroups are those in a VPC, sorted.
+func (r Record) ReleaseGroups(vpc string) (groups []string) {
+	for _, g := range r.ReleasedTo {
+		if g.VPC == vpc {
+			groups = append(groups, g.Group)
+		}
+	}
+	slices.Sort(groups)
+	return groups
+}
+
 func (r Record) saysOfRungs(o Record) bool {
-	return r.Rungs == o.Rungs && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore) && r.saysOfFlows(o)
+	return slices.Equal(r.ReleasedTo, o.ReleasedTo) && r.Rungs == o.Rungs && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore) && r.saysOfFlows(o)
 }
 
 // Awaits reports whether something is to be learned yet of what was done beside the cut.
