@@ -77,9 +77,13 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 			target.Look = network.Recorded
 		}
 	}
+	var edges network.Edges
 	for {
 		g, gctx := errgroup.WithContext(ctx)
 		g.Go(func() (err error) { seen, err = c.look(gctx, target, known); return err })
+		if subnets := c.subnets(); c.isolates() && edges.Of == nil && len(subnets) > 0 {
+			g.Go(func() (err error) { edges, err = c.r.EC2.Edges(gctx, subnets, c.vpcs()); return err })
+		}
 		if !loaded {
 			c.inOrder = false
 			g.Go(func() (err error) { known, err = c.load(gctx, target.VPCs); return err })
@@ -97,6 +101,10 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 	}
 	seen.Owners, seen.Refused = maps.Clone(c.owners), c.rounds.refused
 	c.last, c.remembered = seen, known
+	seen.Edges = edges
+	if err := c.completeEdges(ctx, &seen, known); err != nil {
+		return seen, known, err
+	}
 	c.hear(ctx, &seen, known)
 	c.begins(known)
 	return seen, known, nil
