@@ -18,6 +18,8 @@ func (c *Client) set(ctx context.Context, r record.Replacement, value []string) 
 	switch r.Of {
 	case record.KindQuarantine:
 		return c.setGroups(ctx, r.Resource, value)
+	case record.KindIsolation:
+		return c.setACL(ctx, r, value)
 	case record.KindTracking:
 		t, err := network.ParseTimeouts(value)
 		if err != nil {
