@@ -2,6 +2,7 @@ package vpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -11,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
-	"tourniquet/lambda/record"
 )
 
 // Edges reads the edges of some subnets, side by side; see containment.EC2.
@@ -86,19 +86,6 @@ func join(subnets []types.Subnet, interfaces []types.NetworkInterface, acls []ty
 	return all, nil
 }
 
-// setACL puts an ACL before a subnet, in the place of that which is associated with it. The
-// association gets another id by that: a repeat is refused, and harms nobody.
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ReplaceNetworkAclAssociation.html
-func (c *Client) setACL(ctx context.Context, r record.Replacement, acl []string) error {
-	if r.At == "" || len(acl) != 1 {
-		return fmt.Errorf("no association of %s is known", r.Resource)
-	}
-	_, err := c.ec2.ReplaceNetworkAclAssociation(ctx, &ec2.ReplaceNetworkAclAssociationInput{
-		AssociationId: aws.String(r.At), NetworkAclId: aws.String(acl[0]),
-	})
-	return err
-}
-
 // ProvisionIsolation makes network ACLs without entries; see containment.Fleet. EC2 makes
 // an ACL so. https://docs.aws.amazon.com/vpc/latest/userguide/create-network-acl.html
 func (c *Client) ProvisionIsolation(ctx context.Context) (changed []string, err error) {
@@ -128,13 +115,31 @@ func (c *Client) ProvisionIsolation(ctx context.Context) (changed []string, err 
 		if made[vpc] {
 			continue
 		}
-		_, err := c.ec2.CreateNetworkAcl(ctx, &ec2.CreateNetworkAclInput{VpcId: aws.String(vpc), TagSpecifications: []types.TagSpecification{{
-			ResourceType: types.ResourceTypeNetworkAcl,
-			Tags:         toSDKTags(map[string]string{network.RoleTag: network.IsolationRole, "Name": network.IsolationName}),
-		}}})
-		if err != nil {
+		if err := c.makeIsolation(ctx, vpc); err != nil {
 			return changed, fmt.Errorf("making an isolation ACL in %s: %w", vpc, err)
 		}
 	}
 	return changed, nil
+}
+
+// makeIsolation makes the isolation ACL of a VPC, if a second look shows none either: an
+// empty answer is also what EC2 gives when a part of it lags. Every VPC has an ACL.
+func (c *Client) makeIsolation(ctx context.Context, vpc string) error {
+	all, err := c.describeACLs(ctx, filter("vpc-id", vpc))
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if fromSDKTags(a.Tags)[network.RoleTag] == network.IsolationRole {
+			return nil
+		}
+	}
+	if len(all) == 0 {
+		return errors.New("EC2 shows no network ACL of it")
+	}
+	_, err = c.ec2.CreateNetworkAcl(ctx, &ec2.CreateNetworkAclInput{VpcId: aws.String(vpc), TagSpecifications: []types.TagSpecification{{
+		ResourceType: types.ResourceTypeNetworkAcl,
+		Tags:         toSDKTags(map[string]string{network.RoleTag: network.IsolationRole, "Name": network.IsolationName}),
+	}}})
+	return err
 }
