@@ -260,7 +260,8 @@ func TestNoRoleReachesIn(t *testing.T) {
 		for id, r := range organizationTemplate(t, name).of("AWS::IAM::Role") {
 			for _, s := range pick(r.Properties, "AssumeRolePolicyDocument", "Statement").([]any) {
 				who, _ := pick(s, "Principal").(map[string]any)
-				if service := fmt.Sprint(who["Service"]); len(who) != 1 || service != "lambda.amazonaws.com" && service != "events.amazonaws.com" {
+				services := []string{"lambda.amazonaws.com", "events.amazonaws.com", "vpc-flow-logs.amazonaws.com"}
+				if len(who) != 1 || !slices.Contains(services, fmt.Sprint(who["Service"])) {
 					t.Errorf("%s: %s trusts %v", name, id, who)
 				}
 			}

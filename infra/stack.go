@@ -42,8 +42,8 @@ type parts struct {
 	failed   awssqs.Queue // events that a function failed on
 	code     awslambda.Code
 	host     hostRung
-	flows    flowLogs
 	left     left
+	flows    flowLogs
 }
 
 // made are the variables that the stack makes, whether or not a function reads them.

@@ -117,7 +117,7 @@ func Originals(tags map[string]string) []string {
 }
 
 // PeersOf reads the peers that an instance's tags say were denied without the
-// ledger. What is no address is left out.
+// ledger. What is not a valid address is left out.
 func PeersOf(tags map[string]string) []netip.Addr {
 	var peers []netip.Addr
 	for _, s := range readList(PeersTag, tags) {

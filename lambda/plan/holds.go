@@ -30,11 +30,8 @@ func Holds(open record.Record, seen network.Network) bool {
 	if len(seen.Interfaces) == 0 || seen.Exists() && !exposesAsRecorded(open, seen) {
 		return false
 	}
-	for _, i := range seen.Interfaces {
-		_, recorded := open.Step(record.QuarantineOf(i.ID, nil, "").ID())
-		if !recorded || !seen.Quarantined(i) {
-			return false
-		}
+	if !closed(open, seen) {
+		return false
 	}
 	denials := false
 	for _, s := range open.Steps {
@@ -44,9 +41,22 @@ func Holds(open record.Record, seen network.Network) bool {
 			return false
 		}
 	}
-	// Without a denial it doesn't matter which ACL stands before a subnet.
+	return !denials || placed(seen)
+}
+
+// closed reports whether every interface is on record and in quarantine.
+func closed(open record.Record, seen network.Network) bool {
+	return !slices.ContainsFunc(seen.Interfaces, func(i network.Interface) bool {
+		_, recorded := open.Step(record.QuarantineOf(i.ID, nil, "").ID())
+		return !recorded || !seen.Quarantined(i)
+	})
+}
+
+// placed reports whether the look shows which ACL stands before each subnet. Without a
+// denial that doesn't matter.
+func placed(seen network.Network) bool {
 	for _, s := range seen.Subnets {
-		if denials && s.ACL == "" {
+		if s.ACL == "" {
 			return false
 		}
 	}

@@ -108,8 +108,10 @@ func (p *picture) host(d Document, s scene, x, y, w int) map[string]int {
 		default: // not changed
 		}
 		p.Boxes = append(p.Boxes, box{x + margin, y, w - 2*margin, cardH, class, []label{
-			{x + 2*margin, y + 20, "id", short(i.ID)}, {x + 2*margin, y + 37, "small", short(strings.Join(i.Addresses, " "))},
-			{x + 2*margin, y + 54, "small", short(i.Subnet)}, {x + 2*margin, y + 72, "state", state},
+			{x + 2*margin, y + 20, "id", short(i.ID)},
+			{x + 2*margin, y + 37, "small", short(strings.Join(i.Addresses, " "))},
+			{x + 2*margin, y + 54, "small", short(i.Subnet)},
+			{x + 2*margin, y + 72, "state", state},
 		}})
 		places[i.ID] = y + cardH/2
 		y += cardH + apart

@@ -21,7 +21,10 @@ func (c *Client) Edges(ctx context.Context, ids, vpcs []string) (network.Edges, 
 	var acls []types.NetworkAcl
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { subnets, err = filtered(gctx, c.describeSubnets, "subnet-id", ids); return err })
-	g.Go(func() (err error) { interfaces, err = filtered(gctx, c.describeInterfaces, "subnet-id", ids); return err })
+	g.Go(func() (err error) {
+		interfaces, err = filtered(gctx, c.describeInterfaces, "subnet-id", ids)
+		return err
+	})
 	g.Go(func() (err error) { acls, err = filtered(gctx, c.describeACLs, "vpc-id", vpcs); return err })
 	if err := g.Wait(); err != nil {
 		return network.Edges{}, err
