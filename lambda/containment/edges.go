@@ -14,6 +14,28 @@ import (
 // isolates reports whether subnets may be isolated by this run.
 func (c *containing) isolates() bool { return c.in.Isolate || c.r.Rules.Isolate == plan.IsolateTagged }
 
+// readEdges begins to read the edges of the subnets that are known, beside everything
+// else. What it returns waits for them.
+func (c *containing) readEdges(ctx context.Context) func() (network.Edges, error) {
+	subnets := c.subnets()
+	if !c.isolates() || len(subnets) == 0 {
+		return func() (network.Edges, error) { return network.Edges{}, nil }
+	}
+	type read struct {
+		edges network.Edges
+		err   error
+	}
+	done := make(chan read, 1)
+	go func() {
+		edges, err := c.r.EC2.Edges(ctx, subnets, c.vpcs())
+		done <- read{edges, err}
+	}()
+	return func() (network.Edges, error) {
+		r := <-done
+		return r.edges, r.err
+	}
+}
+
 // completeEdges reads the edges that the first look has not: of subnets that no finding
 // names, and of those that the record has isolated.
 func (c *containing) completeEdges(ctx context.Context, seen *network.Network, known record.Known) error {

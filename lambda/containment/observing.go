@@ -23,9 +23,9 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, known r
 		return seen, known, err
 	}
 	c.inOrder = loaded
-	var edges network.Edges
+	edges := c.readEdges(ctx)
 	for {
-		seen, known, err = c.read(ctx, target, known, loaded, &edges)
+		seen, known, err = c.read(ctx, target, known, loaded)
 		if err != nil {
 			return seen, known, err
 		}
@@ -41,7 +41,9 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, known r
 	}
 	seen.Owners, seen.Refused = maps.Clone(c.owners), c.rounds.refused
 	c.last, c.remembered = seen, known
-	seen.Edges = edges
+	if seen.Edges, err = edges(); err != nil {
+		return seen, known, err
+	}
 	if err := c.completeEdges(ctx, &seen, known); err != nil {
 		return seen, known, err
 	}
@@ -72,17 +74,11 @@ func (c *containing) toRead(ctx context.Context) (target network.Target, known r
 	return target, known, loaded, nil
 }
 
-// read reads the network and, unless that has been done, the ledger beside it. Where a
-// subnet may be isolated, it reads its edges too, once.
-func (c *containing) read(
-	ctx context.Context, t network.Target, have record.Known, loaded bool, edges *network.Edges,
-) (seen network.Network, known record.Known, err error) {
+// read reads the network and, unless that has been done, the ledger beside it.
+func (c *containing) read(ctx context.Context, t network.Target, have record.Known, loaded bool) (seen network.Network, known record.Known, err error) {
 	known = have
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { seen, err = c.look(gctx, t, have); return err })
-	if subnets := c.subnets(); c.isolates() && edges.Of == nil && len(subnets) > 0 {
-		g.Go(func() (err error) { *edges, err = c.r.EC2.Edges(gctx, subnets, c.vpcs()); return err })
-	}
 	if !loaded {
 		g.Go(func() (err error) { known, err = c.load(gctx, t.VPCs); return err })
 	}
