@@ -19,6 +19,10 @@ const besideTries = 2
 // what goes on beside the cut, to record what became of it.
 const besideWait = 6 * time.Second
 
+// lookWait bounds how long the cut waits for an early look: it goes out beside the
+// observation, and has as long as that takes. This is for the last of its milliseconds.
+const lookWait = 50 * time.Millisecond
+
 // beside is what goes on beside the cut: steps that an instance is contained without.
 // They start with the cut, and nothing of the cut waits for them.
 type beside struct {
@@ -26,9 +30,16 @@ type beside struct {
 	instance string
 
 	tries   map[string]int // by step
+	looks   map[string]int // likewise
 	running chan taken     // what is under way will be told here; nil: nothing is
+	looking chan taken     // likewise, of a look
+	begun   []record.Step  // what is running or looked for
+	sought  []record.Step
+
 	made    map[string][]string
+	values  map[string][]string
 	refused map[string]network.Refusal
+	trouble map[string]string
 }
 
 // taken is what became of steps.
@@ -38,7 +49,10 @@ type taken struct {
 }
 
 func newBeside(r *Responder, instance string) *beside {
-	return &beside{r: r, instance: instance, tries: map[string]int{}, made: map[string][]string{}, refused: map[string]network.Refusal{}}
+	return &beside{
+		r: r, instance: instance, tries: map[string]int{}, looks: map[string]int{},
+		made: map[string][]string{}, values: map[string][]string{}, refused: map[string]network.Refusal{}, trouble: map[string]string{},
+	}
 }
 
 // start has the steps that come beside the cut carried out. While earlier ones are
@@ -52,8 +66,23 @@ func (b *beside) start(ctx context.Context, missing []record.Step) {
 		b.tries[s.ID()]++
 	}
 	running := make(chan taken, 1)
-	b.running = running
+	b.running, b.begun = running, steps
 	go func() { running <- taken{steps, b.r.take(ctx, steps)} }()
+}
+
+// look has steps looked for, unless a look is under way. What can't be read is not asked
+// for ever.
+func (b *beside) look(ctx context.Context, unread []record.Step) {
+	steps := slices.DeleteFunc(slices.Clone(unread), func(s record.Step) bool { return b.looks[s.ID()] >= besideTries })
+	if b.r.Keeping == nil || b.looking != nil || len(steps) == 0 {
+		return
+	}
+	for _, s := range steps {
+		b.looks[s.ID()]++
+	}
+	looking := make(chan taken, 1)
+	b.looking, b.sought = looking, steps
+	go func() { looking <- taken{steps, b.r.Keeping.Look(ctx, steps)} }()
 }
 
 // take hands each step to whom it is for, all at once.
@@ -96,58 +125,115 @@ func (r *Responder) takeSome(ctx context.Context, kind record.Kind, steps []reco
 // done reports whether a step is not to be tried any more by this invocation.
 func (b *beside) done(s record.Step) bool { return b.tries[s.ID()] >= besideTries }
 
+// early waits a moment for a look that began with the observation.
+func (b *beside) early(ctx context.Context) {
+	if b.looking == nil {
+		return
+	}
+	limit := time.NewTimer(lookWait)
+	defer limit.Stop()
+	select {
+	case t := <-b.looking:
+		b.found(ctx, t)
+	case <-ctx.Done():
+	case <-limit.C:
+	}
+}
+
 // wait waits for what is under way, if anything is, so that it can be recorded. It
-// reports whether something has ended since the last observation.
+// reports whether there is something to record since the last observation.
 func (b *beside) wait(ctx context.Context) bool {
-	if b.running == nil {
+	if b.running == nil && b.looking == nil {
 		return false
 	}
 	limit := time.NewTimer(besideWait)
 	defer limit.Stop()
-	select {
+	select { // a nil channel never delivers
 	case t := <-b.running:
 		b.note(ctx, t)
-		return true
+	case t := <-b.looking:
+		b.found(ctx, t)
 	case <-ctx.Done():
+		b.running, b.looking = nil, nil
+		return false
 	case <-limit.C:
+		b.giveUp()
 	}
-	b.running = nil // nobody hears what becomes of it: a reconcile observes it
-	return false
+	return true
+}
+
+// giveUp stops hearing of what is under way: a reconcile observes what becomes of it.
+func (b *beside) giveUp() {
+	for _, s := range b.begun {
+		b.tries[s.ID()], b.trouble[s.ID()] = besideTries, "no answer yet"
+	}
+	for _, s := range b.sought {
+		b.looks[s.ID()], b.trouble[s.ID()] = besideTries, "no answer yet"
+	}
+	b.running, b.begun, b.looking, b.sought = nil, nil, nil, nil
 }
 
 // report puts what has become of the steps so far into an observation.
 func (b *beside) report(ctx context.Context, seen *network.Network) {
 	select {
-	case t := <-b.running: // a nil channel never delivers
+	case t := <-b.running:
 		b.note(ctx, t)
+	case t := <-b.looking:
+		b.found(ctx, t)
 	default:
 	}
-	refused, made := maps.Clone(seen.Refused), maps.Clone(seen.Made)
-	if refused == nil {
-		refused = map[string]network.Refusal{}
+	seen.Refused, seen.Made = merged(seen.Refused, b.refused), merged(seen.Made, b.made)
+	seen.Values, seen.Troubled = merged(seen.Values, b.values), merged(seen.Troubled, b.trouble)
+}
+
+// merged is what two maps say, the second one last.
+func merged[V any](a, b map[string]V) map[string]V {
+	all := make(map[string]V, len(a)+len(b))
+	maps.Copy(all, a)
+	maps.Copy(all, b)
+	return all
+}
+
+// found takes in what a look has shown.
+func (b *beside) found(ctx context.Context, t taken) {
+	b.looking, b.sought = nil, nil
+	for i, result := range t.results {
+		id := t.steps[i].ID()
+		if result.Err != nil {
+			b.trouble[id] = result.Err.Error()
+			b.r.Log.WarnContext(ctx, "look failed", "instance", b.instance, "step", id, "err", result.Err)
+			continue
+		}
+		delete(b.trouble, id)
+		b.keep(id, result)
 	}
-	if made == nil {
-		made = map[string][]string{}
+}
+
+// keep keeps what is known of a step by now.
+func (b *beside) keep(id string, result Result) {
+	if result.Value != nil {
+		b.values[id] = result.Value
+	} else {
+		b.made[id] = result.Made
 	}
-	maps.Copy(refused, b.refused)
-	maps.Copy(made, b.made)
-	seen.Refused, seen.Made = refused, made
 }
 
 func (b *beside) note(ctx context.Context, t taken) {
-	b.running = nil
+	b.running, b.begun = nil, nil
 	for i, result := range t.results {
 		id := t.steps[i].ID()
 		log := b.r.Log.With("instance", b.instance, "step", id)
 		refusal, refused := errors.AsType[network.Refusal](result.Err)
 		switch {
 		case result.Err == nil:
-			b.made[id] = result.Made
+			delete(b.trouble, id)
+			b.keep(id, result)
 			log.InfoContext(ctx, "change accepted", "doing", "beside")
 		case refused:
 			b.refused[id] = refusal
 			log.WarnContext(ctx, "change refused", "doing", "beside", "err", result.Err)
 		default:
+			b.trouble[id] = result.Err.Error()
 			log.WarnContext(ctx, "change failed", "doing", "beside", "err", result.Err)
 		}
 	}

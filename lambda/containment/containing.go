@@ -40,6 +40,7 @@ type containing struct {
 }
 
 func (r *Responder) begin(in plan.Incident, preview bool) *containing {
+	in.Now = r.Now().UTC()
 	return &containing{
 		r: r, in: in, preview: preview, rounds: newRounds("containing", in.Instance, r.Log), owners: map[netip.Addr]network.Owner{},
 		beside: newBeside(r, in.Instance),
@@ -53,6 +54,7 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, known r
 	if len(c.last.Interfaces) > 0 { // the last observation knows better than the finding
 		target.VPCs, target.Subnets = c.last.VPCs(), slices.Sorted(maps.Keys(c.last.Subnets))
 	}
+	c.beside.look(ctx, c.early())
 	for {
 		target.Peers = c.unknown(target.Peers)
 		g, gctx := errgroup.WithContext(ctx)
@@ -74,6 +76,14 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, known r
 		c.was = open.Status
 	}
 	return seen, known, nil
+}
+
+// early are the steps to look for beside the first observation.
+func (c *containing) early() []record.Step {
+	if c.last.Exists() {
+		return nil
+	}
+	return c.in.Early(c.r.Rules)
 }
 
 // peers are the addresses that the incident is about: the finding's, the record's, and

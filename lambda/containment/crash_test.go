@@ -81,6 +81,7 @@ type job struct {
 type stage struct {
 	server *simvpc.Server
 	book   *ledger.Memory
+	rules  plan.Rules // beside the quota
 }
 
 func newStage(w *world.World) *stage {
@@ -88,7 +89,7 @@ func newStage(w *world.World) *stage {
 }
 
 func (s *stage) process(g gate) *process {
-	return &process{server: s.server, book: s.book, gate: g, now: time.Now}
+	return &process{server: s.server, book: s.book, gate: g, now: time.Now, rules: s.rules}
 }
 
 // must runs undisturbed, as often as a retry would.

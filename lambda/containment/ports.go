@@ -36,9 +36,22 @@ type Measures interface {
 }
 
 // A Result is what became of one step that comes beside the cut.
-type Result struct {
-	Made []string // the ids of what the step has created
-	Err  error    // why it failed; a network.Refusal is for good
+type Result = record.Result
+
+// Keeping looks for what steps beside the cut replace or have made, where no observation
+// of the network shows it.
+type Keeping interface {
+	// Look reads what each step is about. Its results are in the steps' order: a value
+	// without an element says that there is none.
+	Look(ctx context.Context, steps []record.Step) []Result
+}
+
+// Keeper undoes what keeps an instance and its evidence.
+type Keeper interface {
+	Keeping
+
+	// Revert undoes steps; see Restorer.
+	Revert(ctx context.Context, steps []record.Step) []error
 }
 
 // Fleet is what is needed of EC2 beyond one instance.

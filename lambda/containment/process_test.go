@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/keep"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/plan"
@@ -61,6 +62,7 @@ type process struct {
 	gate   gate
 	now    func() time.Time
 	hides  func(op string) bool // whether EC2 answers a call with an empty list; nil: never
+	rules  plan.Rules           // beside the quota
 }
 
 // Do is a call of EC2's, for the SDK.
@@ -164,20 +166,33 @@ func (p *process) MarkVPC(ctx context.Context, vpc string, used bool) error {
 	return err
 }
 
-func (p *process) client() *vpc.Client {
-	return vpc.New(aws.Config{
+func (p *process) config() aws.Config {
+	return aws.Config{
 		Region: "eu-central-1", BaseEndpoint: aws.String("http://ec2.invalid"), HTTPClient: p,
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
-	})
+	}
 }
 
+func (p *process) client() *vpc.Client { return vpc.New(p.config()) }
+
 func (p *process) responder() *containment.Responder {
-	ec2 := p.client()
+	ec2, keeping := p.client(), keep.New(p.config())
+	rules := p.rules
+	rules.ACLQuota = network.DefaultACLQuota
 	return &containment.Responder{
-		EC2: ec2, Fleet: ec2, Ledger: p, Policy: policy.Policy{MaxContained: 25},
-		Rules: plan.Rules{ACLQuota: network.DefaultACLQuota},
-		Log:   slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
+		EC2: ec2, Fleet: ec2, Ledger: p, Policy: policy.Policy{MaxContained: 25}, Rules: rules,
+		Keeping: keeping, Beside: keptBy(keeping),
+		Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
+}
+
+// keptBy has one take every step that keeps an instance.
+func keptBy(keeping containment.Measures) map[record.Kind]containment.Measures {
+	beside := map[record.Kind]containment.Measures{}
+	for _, k := range record.Keeping {
+		beside[k] = keeping
+	}
+	return beside
 }
 
 func (p *process) contain(ctx context.Context, in plan.Incident) error {
@@ -193,7 +208,7 @@ func (p *process) reconcile(ctx context.Context) error {
 
 func (p *process) releaser() *containment.Releaser {
 	return &containment.Releaser{
-		EC2: &vpc.Reverter{Client: p.client()}, Ledger: p, Book: p, Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
+		EC2: &vpc.Reverter{Client: p.client()}, Keeper: &keep.Reverter{Client: keep.New(p.config())}, Ledger: p, Book: p, Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
 }
 
@@ -218,8 +233,11 @@ func meaning(book *ledger.Memory) string {
 		fmt.Fprintf(&b, "%s %s peers %v\n", r.Holder(), r.Status, r.Peers)
 		for _, s := range r.Steps {
 			fmt.Fprintf(&b, "  %s %s", s.State, s.Step.ID())
-			if q, ok := record.AsQuarantine(s.Step); ok {
-				fmt.Fprintf(&b, " %v", q.Before)
+			switch step := s.Step.(type) {
+			case record.Replacement:
+				fmt.Fprintf(&b, " %v", step.Before)
+			case record.Creation:
+				fmt.Fprintf(&b, " %v", step.Made)
 			}
 			b.WriteByte('\n')
 		}

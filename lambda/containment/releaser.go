@@ -20,6 +20,7 @@ type Releaser struct {
 	EC2    Restorer
 	Ledger Ledger
 	Book   Book
+	Keeper Keeper // nil: what keeps an instance is left as it is
 	Log    *slog.Logger
 	Now    func() time.Time
 
@@ -91,7 +92,7 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		if len(planned.Reverts) == 0 {
 			return c.finished(ctx, planned), nil
 		}
-		c.rounds.change(ctx, planned.Reverts, c.r.EC2.Revert)
+		c.rounds.change(ctx, planned.Reverts, c.revert)
 	}
 	return c.stopped(planned, nil)
 }

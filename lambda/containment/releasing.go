@@ -44,6 +44,9 @@ func (c *releasing) observe(ctx context.Context) (network.Network, record.Known,
 		c.was = open.Status
 	}
 	seen, err := c.r.EC2.Observe(ctx, target)
+	if err == nil && known.Record != nil {
+		c.look(ctx, &seen, *known.Record)
+	}
 	return seen, known, err
 }
 

@@ -15,14 +15,15 @@ import (
 
 // Responder contains instances.
 type Responder struct {
-	EC2    EC2
-	Fleet  Fleet
-	Ledger Ledger
-	Beside map[record.Kind]Measures // who takes the steps of a kind beside the cut; EC2 applies the others
-	Policy policy.Policy
-	Rules  plan.Rules
-	Log    *slog.Logger
-	Now    func() time.Time
+	EC2     EC2
+	Fleet   Fleet
+	Ledger  Ledger
+	Beside  map[record.Kind]Measures // who takes the steps of a kind beside the cut; EC2 applies the others
+	Keeping Keeping                  // nil: nothing keeps the instance and its evidence
+	Policy  policy.Policy
+	Rules   plan.Rules
+	Log     *slog.Logger
+	Now     func() time.Time
 
 	// LedgerWait bounds each call of the ledger; past it the containment goes on
 	// without.
@@ -57,6 +58,7 @@ func (c *containing) run(ctx context.Context) (Outcome, error) {
 		if seen.Bare() {
 			return c.stopped(planned, missing, fmt.Errorf("observing %s: EC2 shows no network interface of it, though it is %s", c.in.Instance, seen.Instance.State))
 		}
+		c.beside.early(ctx)
 		c.beside.report(ctx, &seen)
 		if d := c.decide(round, seen, known); d.Verdict != record.Contain {
 			return c.decline(ctx, d, known), nil
@@ -64,7 +66,7 @@ func (c *containing) run(ctx context.Context) (Outcome, error) {
 		if seen, err = c.prepare(ctx, seen); err != nil {
 			return c.stopped(planned, missing, fmt.Errorf("preparing the quarantine group for %s: %w", c.in.Instance, err))
 		}
-		planned = c.plan(seen, known)
+		planned = c.plan(ctx, seen, known)
 		missing, err = c.record(ctx, planned, seen, known)
 		switch {
 		case errors.Is(err, record.ErrConflict):
@@ -74,10 +76,11 @@ func (c *containing) run(ctx context.Context) (Outcome, error) {
 		case err != nil:
 			return c.stopped(planned, missing, fmt.Errorf("recording the plan for %s: %w", c.in.Instance, err))
 		}
-		if len(missing) == 0 && !c.beside.wait(ctx) && c.believes(planned) {
+		c.beside.look(ctx, planned.Unread)
+		c.apply(ctx, missing)
+		if len(deciding(missing)) == 0 && (round+2 >= maxRounds || !c.beside.wait(ctx)) && c.believes(planned) {
 			return c.settled(planned)
 		}
-		c.apply(ctx, missing)
 	}
 	return c.stopped(planned, deciding(missing), nil)
 }
@@ -94,12 +97,16 @@ func (c *containing) decide(round int, seen network.Network, known record.Known)
 }
 
 // plan works out what is missing. A preview only shows it.
-func (c *containing) plan(seen network.Network, known record.Known) plan.Plan {
+func (c *containing) plan(ctx context.Context, seen network.Network, known record.Known) plan.Plan {
 	p := plan.NewPlan(c.in, seen, known, c.r.Rules)
-	if c.preview {
-		return p.Observed(known)
+	if !c.preview {
+		return p
 	}
-	return p
+	for c.beside.look(ctx, p.Unread); c.beside.wait(ctx); c.beside.look(ctx, p.Unread) { // nothing is in a hurry
+		c.beside.report(ctx, &seen)
+		p = plan.NewPlan(c.in, seen, known, c.r.Rules)
+	}
+	return p.Observed(known)
 }
 
 // believes reports whether a plan with nothing left to do can be believed. Network and

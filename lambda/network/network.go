@@ -48,6 +48,10 @@ type Network struct {
 	// shows it or as this invocation was told.
 	Made map[string][]string
 
+	// Troubled says of steps beside the cut, by id, why this invocation could not take
+	// them yet. A later one may.
+	Troubled map[string]string
+
 	// Refused are the steps, by id, that EC2 has refused in this invocation for a
 	// reason that repeating them doesn't mend.
 	Refused map[string]Refusal
@@ -80,6 +84,8 @@ type Instance struct {
 	State   string // EC2's name of it: "running"
 	Tags    map[string]string
 	Profile string // the ARN of the instance profile that IMDS serves credentials of; empty when it serves none
+
+	Machine
 
 	// Secondary are its interfaces in secondary networks, sorted. They have neither
 	// security groups nor network ACLs.

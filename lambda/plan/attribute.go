@@ -30,6 +30,10 @@ type attribute struct {
 	// does not have the attribute.
 	once bool
 
+	// aside says that it takes a call of its own to read: what no value has been read of
+	// is not gone.
+	aside bool
+
 	resource string // what it is an attribute of, for people
 }
 
@@ -46,6 +50,12 @@ var attributes = map[record.Kind]attribute{
 		value: groups, inForce: quarantined, ours: heldInQuarantine, back: groupsBefore, resource: "interface",
 	},
 	record.KindTracking: {value: timeouts, back: timeoutsBefore, once: true, resource: "interface"},
+
+	record.KindStandby:    {value: lifecycle, aside: true, resource: "member of an Auto Scaling group"},
+	record.KindChecks:     {value: looked, aside: true, resource: "instance"},
+	record.KindProtection: {value: protection, inForce: kept, ours: kept, back: stillThere, aside: true, resource: "instance"},
+	record.KindProfile:    {value: profile, resource: "association of an instance profile"},
+	record.KindMetadata:   {value: metadata, resource: "instance"},
 }
 
 func (a attribute) isInForce(seen network.Network, r record.Replacement, value []string) bool {
@@ -76,7 +86,7 @@ func (p *planner) replace(r record.Replacement) record.StepState {
 	a := attributes[r.Of]
 	value, _ := a.value(p.seen, r)
 	refusal := p.seen.Refused[r.ID()]
-	s := record.StepState{Step: r, State: record.Pending}
+	s := record.StepState{Step: r, State: record.Pending, Note: p.seen.Troubled[r.ID()]}
 	switch {
 	case a.isInForce(p.seen, r, value):
 		r.After = value
@@ -99,6 +109,10 @@ func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
 	}
 	a := attributes[r.Of]
 	value, found := a.value(p.seen, r)
+	if unread := a.aside && !found && p.seen.Exists() && !p.seen.Looked(r.ID()); unread {
+		p.add(s, record.Failed, "not undone: "+p.seen.Troubled[r.ID()])
+		return
+	}
 	if !found {
 		p.add(s, record.Gone, "the "+a.resource+" does not exist any more")
 		return
@@ -107,6 +121,8 @@ func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
 	switch ours := a.isOurs(p.seen, r, value); {
 	case ours && back.refuse != "":
 		p.add(s, record.Failed, back.refuse)
+	case ours && p.refused(r) != "":
+		p.add(s, record.Failed, "not undone: "+p.refused(r))
 	case slices.Equal(value, back.value) || slices.Equal(value, r.Before):
 		p.settled(s, record.Restored, back.note)
 	case ours:

@@ -21,7 +21,9 @@ type Incident struct {
 	Omitted    int      // how many more peers there are than are listed
 	Subnets    []string // where the findings say that the interfaces are
 	VPCs       []string // likewise
+	Scaled     bool     // the findings say that an Auto Scaling group has the instance
 
+	Now     time.Time // when the invocation acts on it
 	Trigger Trigger   // what it comes from
 	Asked   time.Time // when a person asked; zero for every other trigger
 	Reason  string    // why it is contained, for people
@@ -93,6 +95,7 @@ func (in Incident) with(f guardduty.Finding, i guardduty.Instance) Incident {
 	in.Peers = mergePeers(in.Peers, i.Peers)
 	in.Unreadable = mergeStrings(in.Unreadable, i.UnreadablePeers)
 	in.Omitted += i.OmittedPeers
+	in.Scaled = in.Scaled || i.Scaled
 	if f.Origin == guardduty.SecurityHub {
 		in.Trigger = ByPerson
 	}

@@ -91,6 +91,11 @@ type Rules struct {
 	// CoverIPv4 and CoverIPv6 are how short, in bits, a prefix may be that covers
 	// several peers where an ACL has no room for each; 0: each peer by itself.
 	CoverIPv4, CoverIPv6 int
+
+	KeepAlive   bool   // an Auto Scaling group is to leave the instance alone
+	Protect     bool   // neither the instance nor its volumes are to be deleted
+	Snapshots   bool   // its volumes are copied
+	DenyProfile string // ARN of the profile that replaces the instance's; empty: credentials stay
 }
 
 // A Plan is a containment's record as it is to be, and what has to be changed in
@@ -98,10 +103,12 @@ type Rules struct {
 type Plan struct {
 	Record  record.Record
 	Slots   []record.SlotChange
-	Changed bool // the ledger does not say so yet
-	Relies  bool // on an entry that the ledger does not know
-	Shown   bool // as a preview: nothing of it is carried out
-	ACLRoom *int // how many more entries the fullest ACL takes; nil when there is none of this account's
+	Changed bool          // the ledger does not say so yet
+	Relies  bool          // on an entry that the ledger does not know
+	Shown   bool          // as a preview: nothing of it is carried out
+	Unread  []record.Step // beside the cut: to look for before they can be planned
+	Held    []string      // pending steps, by id, that this invocation must not take now
+	ACLRoom *int          // how many more entries the fullest ACL takes; nil when there is none of this account's
 }
 
 // NewPlan works out the containment of an incident from the network as observed
@@ -121,6 +128,7 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 	p.quarantine()
 	p.deny()
 	p.shorten()
+	p.keep()
 	p.exposeOmitted()
 	p.keepOthers()
 	p.giveUpUnused()
@@ -130,7 +138,9 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 	}
 	p.record.Status = p.status()
 	changed := known.Open() == nil || !p.record.Says(*known.Open()) || len(p.slots) > 0
-	return Plan{Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies, ACLRoom: p.aclRoom}
+	return Plan{
+		Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies, ACLRoom: p.aclRoom, Unread: p.unread, Held: p.held,
+	}
 }
 
 // next is the record that an incident opens or continues, without its steps.
@@ -187,6 +197,8 @@ type planner struct {
 	relies  bool
 	passes  bool // a peer that is to be denied passes an ACL in both directions, or none is between
 	aclRoom *int // the least of the ACLs planned so far
+	unread  []record.Step
+	held    []string
 }
 
 func (p *planner) add(s record.Step, state record.State, note string) {
@@ -229,6 +241,8 @@ func (p *planner) keepOthers() {
 			} else { // not asked for any more, or managed by another service since
 				p.add(step, s.State, s.Note)
 			}
+		case record.Creation: // not asked for any more: what it made is there all the same
+			p.add(step, s.State, s.Note)
 		}
 	}
 }
@@ -294,10 +308,7 @@ func (p *planner) remain() {
 		p.expose(record.SecondaryInterface, "%s is in a secondary network: neither security groups nor network ACLs filter it", id)
 	}
 	p.expose(record.ResolverDNS, "DNS queries to the VPC's resolver pass groups and ACLs; only Route 53 Resolver DNS Firewall stops a DNS tunnel")
-	if p.seen.Instance.Profile != "" {
-		p.expose(record.IMDSCredentials, "the instance can still fetch credentials of %s from its metadata service, and credentials it has stay valid elsewhere",
-			p.seen.Instance.Profile)
-	}
+	p.exposeCredentials()
 }
 
 // claimNothing names the entries that only tags say may be ours: a release leaves

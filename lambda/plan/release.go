@@ -33,6 +33,7 @@ type ReleasePlan struct {
 	Slots    []record.SlotChange
 	Changed  bool                // the ledger does not say so yet
 	Reverts  []record.Step       // to undo now, once the ledger has the plan
+	Later    []record.Step       // to undo once these are undone
 	Untags   map[string][]string // tag keys to remove in the end, by resource
 }
 
@@ -55,6 +56,7 @@ func NewReleasePlan(rec record.Record, seen network.Network, slots []record.Slot
 		p.undo(s, slots)
 	}
 	p.unlisted(slots)
+	p.exitLast()
 	return p.plan()
 }
 
@@ -66,6 +68,7 @@ type releasePlanner struct {
 	slots   []record.SlotChange
 	reverts []record.Step
 	revived []record.Exposure
+	later   []record.Step // to undo once the others are
 }
 
 func (p *releasePlanner) add(s record.StepState, state record.State, note string) {
@@ -95,6 +98,11 @@ func (p *releasePlanner) undo(s record.StepState, slots []record.Slot) {
 		default:
 			p.letGo(s)
 		}
+	case record.Creation: // what was made stays
+		if s.State == record.Pending && !p.unsettled(s) {
+			s.State, s.Note, s.Until = record.Gone, "nobody has seen that it was made", time.Time{}
+		}
+		p.steps = append(p.steps, s)
 	}
 }
 
@@ -237,7 +245,7 @@ func (p *releasePlanner) plan() ReleasePlan {
 			rec.Exposure = append(slices.Clone(rec.Exposure), e)
 		}
 	}
-	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts}
+	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts, Later: p.later}
 	plan.Changed = !rec.Says(p.was) || len(p.slots) > 0
 	if rec.Status == record.Released && (p.was.Status.Open() || p.terms.Untag) {
 		plan.Untags = p.untags()
@@ -265,7 +273,7 @@ func (p ReleasePlan) Preview() record.Record {
 	rec := p.Record
 	rec.Steps = slices.Clone(rec.Steps)
 	for i, s := range rec.Steps {
-		for _, r := range p.Reverts {
+		for _, r := range slices.Concat(p.Reverts, p.Later) {
 			if r.ID() == s.Step.ID() {
 				rec.Steps[i] = record.StepState{Step: r, State: record.Planned, Note: "would be undone"}
 			}

@@ -44,8 +44,12 @@ const (
 	// SecondaryInterface: an interface in a secondary network has neither security
 	// groups nor a network ACL.
 	SecondaryInterface ExposureKind = "secondary-interface"
-	// IMDSCredentials: the instance goes on to fetch its role's credentials.
+	// IMDSCredentials: the instance goes on to fetch its role's credentials, or has some
+	// that are valid for a while.
 	IMDSCredentials ExposureKind = "imds-credentials"
+	// MayBeTerminated: somebody else may terminate the instance, and the evidence goes
+	// with it: its Auto Scaling group, Karpenter, EKS, or EC2 itself.
+	MayBeTerminated ExposureKind = "may-be-terminated"
 )
 
 // Exposure that makes a containment partial: a step that should be there is not.

@@ -118,9 +118,12 @@ func (r Record) Target() network.Target {
 			if s.State == Gone {
 				continue
 			}
-			t.Interfaces = append(t.Interfaces, step.Resource)
-			if step.Of == KindQuarantine {
+			switch step.Of {
+			case KindQuarantine:
 				t.Groups = append(t.Groups, step.Before...)
+				fallthrough
+			case KindTracking:
+				t.Interfaces = append(t.Interfaces, step.Resource)
 			}
 		case Denial: // its slot may be held, and its entry in effect, though the ACL has left the instance
 			t.ACLs = append(t.ACLs, step.ACL)

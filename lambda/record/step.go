@@ -157,6 +157,10 @@ type Creation struct {
 	Of       Kind
 	Resource string   // the id of the resource that it is made for
 	Made     []string // the ids of what was made; empty until somebody has seen it
+
+	// Tags are what it carries once it is made, where it is found again by them. They
+	// follow from the record, which does not keep them.
+	Tags map[string]string
 }
 
 // ID is the kind and the resource: an incident makes one of a kind for a resource.
