@@ -31,10 +31,10 @@ type beside struct {
 
 	tries   map[string]int // by step
 	looks   map[string]int // likewise
-	running chan taken     // what is under way will be told here; nil: nothing is
-	looking chan taken     // likewise, of a look
-	begun   []record.Step  // what is running or looked for
-	sought  []record.Step
+	ended   chan ended     // what has been under way is told here
+	over    chan struct{}  // closed when nobody listens any more
+	running map[string]bool
+	looking map[string]bool
 
 	made    map[string][]string
 	values  map[string][]string
@@ -42,47 +42,59 @@ type beside struct {
 	trouble map[string]string
 }
 
-// taken is what became of steps.
-type taken struct {
+// ended is what became of steps, or what a look has shown of them.
+type ended struct {
+	look    bool
 	steps   []record.Step
 	results []Result
 }
 
 func newBeside(r *Responder, instance string) *beside {
 	return &beside{
-		r: r, instance: instance, tries: map[string]int{}, looks: map[string]int{},
+		r: r, instance: instance, tries: map[string]int{}, looks: map[string]int{}, ended: make(chan ended), over: make(chan struct{}),
+		running: map[string]bool{}, looking: map[string]bool{},
 		made: map[string][]string{}, values: map[string][]string{}, refused: map[string]network.Refusal{}, trouble: map[string]string{},
 	}
 }
 
-// start has the steps that come beside the cut carried out. While earlier ones are
-// under way it does nothing: they come again in the next plan.
+// start has the steps that come beside the cut carried out, except those that are under
+// way.
 func (b *beside) start(ctx context.Context, missing []record.Step) {
-	steps := slices.DeleteFunc(slices.Clone(missing), func(s record.Step) bool { return s.Kind().Decides() })
-	if b.running != nil || len(steps) == 0 {
-		return
-	}
-	for _, s := range steps {
-		b.tries[s.ID()]++
-	}
-	running := make(chan taken, 1)
-	b.running, b.begun = running, steps
-	go func() { running <- taken{steps, b.r.take(ctx, steps)} }()
+	b.begin(ctx, ended{steps: slices.DeleteFunc(slices.Clone(missing), func(s record.Step) bool {
+		return s.Kind().Decides() || b.running[s.ID()]
+	})}, b.tries, b.running, b.r.take)
 }
 
-// look has steps looked for, unless a look is under way. What can't be read is not asked
-// for ever.
+// look has steps looked for, except those that are. What can't be read is not asked for
+// ever.
 func (b *beside) look(ctx context.Context, unread []record.Step) {
-	steps := slices.DeleteFunc(slices.Clone(unread), func(s record.Step) bool { return b.looks[s.ID()] >= besideTries })
-	if b.r.Keeping == nil || b.looking != nil || len(steps) == 0 {
+	if b.r.Keeping == nil {
 		return
 	}
-	for _, s := range steps {
-		b.looks[s.ID()]++
+	b.begin(ctx, ended{look: true, steps: slices.DeleteFunc(slices.Clone(unread), func(s record.Step) bool {
+		return b.looking[s.ID()] || b.looks[s.ID()] >= besideTries
+	})}, b.looks, b.looking, b.r.Keeping.Look)
+}
+
+// begin does something with steps, and has it told what came of it. An invocation that
+// has ended hears nothing more.
+func (b *beside) begin(
+	ctx context.Context, e ended, tries map[string]int, under map[string]bool, do func(context.Context, []record.Step) []Result,
+) {
+	if len(e.steps) == 0 {
+		return
 	}
-	looking := make(chan taken, 1)
-	b.looking, b.sought = looking, steps
-	go func() { looking <- taken{steps, b.r.Keeping.Look(ctx, steps)} }()
+	for _, s := range e.steps {
+		tries[s.ID()]++
+		under[s.ID()] = true
+	}
+	go func() {
+		e.results = do(ctx, e.steps)
+		select {
+		case b.ended <- e:
+		case <-b.over:
+		}
+	}()
 }
 
 // take hands each step to whom it is for, all at once.
@@ -127,60 +139,60 @@ func (b *beside) done(s record.Step) bool { return b.tries[s.ID()] >= besideTrie
 
 // early waits a moment for a look that began with the observation.
 func (b *beside) early(ctx context.Context) {
-	if b.looking == nil {
-		return
-	}
-	limit := time.NewTimer(lookWait)
-	defer limit.Stop()
-	select {
-	case t := <-b.looking:
-		b.found(ctx, t)
-	case <-ctx.Done():
-	case <-limit.C:
+	if len(b.looking) > 0 && len(b.values) == 0 {
+		b.hear(ctx, lookWait)
 	}
 }
 
 // wait waits for what is under way, if anything is, so that it can be recorded. It
 // reports whether there is something to record since the last observation.
 func (b *beside) wait(ctx context.Context) bool {
-	if b.running == nil && b.looking == nil {
+	if len(b.running)+len(b.looking) == 0 {
 		return false
 	}
-	limit := time.NewTimer(besideWait)
-	defer limit.Stop()
-	select { // a nil channel never delivers
-	case t := <-b.running:
-		b.note(ctx, t)
-	case t := <-b.looking:
-		b.found(ctx, t)
-	case <-ctx.Done():
-		b.running, b.looking = nil, nil
-		return false
-	case <-limit.C:
+	if !b.hear(ctx, besideWait) && ctx.Err() == nil {
 		b.giveUp()
 	}
-	return true
+	return ctx.Err() == nil
 }
 
-// giveUp stops hearing of what is under way: a reconcile observes what becomes of it.
-func (b *beside) giveUp() {
-	for _, s := range b.begun {
-		b.tries[s.ID()], b.trouble[s.ID()] = besideTries, "no answer yet"
+// hear waits for the next that ends, and for no longer than that.
+func (b *beside) hear(ctx context.Context, most time.Duration) bool {
+	limit := time.NewTimer(most)
+	defer limit.Stop()
+	select {
+	case e := <-b.ended:
+		b.note(ctx, e)
+		return true
+	case <-ctx.Done():
+	case <-limit.C:
 	}
-	for _, s := range b.sought {
-		b.looks[s.ID()], b.trouble[s.ID()] = besideTries, "no answer yet"
-	}
-	b.running, b.begun, b.looking, b.sought = nil, nil, nil, nil
+	return false
 }
+
+// giveUp stops waiting for what is under way: a reconcile observes what becomes of it.
+func (b *beside) giveUp() {
+	for id := range b.running {
+		b.tries[id], b.trouble[id] = besideTries, noAnswer
+	}
+	for id := range b.looking {
+		b.looks[id], b.trouble[id] = besideTries, noAnswer
+	}
+	clear(b.running)
+	clear(b.looking)
+}
+
+const noAnswer = "no answer yet"
 
 // report puts what has become of the steps so far into an observation.
 func (b *beside) report(ctx context.Context, seen *network.Network) {
-	select {
-	case t := <-b.running:
-		b.note(ctx, t)
-	case t := <-b.looking:
-		b.found(ctx, t)
-	default:
+	for more := true; more; {
+		select {
+		case e := <-b.ended:
+			b.note(ctx, e)
+		default:
+			more = false
+		}
 	}
 	seen.Refused, seen.Made = merged(seen.Refused, b.refused), merged(seen.Made, b.made)
 	seen.Values, seen.Troubled = merged(seen.Values, b.values), merged(seen.Troubled, b.trouble)
@@ -194,47 +206,39 @@ func merged[V any](a, b map[string]V) map[string]V {
 	return all
 }
 
-// found takes in what a look has shown.
-func (b *beside) found(ctx context.Context, t taken) {
-	b.looking, b.sought = nil, nil
-	for i, result := range t.results {
-		id := t.steps[i].ID()
-		if result.Err != nil {
+// note takes in what has ended.
+func (b *beside) note(ctx context.Context, e ended) {
+	under := b.running
+	if e.look {
+		under = b.looking
+	}
+	for i, result := range e.results {
+		id := e.steps[i].ID()
+		delete(under, id)
+		log := b.r.Log.With("instance", b.instance, "step", id, "doing", "beside")
+		refusal, refused := errors.AsType[network.Refusal](result.Err)
+		switch {
+		case result.Err == nil && e.look:
+			b.keep(id, result)
+		case result.Err == nil:
+			b.keep(id, result)
+			log.InfoContext(ctx, "change accepted")
+		case refused:
+			b.refused[id] = refusal
+			log.WarnContext(ctx, "change refused", "err", result.Err)
+		default:
 			b.trouble[id] = result.Err.Error()
-			b.r.Log.WarnContext(ctx, "look failed", "instance", b.instance, "step", id, "err", result.Err)
-			continue
+			log.WarnContext(ctx, "change failed", "look", e.look, "err", result.Err)
 		}
-		delete(b.trouble, id)
-		b.keep(id, result)
 	}
 }
 
 // keep keeps what is known of a step by now.
 func (b *beside) keep(id string, result Result) {
+	delete(b.trouble, id)
 	if result.Value != nil {
 		b.values[id] = result.Value
 	} else {
 		b.made[id] = result.Made
-	}
-}
-
-func (b *beside) note(ctx context.Context, t taken) {
-	b.running, b.begun = nil, nil
-	for i, result := range t.results {
-		id := t.steps[i].ID()
-		log := b.r.Log.With("instance", b.instance, "step", id)
-		refusal, refused := errors.AsType[network.Refusal](result.Err)
-		switch {
-		case result.Err == nil:
-			delete(b.trouble, id)
-			b.keep(id, result)
-			log.InfoContext(ctx, "change accepted", "doing", "beside")
-		case refused:
-			b.refused[id] = refusal
-			log.WarnContext(ctx, "change refused", "doing", "beside", "err", result.Err)
-		default:
-			b.trouble[id] = result.Err.Error()
-			log.WarnContext(ctx, "change failed", "doing", "beside", "err", result.Err)
-		}
 	}
 }

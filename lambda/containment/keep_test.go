@@ -2,6 +2,7 @@ package containment_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -74,6 +75,7 @@ func keptStates(r record.Record) string {
 			all = append(all, strings.ReplaceAll(s.Step.ID(), "/"+victim, "")+" "+string(s.State))
 		}
 	}
+	slices.Sort(all)
 	return strings.Join(all, ", ")
 }
 
@@ -146,4 +148,22 @@ func withoutQuarantine(w *world.World) *world.World {
 		g.Desired = 2
 	}
 	return c
+}
+
+// keepingJobs are those of an instance that is kept, with all rungs on.
+func keepingJobs(t *testing.T) map[string]job {
+	t.Helper()
+	w := keepWorld(t)
+	contained := func(t *testing.T, s *stage) { s.must(t, scaled(w, threePeers...)) }
+	later := func(do func(*testing.T, *stage)) func(*testing.T, *stage) {
+		return func(t *testing.T, s *stage) { do(t, s); time.Sleep(network.DefaultTracking + time.Hour) }
+	}
+	return map[string]job{
+		"contain and keep": {before: func(*testing.T, *stage) {}, do: scaled(w, threePeers...), on: w, rules: everyRung},
+		"contain and keep by command": {
+			before: func(*testing.T, *stage) {}, do: containing(w, threePeers...), on: w, rules: everyRung,
+		},
+		"release what is kept":   {before: later(contained), do: releasing, on: w, rules: everyRung},
+		"reconcile what is kept": {before: drifted(contained), do: reconciling, on: w, rules: everyRung},
+	}
 }

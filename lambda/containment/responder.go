@@ -45,6 +45,7 @@ func (r *Responder) Preview(ctx context.Context, in plan.Incident) (Outcome, err
 }
 
 func (c *containing) run(ctx context.Context) (Outcome, error) {
+	defer close(c.beside.over)
 	var planned plan.Plan
 	var missing []record.Step
 	for round := range c.rounds.each(ctx) {
