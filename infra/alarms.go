@@ -50,6 +50,10 @@ func alarms(w watched) []alarm {
 			says: "An instance was contained without the ledger. Only its tags hold the original groups.",
 		},
 		{
+			name: "may-be-terminated", metric: w.logged.mayBeTerminated,
+			says: "Somebody else may terminate a contained instance, and the evidence with it. residualExposure in the answer says who, and what stops it.",
+		},
+		{
 			name: "acl-nearly-full", metric: w.logged.aclRoom, low: aclRoomLow,
 			says: fmt.Sprintf("A network ACL has room for at most %d more entries in a direction.", aclRoomLow),
 		},

@@ -87,8 +87,8 @@ func TestIAMTruth(t *testing.T) {
 		tpl  template
 		rows []iamRow
 	}{
-		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template))},
-		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template))},
+		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template), keepRows(t, plain(t).template, true, false, false))},
+		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template), keepRows(t, withOptions(t).template, false, true, true))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var all []access

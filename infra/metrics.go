@@ -25,7 +25,7 @@ const (
 
 // logged are the metrics that are read from the contain function's log.
 type logged struct {
-	partial, held, unrecorded, unknown, aclRoom, contained, open, repaired awscloudwatch.Metric
+	mayBeTerminated, partial, held, unrecorded, unknown, aclRoom, contained, open, repaired awscloudwatch.Metric
 }
 
 func newLogged(logs awslogs.LogGroup) logged {
@@ -37,6 +37,8 @@ func newLogged(logs awslogs.LogGroup) logged {
 		held:    counted(logs, "Held", is(lineIncident, "verdict", string(record.Held))),
 		unrecorded: counted(logs, "Unrecorded",
 			fmt.Sprintf(`{ $.message = %q && $.unrecorded IS TRUE }`, lineIncident)),
+		mayBeTerminated: counted(logs, "MayBeTerminated",
+			fmt.Sprintf(`{ $.message = %q && $.mayBeTerminated IS TRUE }`, lineIncident)),
 		unknown: counted(logs, "UnknownFindingTypes", fmt.Sprintf(`{ $.message = %q }`, lineUnknownType)),
 		open: measured(logs, "OpenContainments", "$.open", "Maximum",
 			fmt.Sprintf(`{ $.message = %q && $.open = * }`, lineReconciled)),

@@ -10,6 +10,11 @@ import "tourniquet/lambda/network"
 // The Service Authorization Reference (authorizationEC2) lists each condition key
 // below for its action and resource type.
 func (g granter) containTerms() []term {
+	return append(g.tighteningTerms(), g.keepingTerms()...)
+}
+
+// tighteningTerms are for the cut itself.
+func (g granter) tighteningTerms() []term {
 	quarantine := when{"StringEquals": {"aws:ResourceTag/" + network.RoleTag: network.RoleValue}}
 	return append(g.commonTerms(),
 		// Quarantine an interface. EC2 authorizes the call on the interface, and may

@@ -3,6 +3,11 @@ package main
 // releaseTerms let the function that a person starts undo a containment. It can
 // restore any group, because any group may have been there, and remove ACL entries.
 func (g granter) releaseTerms() []term {
+	return append(g.looseningTerms(), g.givingBackTerms()...)
+}
+
+// looseningTerms undo the cut itself.
+func (g granter) looseningTerms() []term {
 	return append(g.commonTerms(),
 		// Restore the groups of an interface.
 		// authorizationEC2, ModifyNetworkInterfaceAttribute.

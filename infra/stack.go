@@ -35,11 +35,16 @@ type parts struct {
 	topic    awssns.Topic
 	failed   awssqs.Queue // events that a function failed on
 	code     awslambda.Code
+	denial   denial // zero: the credentials of contained instances are kept
 }
 
 // made are the variables that the stack makes, whether or not a function reads them.
 func (p parts) made() map[string]*string {
-	return map[string]*string{config.Table: p.table.TableName(), config.TopicARN: p.topic.TopicArn()}
+	made := map[string]*string{config.Table: p.table.TableName(), config.TopicARN: p.topic.TopicArn()}
+	if p.denial.profile != nil {
+		made[config.DenyProfile] = p.denial.profile
+	}
+	return made
 }
 
 // NewStack adds the pipeline of one account and Region.
@@ -55,19 +60,23 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 		stack: stack, settings: s, key: key, table: newTable(stack, key), topic: newTopic(stack, s.Emails),
 		failed: newQueue(stack, "FailedEvents"), code: awslambda.Code_FromAsset(jsii.String(props.Zip), nil),
 	}
+	if s.Credentials == config.DenyCredentials {
+		p.denial = newDenial(stack)
+	}
 	notify := []string{"sns:Publish"}
+	toContain, toRelease := rungActions(s.Config)
 	contain, containLog := newFunction(p, function{
 		name: config.Contain, id: "Contain",
 		description: "Contains compromised EC2 instances. Faces events, and can only tighten.",
 		may:         "quarantines interfaces and denies peers; can undo neither",
 		concurrency: s.Concurrency,
-		calls:       slices.Concat(vpc.ContainActions, ledger.Actions, notify), terms: granter.containTerms,
+		calls:       unique(vpc.ContainActions, ledger.Actions, notify, toContain), terms: granter.containTerms,
 	})
 	release, _ := newFunction(p, function{
 		name: config.Release, id: "Release",
 		description: "Undoes a containment when a person asks. No event can start it.",
 		may:         "restores groups and removes denials",
-		calls:       slices.Concat(vpc.ReleaseActions, ledger.Actions, notify), terms: granter.releaseTerms,
+		calls:       unique(vpc.ReleaseActions, ledger.Actions, notify, toRelease), terms: granter.releaseTerms,
 	})
 	undelivered, unknown := newQueue(stack, "UndeliveredEvents"), newQueue(stack, "UnknownFindingTypes")
 	addRules(p, contain, release, undelivered, unknown)

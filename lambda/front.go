@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"tourniquet/lambda/answer"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 )
 
 // Front is what both functions do around their work: keep an eye on the deadline,
@@ -125,6 +127,9 @@ func (f Front) report(ctx context.Context, a answer.Answer, err error) {
 		attrs := []any{
 			"instance", i.Instance, "verdict", i.Verdict, "reason", i.Reason, "status", i.Status, "generation", i.Generation,
 			"steps", len(i.Steps), "exposures", len(i.Exposure), "unrecorded", i.Unrecorded,
+		}
+		if slices.ContainsFunc(i.Exposure, func(e answer.ExposureAnswer) bool { return e.Kind == record.MayBeTerminated }) {
+			attrs = append(attrs, "mayBeTerminated", true)
 		}
 		if i.ACLRoom != nil {
 			attrs = append(attrs, "aclRoom", *i.ACLRoom)

@@ -19,7 +19,9 @@ import (
 
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/keep"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/version"
 	"tourniquet/lambda/vpc"
 )
@@ -69,11 +71,15 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	ec2 := vpc.New(s.aws)
+	ec2, keeping := vpc.New(s.aws), keep.New(s.aws)
+	beside := map[record.Kind]containment.Measures{}
+	for _, kind := range record.Keeping {
+		beside[kind] = keeping
+	}
 	return &Handler{
 		Responder: &containment.Responder{
 			EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
-			Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
+			Keeping: keeping, Beside: beside, Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
 		},
 		Book: s.table, Mode: s.cfg.Mode, Front: s.front,
 	}, nil
@@ -87,7 +93,7 @@ func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error)
 	}
 	return &ReleaseHandler{
 		Releaser: &containment.Releaser{
-			EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Log: log, Now: time.Now,
+			EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Keeper: &keep.Reverter{Client: keep.New(s.aws)}, Ledger: s.table, Book: s.table, Log: log, Now: time.Now,
 			DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
 		},
 		Front: s.front,

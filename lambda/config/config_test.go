@@ -19,6 +19,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		Table: "ledger", Mode: Enforce, MinSeverity: 7, ExemptTag: Tag{Key: "tourniquet:exempt"},
 		MaxContained: 25, ACLQuota: 20, CoverIPv4: 32, CoverIPv6: 128, LedgerWait: 3 * time.Second,
+		KeepAlive: true, Protect: true, Credentials: KeepCredentials,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("defaults (-want +got):\n%s", d)
@@ -31,7 +32,8 @@ func TestEverySetting(t *testing.T) {
 		Table: "ledger", Mode: "observe", MinSeverity: "4.5", ExemptTag: "env=prod", MaxContained: "3", ACLQuota: "40", ContainHosts: "true", CoverIPv4: "28", CoverIPv6: "64",
 		FindingTypes: "Trojan:EC2/DropPoint, -UnauthorizedAccess:EC2/TorClient,+Backdoor:EC2/Spambot",
 		NeverDeny:    "203.0.113.0/24, 2001:db8::/32", LedgerWait: "500ms", DenialTTL: "168h", Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000",
-		TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
+		TopicARN:  "arn:aws:sns:eu-central-1:111122223333:tourniquet",
+		KeepAlive: "false", Protect: "false", Snapshots: "true", Keys: "deny", DenyProfile: "arn:aws:iam::111122223333:instance-profile/tourniquet-deny",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +44,8 @@ func TestEverySetting(t *testing.T) {
 			Add:    []string{"Trojan:EC2/DropPoint", "Backdoor:EC2/Spambot"},
 			Remove: []string{"UnauthorizedAccess:EC2/TorClient"},
 		},
-		NeverDeny:  Prefixes{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")},
+		NeverDeny: Prefixes{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")},
+		Snapshots: true, Credentials: DenyCredentials, DenyProfile: "arn:aws:iam::111122223333:instance-profile/tourniquet-deny",
 		LedgerWait: 500 * time.Millisecond, DenialTTL: 168 * time.Hour,
 		Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000", TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
 	}
@@ -92,6 +95,10 @@ func TestRefusedValues(t *testing.T) {
 		{MaxContained, "-1", "1 or more"},
 		{LedgerWait, "-3s", "above 0"},
 		{Mode, "false", "enforce or observe"},
+		{KeepAlive, "on", "want true or false"},
+		{Keys, "deny", "needs " + DenyProfile},
+		{Keys, "revoke", "needs " + DenyProfile},
+		{DenyProfile, "tourniquet-deny", "want an ARN"},
 	}
 	for _, tc := range tests {
 		_, err := Parse(map[string]string{Table: "ledger", tc.name: tc.value})

@@ -8,15 +8,18 @@ type Rung struct {
 	Release []string // and of the one that releases
 }
 
+// Rungs are all of them, by the key of the setting that turns one on.
+var Rungs = map[string]Rung{"keepAlive": keepAlive, "protect": protect, "snapshots": snapshots, "credentials": deny}
+
 // The rungs. Each action is of an API call in this package.
 var (
-	KeepAlive = Rung{
+	keepAlive = Rung{
 		Contain: slices.Concat(lookingAlive, []string{"autoscaling:EnterStandby", "ec2:EnableApplicationStatusCheckSuppression"}),
 		Release: slices.Concat(lookingAlive, []string{"autoscaling:ExitStandby", "ec2:DisableApplicationStatusCheckSuppression"}),
 	}
-	Protect   = Rung{Contain: protecting, Release: protecting}
-	Snapshots = Rung{Contain: []string{"ec2:DescribeSnapshots", "ec2:CreateSnapshots", "ec2:CreateTags"}}
-	Deny      = Rung{Contain: denying, Release: denying}
+	protect   = Rung{Contain: protecting, Release: protecting}
+	snapshots = Rung{Contain: []string{"ec2:DescribeSnapshots", "ec2:CreateSnapshots", "ec2:CreateTags"}}
+	deny      = Rung{Contain: denying, Release: denying}
 )
 
 var (
