@@ -109,7 +109,11 @@ func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
 	}
 	a := attributes[r.Of]
 	value, found := a.value(p.seen, r)
-	if unread := a.aside && !found && p.seen.Exists() && !p.seen.Looked(r.ID()); unread {
+	if r.Of.Keeps() && (!p.seen.Exists() || p.seen.Instance.Ended()) {
+		p.add(s, record.Gone, "the instance does not exist any more")
+		return
+	}
+	if unread := a.aside && !found && r.Name != record.VolumesAttribute && !p.seen.Looked(r.ID()); unread {
 		p.add(s, record.Failed, "not undone: "+p.seen.Troubled[r.ID()])
 		return
 	}
