@@ -42,22 +42,34 @@ func (c *Client) membership(ctx context.Context, instance string) (membership, e
 	if err != nil || len(found) == 0 {
 		return membership{}, err
 	}
-	return membership{aws.ToString(found[0].AutoScalingGroupName), aws.ToString(found[0].LifecycleState)}, nil
+	m := membership{aws.ToString(found[0].AutoScalingGroupName), aws.ToString(found[0].LifecycleState)}
+	c.groups.Store(instance, m.group)
+	return m, nil
+}
+
+// group is the group that has an instance: as the look before has found it, so that it
+// takes no call in front of the one that matters.
+func (c *Client) group(ctx context.Context, instance string) (string, error) {
+	if known, ok := c.groups.LoadAndDelete(instance); ok {
+		return known.(string), nil
+	}
+	m, err := c.membership(ctx, instance)
+	return m.group, err
 }
 
 // enterStandby has the group leave the instance alone, and launch another one in its
 // place: the desired capacity stays, so that no minimum is in the way.
 // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_EnterStandby.html
 func (c *Client) enterStandby(ctx context.Context, instance string) error {
-	m, err := c.membership(ctx, instance)
+	group, err := c.group(ctx, instance)
 	if err != nil {
 		return err
 	}
-	if m.group == "" {
+	if group == "" {
 		return network.Refusal{Reason: "no Auto Scaling group has the instance any more"}
 	}
 	_, err = c.scaling.EnterStandby(ctx, &autoscaling.EnterStandbyInput{
-		AutoScalingGroupName: aws.String(m.group), InstanceIds: []string{instance}, ShouldDecrementDesiredCapacity: aws.Bool(false),
+		AutoScalingGroupName: aws.String(group), InstanceIds: []string{instance}, ShouldDecrementDesiredCapacity: aws.Bool(false),
 	})
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,6 +24,8 @@ import (
 type Client struct {
 	ec2     *ec2.Client
 	scaling *autoscaling.Client
+
+	groups sync.Map // the Auto Scaling group of each instance that a look has found in one
 }
 
 // New makes a client for the account and Region of a configuration.
