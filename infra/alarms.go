@@ -54,6 +54,10 @@ func alarms(w watched) []alarm {
 			says: "Somebody else may terminate a contained instance, and the evidence with it. residualExposure in the answer says who, and what stops it.",
 		},
 		{
+			name: "notification-failed", metric: w.logged.untold,
+			says: "People or the event bus could not be told of an incident. Reconcile tries again; what is contained stays contained.",
+		},
+		{
 			name: "acl-nearly-full", metric: w.logged.aclRoom, low: aclRoomLow,
 			says: fmt.Sprintf("A network ACL has room for at most %d more entries in a direction.", aclRoomLow),
 		},
@@ -97,13 +101,16 @@ func functionAlarms(name string, fn awslambda.Function) []alarm {
 	}
 }
 
+// runbook begins the address of an alarm's section in this repository.
+const runbook = "lambda/README.md#tourniquet-"
+
 // addAlarms adds the alarms, which publish to the topic.
 func addAlarms(stack awscdk.Stack, w watched, topic awssns.Topic) []awscloudwatch.IAlarm {
 	action := awscloudwatchactions.NewSnsAction(topic)
 	var all []awscloudwatch.IAlarm
 	for _, a := range alarms(w) {
 		props := &awscloudwatch.AlarmProps{
-			AlarmName: jsii.String("tourniquet-" + a.name), AlarmDescription: jsii.String(a.says),
+			AlarmName: jsii.String("tourniquet-" + a.name), AlarmDescription: jsii.String(a.says + " Runbook: " + runbook + a.name),
 			Metric: a.metric, EvaluationPeriods: jsii.Number(1), Threshold: jsii.Number(1),
 			ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
 			TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING, // nothing happened

@@ -32,6 +32,10 @@ func addDashboard(stack awscdk.Stack, w watched, logs awslogs.LogGroup, alarms [
 		graph("Verdicts that need a person", w.logged.partial, w.logged.held, w.logged.unrecorded),
 	)
 	board.AddWidgets(
+		graph("Addresses that still exchange packets with a contained instance", w.logged.survivors),
+		graph("Notifications that are owed, and attempts that failed", w.logged.owed, w.logged.untold),
+	)
+	board.AddWidgets(
 		graph("Invocations, errors and throttles", w.contain.MetricInvocations(nil), w.contain.MetricErrors(nil), w.contain.MetricThrottles(nil),
 			w.release.MetricInvocations(nil), w.release.MetricErrors(nil)),
 		graph("Waiting events", w.failed.MetricApproximateNumberOfMessagesVisible(nil), w.undelivered.MetricApproximateNumberOfMessagesVisible(nil)),

@@ -45,6 +45,7 @@ var synth struct {
 	dir     string
 	plain   stackUnderTest // as cdk.json has it
 	options stackUnderTest // with every option
+	bare    stackUnderTest // with every measure beyond quarantine and denials off
 }
 
 // stackUnderTest is a stack and its template.
@@ -66,6 +67,16 @@ func withOptions(t *testing.T) stackUnderTest {
 	synthesize(t)
 	return synth.options
 }
+
+// bare is the stack with every measure beyond quarantine and denials off.
+func bare(t *testing.T) stackUnderTest {
+	t.Helper()
+	synthesize(t)
+	return synth.bare
+}
+
+// rungsOff turns off every measure beyond quarantine and denials.
+var rungsOff = map[string]any{config.Prefix + "onHost": "off", config.Prefix + "keepAlive": "false", config.Prefix + "protect": "false"}
 
 // requireNode skips a test where there is no Node.js, except in CI.
 func requireNode(t *testing.T) {
@@ -91,8 +102,8 @@ func synthesize(t *testing.T) {
 		maps.Copy(all, map[string]any{
 			config.Prefix + "architecture": "x86_64", config.Prefix + "encryption": "customer-managed", config.Prefix + "email": "security@example.com",
 			config.Prefix + "createDetector": true, config.Prefix + "schedules": false, config.Prefix + "mode": "observe", config.Prefix + "neverDeny": []any{"192.0.2.0/24"},
-			config.Prefix + "snapshots": true, config.Prefix + "credentials": "deny", config.Prefix + "protect": false,
-			config.Prefix + "concurrency": 7.0, config.Prefix + "endpointUrl": "http://127.0.0.1:4566", config.Prefix + "endpointUrlEc2": "http://127.0.0.1:5000",
+			config.Prefix + "snapshots": true, config.Prefix + "credentials": "deny",
+			config.Prefix + "onHost": "always", config.Prefix + "concurrency": 7.0, config.Prefix + "securityHubNote": true, config.Prefix + "endpointUrl": "http://127.0.0.1:4566", config.Prefix + "endpointUrlEc2": "http://127.0.0.1:5000",
 		})
 		options, err := readSettings(all)
 		if err != nil {
@@ -104,8 +115,14 @@ func synthesize(t *testing.T) {
 		synth.plain.Stack = NewStack(app, "Plain", p)
 		p.Settings = options
 		synth.options.Stack = NewStack(app, "Options", p)
+		off := maps.Clone(context)
+		maps.Copy(off, rungsOff)
+		if p.Settings, err = readSettings(off); err != nil {
+			t.Fatal(err)
+		}
+		synth.bare.Stack = NewStack(app, "Bare", p)
 		assembly := app.Synth(nil)
-		for _, s := range []*stackUnderTest{&synth.plain, &synth.options} {
+		for _, s := range []*stackUnderTest{&synth.plain, &synth.options, &synth.bare} {
 			read(t, filepath.Join(*assembly.Directory(), *s.ArtifactId()+".template.json"), &s.template)
 		}
 	})

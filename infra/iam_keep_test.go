@@ -29,7 +29,7 @@ func setTo(name, value string) object {
 	return object{"ec2:Attribute": name, "ec2:Attribute/" + name: value}
 }
 
-// aliveRows are about standby and status checks, which both stacks have on.
+// aliveRows are about standby and status checks, where keeping alive is on.
 var aliveRows = []iamRow{
 	{"look for its group", access{contain, "autoscaling:DescribeAutoScalingInstances", "*", nil, nil}, allowed},
 	{"look for a group in another Region", access{contain, "autoscaling:DescribeAutoScalingInstances", "*", nil, object{"aws:RequestedRegion": "us-east-1"}}, denied},
@@ -139,8 +139,13 @@ func credentialRows(t *testing.T, tpl template, on bool) []iamRow {
 	return rows
 }
 
-// keepRows are about all that keeps an instance.
-func keepRows(t *testing.T, tpl template, protect, snapshots, deny bool) []iamRow {
+// keepRows are about all that keeps an instance: what is on by default, and what is not.
+// Of what is off, everything is denied.
+func keepRows(t *testing.T, tpl template, byDefault, optional bool) []iamRow {
 	t.Helper()
-	return slices.Concat(aliveRows, protectRows(protect), snapshotRows(snapshots), credentialRows(t, tpl, deny))
+	alive := slices.Clone(aliveRows)
+	for i := range alive {
+		alive[i].want = alive[i].want && byDefault
+	}
+	return slices.Concat(alive, protectRows(byDefault), snapshotRows(optional), credentialRows(t, tpl, optional))
 }

@@ -4,7 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"tourniquet/lambda/hub"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/notice"
 )
 
 // containRows are about EC2 and the function that faces events.
@@ -152,6 +154,12 @@ func dataRows(t *testing.T, tpl template) []iamRow {
 			{"notify", access{role, "sns:Publish", topic, nil, nil}, allowed},
 			{"notify without TLS", access{role, "sns:Publish", topic, nil, object{"aws:SecureTransport": "false"}}, denied},
 			{"notify another topic", access{role, "sns:Publish", topic + "2", nil, nil}, denied},
+			{"send an event", access{role, "events:PutEvents", defaultBus, nil, object{"events:source": []string{notice.Source}}}, allowed},
+			{"send an event of another source", access{role, "events:PutEvents", defaultBus, nil, object{"events:source": []string{"aws.guardduty"}}}, denied},
+			{"send two events, one of another source", access{role, "events:PutEvents", defaultBus, nil, object{"events:source": []string{notice.Source, "other"}}}, denied},
+			{"send an event without a source", access{role, "events:PutEvents", defaultBus, nil, nil}, denied},
+			{"send an event to another bus", access{role, "events:PutEvents", defaultBus + "2", nil, object{"events:source": []string{notice.Source}}}, denied},
+			{"make a rule", access{role, "events:PutRule", "arn:aws:events:" + testRegion + ":" + testAccount + ":rule/r", nil, nil}, denied},
 			{"subscribe somebody", access{role, "sns:Subscribe", topic, nil, nil}, denied},
 			{"hand on a failure", access{role, "sqs:SendMessage", failed, nil, nil}, allowed},
 			{"hand on to the other queue", access{role, "sqs:SendMessage", undelivered, nil, nil}, denied},
@@ -163,6 +171,40 @@ func dataRows(t *testing.T, tpl template) []iamRow {
 			{"trace", access{role, "xray:PutTraceSegments", "*", nil, nil}, allowed},
 			{"trace in another Region", access{role, "xray:PutTraceSegments", "*", nil, object{"aws:RequestedRegion": "us-east-1"}}, denied},
 		}...)
+	}
+	return rows
+}
+
+// The event bus, and Security Hub, of the account and Region.
+const (
+	defaultBus = "arn:aws:events:" + testRegion + ":" + testAccount + ":event-bus/default"
+	theHub     = "arn:aws:securityhub:" + testRegion + ":" + testAccount + ":hub/default"
+)
+
+// hubRows are about notes in Security Hub, where the setting is on, or off.
+func hubRows(on bool) []iamRow {
+	const note = "securityhub:BatchUpdateFindings"
+	field := func(pairs ...string) object {
+		context := object{}
+		for i := 0; i+1 < len(pairs); i += 2 {
+			context[hub.FieldKey+pairs[i]] = pairs[i+1]
+		}
+		return context
+	}
+	ours := field(hub.StatusField, hub.Notified, "Note.Text", "contained", "Note.UpdatedBy", "tourniquet")
+	rows := []iamRow{
+		{"note in Security Hub", access{contain, note, theHub, nil, ours}, on},
+		{"note from the other function", access{release, note, theHub, nil, ours}, denied},
+		{"note without a status", access{contain, note, theHub, nil, field("Note.Text", "x", "Note.UpdatedBy", "y")}, denied},
+		{"suppress a finding", access{contain, note, theHub, nil, field(hub.StatusField, "SUPPRESSED")}, denied},
+		{"resolve a finding", access{contain, note, theHub, nil, field(hub.StatusField, "RESOLVED")}, denied},
+		{"note in another Region", access{contain, note, elsewhere(theHub), nil, ours}, denied},
+		{"note in another account", access{contain, note, foreign(theHub), nil, ours}, denied},
+		{"archive in GuardDuty", access{contain, "guardduty:ArchiveFindings", "*", nil, nil}, denied},
+	}
+	for _, unused := range hub.UnusedFields {
+		with := field(hub.StatusField, hub.Notified, unused, "x")
+		rows = append(rows, iamRow{"note and set " + unused, access{contain, note, theHub, nil, with}, denied})
 	}
 	return rows
 }

@@ -87,8 +87,9 @@ func TestIAMTruth(t *testing.T) {
 		tpl  template
 		rows []iamRow
 	}{
-		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template), keepRows(t, plain(t).template, true, false, false))},
-		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template), keepRows(t, withOptions(t).template, false, true, true))},
+		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template), hubRows(false), hostRows(true), keepRows(t, plain(t).template, true, false))},
+		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template), hubRows(true), hostRows(true), keepRows(t, withOptions(t).template, true, true))},
+		"bare":    {bare(t).template, slices.Concat(containRows, releaseRows, hostRows(false), keepRows(t, bare(t).template, false, false))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var all []access
@@ -123,7 +124,9 @@ func TestIAMAllowsTheScenarios(t *testing.T) {
 	var all []access
 	for _, r := range requests {
 		a := access{r.Role, r.Action, "*", r.Tags, object{}}
-		if r.Resource != "*" {
+		if service, resource, elsewhere := strings.Cut(r.Resource, ":"); elsewhere {
+			a.on = "arn:aws:" + service + ":" + testRegion + ":" + testAccount + ":" + resource
+		} else if r.Resource != "*" {
 			a.on = ec2ARN(r.Resource + "/" + r.Resource + "-0123456789abcdef0")
 		}
 		if r.Foreign {

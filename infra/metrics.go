@@ -21,18 +21,24 @@ const (
 	lineInvocation  = "invocation done"
 	lineReconciled  = "account reconciled"
 	lineUnknownType = "unknown finding type"
+	lineUntold      = "notification failed"
+	lineOwed        = "notifications owed"
 )
 
-// logged are the metrics that are read from the contain function's log.
+// logged are the metrics that are read from the functions' logs: most from the contain
+// function's, untold from both.
 type logged struct {
-	mayBeTerminated, partial, held, unrecorded, unknown, aclRoom, contained, open, repaired awscloudwatch.Metric
+	mayBeTerminated, partial, held, unrecorded, unknown, untold, owed, survivors, aclRoom, contained, open, repaired awscloudwatch.Metric
 }
 
-func newLogged(logs awslogs.LogGroup) logged {
+func newLogged(logs, releaseLogs awslogs.LogGroup) logged {
 	is := func(line, key, value string) string {
 		return fmt.Sprintf(`{ $.message = %q && $.%s = %q }`, line, key, value)
 	}
+	untold := fmt.Sprintf(`{ $.message = %q }`, lineUntold)
+	counted(releaseLogs, "FailedNotifications", untold)
 	return logged{
+		untold:  counted(logs, "FailedNotifications", untold),
 		partial: counted(logs, "PartialContainments", is(lineIncident, "status", string(record.PartiallyContained))),
 		held:    counted(logs, "Held", is(lineIncident, "verdict", string(record.Held))),
 		unrecorded: counted(logs, "Unrecorded",
@@ -40,6 +46,10 @@ func newLogged(logs awslogs.LogGroup) logged {
 		mayBeTerminated: counted(logs, "MayBeTerminated",
 			fmt.Sprintf(`{ $.message = %q && $.mayBeTerminated IS TRUE }`, lineIncident)),
 		unknown: counted(logs, "UnknownFindingTypes", fmt.Sprintf(`{ $.message = %q }`, lineUnknownType)),
+		owed: measured(logs, "OwedNotifications", "$.owed", "Maximum",
+			fmt.Sprintf(`{ $.message = %q && $.owed = * }`, lineOwed)),
+		survivors: measured(logs, "Survivors", "$.survivors", "Maximum",
+			fmt.Sprintf(`{ $.message = %q && $.survivors > 0 }`, lineIncident)),
 		open: measured(logs, "OpenContainments", "$.open", "Maximum",
 			fmt.Sprintf(`{ $.message = %q && $.open = * }`, lineReconciled)),
 		repaired: measured(logs, "RepairedContainments", "$.changed", "Sum",
@@ -56,7 +66,8 @@ func counted(logs awslogs.LogGroup, name, pattern string) awscloudwatch.Metric {
 	return measured(logs, name, "1", "Sum", pattern)
 }
 
-// measured adds a metric of a value in the lines that match.
+// measured adds a metric of a value in the lines that match. The same metric can be read
+// from several logs.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 func measured(logs awslogs.LogGroup, name, value, statistic, pattern string) awscloudwatch.Metric {
 	awslogs.NewMetricFilter(logs, jsii.String(name), &awslogs.MetricFilterProps{

@@ -50,6 +50,13 @@ func (g granter) of(resourceType, account string) string {
 	})
 }
 
+// ours is one resource of a service in this account and Region.
+func (g granter) ours(service, resourceType, name string) string {
+	return *g.stack.FormatArn(&awscdk.ArnComponents{
+		Service: jsii.String(service), Resource: jsii.String(resourceType), ResourceName: jsii.String(name),
+	})
+}
+
 // What the Lambda service does with a function's role, beside what the code calls.
 var (
 	lambdaActions = []string{"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/notice"
 )
 
 // commonTerms are what both functions may do.
@@ -22,6 +23,17 @@ func (g granter) commonTerms() []term {
 		// Tell people what was done, on this topic only.
 		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
 		{sid: "Notify", actions: []string{"sns:Publish"}, resources: []string{*g.topic.TopicArn()}},
+		// Send events to the default bus, under this source only. The key has a value for
+		// each entry of a call; a call without any would meet the first condition.
+		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
+		{
+			sid: "SendEvents", actions: []string{"events:PutEvents"},
+			resources: []string{g.ours("events", "event-bus", "default")},
+			when: when{
+				"ForAllValues:StringEquals": {"events:source": []string{notice.Source}},
+				"Null":                      {"events:source": "false"},
+			},
+		},
 		// Lambda uses the function's role to send the event of a failed invocation to the queue.
 		// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 		{sid: "HandOnFailures", actions: []string{"sqs:SendMessage"}, resources: []string{*g.failed.QueueArn()}},

@@ -1,6 +1,10 @@
 package main
 
-import "tourniquet/lambda/network"
+import (
+	"tourniquet/lambda/host"
+	"tourniquet/lambda/hub"
+	"tourniquet/lambda/network"
+)
 
 // containTerms let the function that faces events tighten and nothing else. It can
 // attach the quarantine group and no other group. It can add ACL entries and remove
@@ -16,7 +20,17 @@ func (g granter) containTerms() []term {
 // tighteningTerms are for the cut itself.
 func (g granter) tighteningTerms() []term {
 	quarantine := when{"StringEquals": {"aws:ResourceTag/" + network.RoleTag: network.RoleValue}}
-	return append(g.commonTerms(),
+	return append(append(g.commonTerms(), g.hostTerms(host.IsolateName)...),
+		// Note in Security Hub: the workflow status NOTIFIED and a note, and no other field.
+		// https://docs.aws.amazon.com/securityhub/latest/userguide/finding-update-batchupdatefindings.html
+		term{
+			sid: "NoteInSecurityHub", actions: []string{"securityhub:BatchUpdateFindings"},
+			resources: []string{g.ours("securityhub", "hub", "default")},
+			when: when{
+				"StringEquals": {hub.FieldKey + hub.StatusField: hub.Notified},
+				"Null":         absent(hub.UnusedFields),
+			},
+		},
 		// Quarantine an interface. EC2 authorizes the call on the interface, and may
 		// authorize it on the instance and the subnet too. The group has a statement of
 		// its own. The key ec2:Attribute could exclude other attributes, but AWS doesn't
@@ -95,4 +109,13 @@ func (g granter) tighteningTerms() []term {
 			wildcard: "any instance may turn out to be compromised; the keys say that only our tags are set",
 		},
 	)
+}
+
+// absent asks that a request does not set some fields of a finding.
+func absent(fields []string) map[string]any {
+	condition := map[string]any{}
+	for _, f := range fields {
+		condition[hub.FieldKey+f] = "true"
+	}
+	return condition
 }

@@ -1,5 +1,7 @@
 package main
 
+import "tourniquet/lambda/host"
+
 // releaseTerms let the function that a person starts undo a containment. It can
 // restore any group, because any group may have been there, and remove ACL entries.
 func (g granter) releaseTerms() []term {
@@ -8,7 +10,7 @@ func (g granter) releaseTerms() []term {
 
 // looseningTerms undo the cut itself.
 func (g granter) looseningTerms() []term {
-	return append(g.commonTerms(),
+	return append(append(g.commonTerms(), g.hostTerms(host.RestoreName)...),
 		// Restore the groups of an interface.
 		// authorizationEC2, ModifyNetworkInterfaceAttribute.
 		term{

@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -16,9 +17,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tourniquet/lambda/bus"
+	"tourniquet/lambda/host"
+	"tourniquet/lambda/hub"
 	"tourniquet/lambda/keep"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/topic"
 	"tourniquet/lambda/vpc"
 )
 
@@ -145,7 +150,7 @@ var neverContain = []string{
 
 // TestNever: no role allows an action of the list of never, whatever is on.
 func TestNever(t *testing.T) {
-	for name, stack := range map[string]stackUnderTest{"plain": plain(t), "options": withOptions(t)} {
+	for name, stack := range map[string]stackUnderTest{"plain": plain(t), "options": withOptions(t), "bare": bare(t)} {
 		for handler, list := range map[string][]string{"contain": slices.Concat(never, neverContain), "release": never} {
 			for _, s := range stack.statements(t, handler) {
 				for _, a := range list {
@@ -194,17 +199,19 @@ func TestRolesAreTheCode(t *testing.T) {
 	for name, tt := range map[string]struct {
 		stack stackUnderTest
 		rungs []string
-		more  []string
+		more  map[string][]string
 	}{
-		"plain":   {plain(t), []string{"keepAlive", "protect"}, nil},
-		"options": {withOptions(t), []string{"keepAlive", "snapshots", "credentials"}, keyActions},
+		"plain": {plain(t), []string{"keepAlive", "protect"}, nil},
+		"options": {withOptions(t), []string{"keepAlive", "protect", "snapshots", "credentials"}, map[string][]string{
+			"contain": slices.Concat(keyActions, hub.Actions), "release": keyActions,
+		}},
 	} {
-		contain, release := slices.Clone(vpc.ContainActions), slices.Clone(vpc.ReleaseActions)
+		contain, release := slices.Concat(vpc.ContainActions, host.ContainActions), slices.Concat(vpc.ReleaseActions, host.ReleaseActions)
 		for _, key := range tt.rungs {
 			contain, release = append(contain, keep.Rungs[key].Contain...), append(release, keep.Rungs[key].Release...)
 		}
 		for handler, code := range map[string][]string{"contain": contain, "release": release} {
-			want := slices.Compact(slices.Sorted(slices.Values(slices.Concat(code, ledger.Actions, []string{"sns:Publish"}, lambdaActions, tt.more))))
+			want := slices.Compact(slices.Sorted(slices.Values(slices.Concat(code, ledger.Actions, topic.Actions, bus.Actions, lambdaActions, tt.more[handler]))))
 			if diff := cmp.Diff(want, actionsAllowed(tt.stack.statements(t, handler))); diff != "" {
 				t.Errorf("%s: the %s role's actions (-code +role):\n%s", name, handler, diff)
 			}
@@ -221,14 +228,12 @@ func actionsAllowed(statements []statement) []string {
 	return slices.Compact(actions)
 }
 
-// TestCallsAreAllowed reads the source of the function: each operation of the SDK
-// for which it makes an input must be allowed to one of the roles.
+// TestCallsAreAllowed reads the source of all packages that are in the function: each
+// operation of the SDK for which they make an input must be allowed to one of the roles
+// of the stack with every option: an action of an option is there only when it is on.
 func TestCallsAreAllowed(t *testing.T) {
-	var may []string
-	for _, stack := range []stackUnderTest{plain(t), withOptions(t)} {
-		may = slices.Concat(may, actionsAllowed(stack.statements(t, "contain")), actionsAllowed(stack.statements(t, "release")))
-	}
-	calls := sdkCalls(t, "../lambda", "../lambda/vpc", "../lambda/ledger", "../lambda/keep")
+	may := slices.Concat(actionsAllowed(withOptions(t).statements(t, "contain")), actionsAllowed(withOptions(t).statements(t, "release")))
+	calls := sdkCalls(t, functionPackages(t)...)
 	if len(calls) < 12 {
 		t.Fatalf("found %d calls in the source: %v; is it still written as this test reads it?", len(calls), calls)
 	}
@@ -253,6 +258,25 @@ func actionsOf(call string) []string {
 		return []string{call}
 	}
 }
+
+// functionPackages are the folders of our packages that the function is built of.
+func functionPackages(t *testing.T) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if and .Module .Module.Main}}{{.Dir}}{{end}}", "./lambda")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs := strings.Fields(string(out))
+	if len(dirs) < 5 {
+		t.Fatalf("the function is built of %v; is it still listed as this test reads it?", dirs)
+	}
+	return dirs
+}
+
+// prefixes are the services whose IAM prefix is not the SDK's name of them.
+var prefixes = map[string]string{"eventbridge": "events"}
 
 // sdkCalls finds the operations, such as "ec2:CreateTags", whose inputs are made
 // in packages' sources: no operation of the SDK goes without an input.
@@ -296,7 +320,11 @@ func inputs(files *token.FileSet, file *ast.File) map[string]string {
 		pkg, ok := s.X.(*ast.Ident)
 		operation, isInput := strings.CutSuffix(s.Sel.Name, "Input")
 		if ok && isInput && services[pkg.Name] {
-			calls[pkg.Name+":"+operation] = files.Position(s.Pos()).String()
+			prefix, other := prefixes[pkg.Name]
+			if !other {
+				prefix = pkg.Name
+			}
+			calls[prefix+":"+operation] = files.Position(s.Pos()).String()
 		}
 		return true
 	})
@@ -309,9 +337,13 @@ var logField = regexp.MustCompile(`\$\.([A-Za-z]+)`)
 // TestLogLines: the metric filters read lines and fields that the function really
 // writes. That it writes them is tested beside it.
 func TestLogLines(t *testing.T) {
-	files, err := filepath.Glob("../lambda/*.go")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, dir := range functionPackages(t) {
+		sources, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, sources...)
 	}
 	var source string
 	for _, path := range files {
@@ -319,7 +351,7 @@ func TestLogLines(t *testing.T) {
 			source += string(b)
 		}
 	}
-	want := map[string]bool{lineIncident: true, lineInvocation: true, lineReconciled: true, lineUnknownType: true}
+	want := map[string]bool{lineIncident: true, lineInvocation: true, lineReconciled: true, lineUnknownType: true, lineUntold: true}
 	for _, f := range plain(t).of("AWS::Logs::MetricFilter") {
 		value, _ := pick(f.Properties, "MetricTransformations", 0, "MetricValue").(string)
 		for _, m := range logField.FindAllStringSubmatch(f.Properties["FilterPattern"].(string)+value, -1) {

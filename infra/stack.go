@@ -13,8 +13,12 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"tourniquet/lambda/bus"
 	"tourniquet/lambda/config"
+	"tourniquet/lambda/host"
+	"tourniquet/lambda/hub"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/topic"
 	"tourniquet/lambda/vpc"
 )
 
@@ -36,6 +40,7 @@ type parts struct {
 	failed   awssqs.Queue // events that a function failed on
 	code     awslambda.Code
 	denial   denial // zero: the credentials of contained instances are kept
+	host     hostRung
 }
 
 // made are the variables that the stack makes, whether or not a function reads them.
@@ -44,6 +49,7 @@ func (p parts) made() map[string]*string {
 	if p.denial.profile != nil {
 		made[config.DenyProfile] = p.denial.profile
 	}
+	maps.Copy(made, p.host.variables())
 	return made
 }
 
@@ -59,29 +65,34 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 	p := parts{
 		stack: stack, settings: s, key: key, table: newTable(stack, key), topic: newTopic(stack, s.Emails),
 		failed: newQueue(stack, "FailedEvents"), code: awslambda.Code_FromAsset(jsii.String(props.Zip), nil),
+		host: addHostRung(stack, s),
+	}
+	tell := slices.Concat(topic.Actions, bus.Actions)
+	note := hub.Actions
+	if !s.SecurityHubNote {
+		note = nil
 	}
 	if s.Credentials == config.DenyCredentials {
 		p.denial = newDenial(stack)
 	}
-	notify := []string{"sns:Publish"}
 	toContain, toRelease := rungActions(s.Config)
 	contain, containLog := newFunction(p, function{
 		name: config.Contain, id: "Contain",
 		description: "Contains compromised EC2 instances. Faces events, and can only tighten.",
 		may:         "quarantines interfaces and denies peers; can undo neither",
 		concurrency: s.Concurrency,
-		calls:       unique(vpc.ContainActions, ledger.Actions, notify, toContain), terms: granter.containTerms,
+		calls:       unique(vpc.ContainActions, ledger.Actions, tell, note, p.host.calls(host.ContainActions), toContain), terms: granter.containTerms,
 	})
-	release, _ := newFunction(p, function{
+	release, releaseLog := newFunction(p, function{
 		name: config.Release, id: "Release",
 		description: "Undoes a containment when a person asks. No event can start it.",
 		may:         "restores groups and removes denials",
-		calls:       unique(vpc.ReleaseActions, ledger.Actions, notify, toRelease), terms: granter.releaseTerms,
+		calls:       unique(vpc.ReleaseActions, ledger.Actions, tell, p.host.calls(host.ReleaseActions), toRelease), terms: granter.releaseTerms,
 	})
 	undelivered, unknown := newQueue(stack, "UndeliveredEvents"), newQueue(stack, "UnknownFindingTypes")
 	addRules(p, contain, release, undelivered, unknown)
 	w := watched{
-		contain: contain, release: release, logged: newLogged(containLog),
+		contain: contain, release: release, logged: newLogged(containLog, releaseLog),
 		undelivered: undelivered, failed: p.failed, unknown: unknown,
 	}
 	addDashboard(stack, w, containLog, addAlarms(stack, w, p.topic))

@@ -117,12 +117,15 @@ func TestAlarms(t *testing.T) {
 		if got := tpl.resolve(a.Properties["AlarmActions"]); !cmp.Equal(got, any([]any{tpl.arn(topic)})) {
 			t.Errorf("%s: tells %v", id, got)
 		}
+		if says, _ := a.Properties["AlarmDescription"].(string); !strings.HasSuffix(says, "Runbook: lambda/README.md#"+name) {
+			t.Errorf("%s does not name its section of the runbook: %s", name, says)
+		}
 	}
 	slices.Sort(names)
 	want := []string{
 		"tourniquet-acl-nearly-full",
 		"tourniquet-contain-destination-failures", "tourniquet-contain-errors", "tourniquet-contain-throttles",
-		"tourniquet-failed-events", "tourniquet-held", "tourniquet-may-be-terminated", "tourniquet-partially-contained",
+		"tourniquet-failed-events", "tourniquet-held", "tourniquet-may-be-terminated", "tourniquet-notification-failed", "tourniquet-partially-contained",
 		"tourniquet-release-destination-failures", "tourniquet-release-errors", "tourniquet-release-throttles",
 		"tourniquet-undelivered-events", "tourniquet-unknown-types-logged", "tourniquet-unknown-types-queued", "tourniquet-unrecorded",
 	}

@@ -20,6 +20,7 @@ type command struct {
 	Peers      []string `json:"peers"`
 	Reason     string   `json:"reason"`
 	DryRun     bool     `json:"dryRun"`
+	OnHost     bool     `json:"onHost"` // isolate the host itself too
 }
 
 // The shapes of an instance id.
@@ -41,7 +42,7 @@ func isCommand(raw []byte) bool {
 // parseCommand reads a command for the function that contains. Its errors name the
 // field.
 func parseCommand(raw []byte) (cmd command, err error) {
-	if err := decodeCommand(raw, &cmd, "command, instanceId, peers, reason, dryRun"); err != nil {
+	if err := decodeCommand(raw, &cmd, "command, instanceId, peers, reason, dryRun, onHost"); err != nil {
 		return cmd, err
 	}
 	return cmd, cmd.check()
@@ -62,7 +63,7 @@ func decodeCommand(raw []byte, into any, fields string) error {
 
 func (c command) check() error {
 	switch {
-	case c.Command == reconcile && (c.InstanceID != "" || len(c.Peers) > 0 || c.DryRun):
+	case c.Command == reconcile && (c.InstanceID != "" || len(c.Peers) > 0 || c.DryRun || c.OnHost):
 		return &guardduty.EventError{Field: "command", Err: errors.New("reconcile is for all instances, and takes no other field than reason")}
 	case c.Command == reconcile:
 		return nil
@@ -70,7 +71,7 @@ func (c command) check() error {
 		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
 			"%q is not for the function that contains; invoke the one that releases", c.Command)}
 	case c.Command != "contain":
-		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("%q is no command; want contain or reconcile", guardduty.Clean(c.Command, 64))}
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("invalid command %q; want contain or reconcile", guardduty.Clean(c.Command, 64))}
 	}
 	if err := checkInstance(c.InstanceID); err != nil {
 		return err
@@ -86,7 +87,7 @@ func checkInstance(id string) error {
 		return nil
 	}
 	return &guardduty.EventError{Field: "instanceId", Err: fmt.Errorf(
-		"%q is no instance id; want one such as i-0123456789abcdef0", guardduty.Clean(id, 64))}
+		"invalid instance id %q; want one such as i-0123456789abcdef0", guardduty.Clean(id, 64))}
 }
 
 // peers are the addresses to deny. A prefix is refused: a person who means a whole
@@ -97,7 +98,7 @@ func (c command) peers() ([]guardduty.Peer, error) {
 		a, err := netip.ParseAddr(s)
 		if err != nil || a.Zone() != "" {
 			return nil, &guardduty.EventError{Field: fmt.Sprintf("peers[%d]", i), Err: fmt.Errorf(
-				"%q is no IP address; want one such as 198.51.100.7, without prefix length or zone", guardduty.Clean(s, 64))}
+				"invalid IP address %q; want one such as 198.51.100.7, without prefix length or zone", guardduty.Clean(s, 64))}
 		}
 		peers = append(peers, guardduty.Peer{Addr: a.Unmap()})
 	}
@@ -116,5 +117,6 @@ func (c command) incident(request string, now time.Time) (plan.Incident, error) 
 	}
 	return plan.Incident{
 		Instance: c.InstanceID, Peers: peers, Trigger: plan.ByPerson, Asked: now, Reason: reason, Request: request,
+		OnHost: c.OnHost,
 	}, nil
 }

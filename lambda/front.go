@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -13,14 +12,15 @@ import (
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/policy"
 	"tourniquet/lambda/record"
+	"tourniquet/lambda/version"
 )
 
 // Front is what both functions do around their work: keep an eye on the deadline,
 // count calls, tell people, log the last line.
 type Front struct {
-	Notifier *Notifier    // nil: nobody is notified
-	Calls    func() int64 // how many AWS requests have been made so far
-	Log      *slog.Logger
+	Outbox *Outbox      // nil: nobody is told
+	Calls  func() int64 // how many AWS requests have been made so far
+	Log    *slog.Logger
 }
 
 // reportTime is kept back from Lambda's deadline, to log and return what is missing.
@@ -45,9 +45,9 @@ func (f Front) answer(ctx context.Context, do func(context.Context) (work, error
 	if w.overall.Verdict != "" {
 		answer.Verdict, answer.Reason = w.overall.Verdict, w.overall.Reason
 	}
-	answer.Calls = f.Calls() - calls
+	answer.Calls, answer.Version = f.Calls()-calls, version.String()
 	answer.ContainedMillis = containedMillis(w.outcomes, start)
-	f.notify(ctx, w.outcomes, &answer)
+	f.deliver(ctx, w, &answer)
 	f.report(ctx, answer, err)
 	if err != nil {
 		return nil, err
@@ -104,29 +104,12 @@ func containedMillis(outcomes []containment.Outcome, start time.Time) int64 {
 	return last.Sub(start).Milliseconds()
 }
 
-func (f Front) notify(ctx context.Context, outcomes []containment.Outcome, answer *answer.Answer) {
-	if f.Notifier == nil {
-		return
-	}
-	for i, o := range outcomes {
-		if !worthTelling(o) {
-			continue
-		}
-		if err := f.Notifier.Notify(ctx, o); err != nil {
-			// What is contained stays contained, whether people hear of it or not.
-			err = fmt.Errorf("notifying: %w", err)
-			f.Log.ErrorContext(ctx, "notification failed", "instance", o.Instance, "err", err)
-			answer.Warn(outcomes[i].Instance, err.Error())
-		}
-	}
-}
-
 // report is the one line of an invocation that an operator searches for.
 func (f Front) report(ctx context.Context, a answer.Answer, err error) {
 	for _, i := range a.Incidents {
 		attrs := []any{
 			"instance", i.Instance, "verdict", i.Verdict, "reason", i.Reason, "status", i.Status, "generation", i.Generation,
-			"steps", len(i.Steps), "exposures", len(i.Exposure), "unrecorded", i.Unrecorded,
+			"steps", len(i.Steps), "exposures", len(i.Exposure), "survivors", survivors(i), "unrecorded", i.Unrecorded,
 		}
 		if slices.ContainsFunc(i.Exposure, func(e answer.ExposureAnswer) bool { return e.Kind == record.MayBeTerminated }) {
 			attrs = append(attrs, "mayBeTerminated", true)
@@ -142,4 +125,15 @@ func (f Front) report(ctx context.Context, a answer.Answer, err error) {
 		return
 	}
 	f.Log.InfoContext(ctx, "invocation done", attrs...)
+}
+
+// survivors counts the addresses that still exchange packets with an instance.
+func survivors(i answer.IncidentAnswer) int {
+	n := 0
+	for _, e := range i.Exposure {
+		if e.Kind == "survivor" {
+			n++
+		}
+	}
+	return n
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/hub"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/policy"
 	"tourniquet/lambda/record"
@@ -21,8 +23,14 @@ import (
 // Handler answers the events of the contain function.
 type Handler struct {
 	Responder *containment.Responder
-	Book      containment.Book
-	Mode      config.OperatingMode
+
+	// Patient is the responder of reconcile, which leaves EC2's buckets to containments.
+	// It is built when it is first needed.
+	Patient func() *containment.Responder
+
+	Book containment.Book
+	Mode config.OperatingMode
+	Hub  *hub.Hub // nil: Security Hub gets no notes
 	Front
 }
 
@@ -39,6 +47,7 @@ func (h *Handler) Contain(ctx context.Context, raw json.RawMessage) (*answer.Ans
 		}
 		findings, malformed := guardduty.ParseEvent(raw)
 		outcomes, err := h.findings(ctx, findings)
+		h.note(ctx, raw, outcomes)
 		return work{outcomes: outcomes}, oneError(err, malformed)
 	})
 }
@@ -50,6 +59,9 @@ func (h *Handler) command(ctx context.Context, raw json.RawMessage) (work, error
 	}
 	if cmd.Command == reconcile {
 		return h.reconcile(ctx)
+	}
+	if cmd.OnHost && h.Responder.Beside[record.KindHost] == nil {
+		return work{}, &guardduty.EventError{Field: "onHost", Err: errors.New("this deployment can't isolate hosts: tourniquet:onHost is off")}
 	}
 	in, err := cmd.incident(requestID(ctx), h.Responder.Now())
 	if err != nil {
@@ -65,7 +77,7 @@ func (h *Handler) reconcile(ctx context.Context) (work, error) {
 	if h.Mode == config.Observe {
 		return work{overall: policy.Decision{Verdict: record.ObservedOnly, Reason: "in observe mode nothing is reconciled"}}, nil
 	}
-	r := &containment.Reconciler{Responder: h.Responder, Book: h.Book}
+	r := &containment.Reconciler{Responder: h.Patient(), Book: h.Book}
 	outcomes, err := r.Reconcile(ctx, requestID(ctx))
 	changed := 0
 	for _, o := range outcomes {
@@ -82,7 +94,13 @@ func (h *Handler) reconcile(ctx context.Context) (work, error) {
 
 // findings decides on each finding, and contains what is to be contained.
 func (h *Handler) findings(ctx context.Context, findings []guardduty.Finding) ([]containment.Outcome, error) {
-	policy := h.policy(ctx)
+	if len(findings) == 0 {
+		return nil, nil
+	}
+	policy, err := h.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var act []guardduty.Finding
 	var outcomes []containment.Outcome
 	why, worst := map[string]string{}, map[string]float64{}
@@ -114,15 +132,23 @@ func (h *Handler) findings(ctx context.Context, findings []guardduty.Finding) ([
 
 // policy is the configured one, bound to the account and Region that the function
 // runs in.
-func (h *Handler) policy(ctx context.Context) policy.Policy {
+//
+// Its error says that Lambda does not tell them. Then a finding of any account would
+// pass, so that none is acted on.
+func (h *Handler) policy(ctx context.Context) (policy.Policy, error) {
 	p := h.Responder.Policy
-	if lc, ok := lambdacontext.FromContext(ctx); ok {
-		// arn:aws:lambda:REGION:ACCOUNT:function:NAME
-		if parts := strings.Split(lc.InvokedFunctionArn, ":"); len(parts) > 5 {
-			p.Region, p.Account = parts[3], parts[4]
-		}
+	lc, _ := lambdacontext.FromContext(ctx)
+	if lc == nil {
+		lc = &lambdacontext.LambdaContext{}
 	}
-	return p
+	// arn:aws:lambda:REGION:ACCOUNT:function:NAME
+	parts := strings.Split(lc.InvokedFunctionArn, ":")
+	if len(parts) < 6 || parts[3] == "" || parts[4] == "" {
+		return p, &guardduty.EventError{Field: "the function's ARN", Err: fmt.Errorf(
+			"%q does not tell the account and Region that this function acts in, so that no finding is acted on; invoke it as a Lambda function", guardduty.Clean(lc.InvokedFunctionArn, 128))}
+	}
+	p.Region, p.Account = parts[3], parts[4]
+	return p, nil
 }
 
 func requestID(ctx context.Context) string {
@@ -170,4 +196,28 @@ func (h *Handler) containAll(ctx context.Context, incidents []plan.Incident, dry
 	}
 	_ = g.Wait()
 	return outcomes, oneError(errs...)
+}
+
+// note tells Security Hub, about the findings that came from there, what became of
+// their instances. A failure is a warning: what is contained stays contained.
+func (h *Handler) note(ctx context.Context, raw []byte, outcomes []containment.Outcome) {
+	if h.Hub == nil || h.Mode == config.Observe {
+		return
+	}
+	var became []string
+	for _, o := range outcomes {
+		if o.Verdict == record.Contain && o.Record.Status != "" {
+			became = append(became, fmt.Sprintf("%s is %s", o.Instance, o.Record.Status))
+		}
+	}
+	from := hub.FromEvent(raw)
+	if len(became) == 0 || len(from) == 0 {
+		return
+	}
+	if err := h.Hub.Note(ctx, from, "Tourniquet: "+strings.Join(became, ", ")+". See: tourniquet show"); err != nil {
+		h.Log.WarnContext(ctx, "no note in Security Hub", "err", err)
+		for i := range outcomes {
+			outcomes[i].Warnings = append(outcomes[i].Warnings, err.Error())
+		}
+	}
 }

@@ -2,21 +2,17 @@ package main
 
 import (
 	"encoding/json"
-	"io"
+	"errors"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"tourniquet/lambda/config"
-	"tourniquet/lambda/containment"
-	"tourniquet/lambda/record"
+	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -44,7 +40,7 @@ func TestMalformedEventsNameTheFieldAndChangeNothing(t *testing.T) {
 		"no JSON":             {`{"detail":`, "event"},
 		"nothing":             {`{}`, "event"},
 		"another source":      {`{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{}}`, "source"},
-		"no such command":     {`{"command":"isolate"}`, `"isolate" is no command`},
+		"no such command":     {`{"command":"isolate"}`, `invalid command "isolate"`},
 		"release here":        {`{"command":"release","instanceId":"i-0aaaaaaaaaaaaaaa1"}`, "not for the function that contains"},
 		"no instance":         {`{"command":"contain"}`, "instanceId"},
 		"an instance's name":  {`{"command":"contain","instanceId":"web-1"}`, "instanceId"},
@@ -69,78 +65,6 @@ func TestMalformedEventsNameTheFieldAndChangeNothing(t *testing.T) {
 	}
 }
 
-// topic is an SNS that takes messages, or refuses them.
-func topic(t *testing.T, refuse bool) (*Notifier, *[]url.Values) {
-	t.Helper()
-	var got []url.Values
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refuse {
-			w.WriteHeader(http.StatusForbidden)
-			_, _ = io.WriteString(w, `<ErrorResponse><Error><Code>AuthorizationError</Code><Message>no</Message></Error></ErrorResponse>`)
-			return
-		}
-		_ = r.ParseForm()
-		got = append(got, r.PostForm)
-		_, _ = io.WriteString(w, `<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>`)
-	}))
-	t.Cleanup(server.Close)
-	client := sns.NewFromConfig(awsConfig(server.URL))
-	return &Notifier{Client: client, Topic: "arn:aws:sns:eu-central-1:111122223333:tourniquet"}, &got
-}
-
-func TestPeopleAreToldOnce(t *testing.T) {
-	t.Parallel()
-	w, event := reverseShell(t)
-	h := newTestHandler(t, simvpc.Start(t, w, simvpc.Options{}), map[string]string{})
-	var got *[]url.Values
-	h.Notifier, got = topic(t, false)
-	for range 2 { // GuardDuty repeats itself
-		if _, err := h.Contain(lambdaContext(t.Context(), w), event); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(*got) != 1 {
-		t.Fatalf("%d messages, want 1", len(*got))
-	}
-	m := (*got)[0]
-	if s := m.Get("Subject"); s != "Tourniquet: i-0aaaaaaaaaaaaaaa1 contained" {
-		t.Errorf("subject %q", s)
-	}
-	for _, want := range []string{"Backdoor:EC2/C&CActivity.B", "denial/acl-1/in/198.51.100.7/32", "unknown-peers", `"status": "contained"`} {
-		if !strings.Contains(m.Get("Message"), want) {
-			t.Errorf("the message lacks %q:\n%s", want, m.Get("Message"))
-		}
-	}
-}
-
-func TestFailedNotificationKeepsTheContainment(t *testing.T) {
-	t.Parallel()
-	w, event := reverseShell(t)
-	server := simvpc.Start(t, w, simvpc.Options{})
-	h := newTestHandler(t, server, map[string]string{})
-	h.Notifier, _ = topic(t, true)
-	answer, err := h.Contain(lambdaContext(t.Context(), w), event)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := answer.Incidents[0]
-	if i.Status != record.Contained || len(i.Warnings) != 1 || !strings.Contains(i.Warnings[0], "notifying") {
-		t.Errorf("status %s, warnings %q; want contained and one about the notification", i.Status, i.Warnings)
-	}
-	if g := server.World().Interface("eni-1").Groups; len(g) != 1 || g[0] != "sg-q" {
-		t.Errorf("eni-1 has %v", g)
-	}
-}
-
-// The event is attacker-influenced: a subject must stay one line of ASCII.
-func TestSubjectIsOneLineOfASCII(t *testing.T) {
-	t.Parallel()
-	s := subject(containment.Outcome{Instance: "i-1\r\nBcc: x\u202e" + strings.Repeat("é", 200), Verdict: record.Held})
-	if strings.ContainsAny(s, "\r\n") || len(s) > 99 || strings.ContainsFunc(s, func(r rune) bool { return r > 126 }) {
-		t.Errorf("subject %q", s)
-	}
-}
-
 func TestStartUpNamesWhatIsWrong(t *testing.T) {
 	for _, tc := range []struct{ handler, table, says string }{
 		{"isolate", "ledger", "_HANDLER"},
@@ -160,6 +84,26 @@ func TestStartUpNamesWhatIsWrong(t *testing.T) {
 		t.Setenv("_HANDLER", name)
 		if _, err := newHandler(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Without an ARN that tells the account, a finding of any account would pass. None is
+// acted on then, and the error says why. A person's command goes by the credentials.
+func TestFindingsNeedTheFunctionsARN(t *testing.T) {
+	t.Parallel()
+	for _, arn := range []string{"", "tourniquet-contain", "arn:aws:lambda:::function:tourniquet-contain"} {
+		w, raw := reverseShell(t)
+		server := simvpc.Start(t, w, simvpc.Options{})
+		h := newTestHandler(t, server, map[string]string{})
+		ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{InvokedFunctionArn: arn})
+		_, err := h.Contain(ctx, raw)
+		bad, ok := errors.AsType[*guardduty.EventError](err)
+		if !ok || !strings.Contains(bad.Field, "ARN") {
+			t.Errorf("ARN %q: %v", arn, err)
+		}
+		if got := server.Mutations(); len(got) > 0 {
+			t.Errorf("ARN %q: %v", arn, got)
 		}
 	}
 }

@@ -94,8 +94,8 @@ func TestNothingIsForged(t *testing.T) {
 			h.Responder.Log = h.Log
 			book := &ledger.Memory{}
 			h.Responder.Ledger = book
-			n, messages := topic(t, false)
-			h.Notifier = n
+			people, messages := people(t, new(bool))
+			h.Outbox = &Outbox{Ledger: book, People: people, Now: time.Now}
 			event = tainted(t, event, forgery)
 			commanded, err := json.Marshal(map[string]any{"command": "contain", "instanceId": "i-0aaaaaaaaaaaaaaa1", "reason": forgery})
 			if err != nil {

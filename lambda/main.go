@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -15,13 +16,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
 
+	"tourniquet/lambda/bus"
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
-	"tourniquet/lambda/keep"
+	"tourniquet/lambda/hub"
 	"tourniquet/lambda/ledger"
-	"tourniquet/lambda/record"
+	"tourniquet/lambda/topic"
 	"tourniquet/lambda/version"
 	"tourniquet/lambda/vpc"
 )
@@ -61,7 +62,7 @@ func newHandler(ctx context.Context, log *slog.Logger) (any, error) {
 		}
 		return h.Release, nil
 	default:
-		return nil, fmt.Errorf("_HANDLER: %q is no handler; want contain or release", name)
+		return nil, fmt.Errorf("_HANDLER: invalid handler %q; want contain or release", name)
 	}
 }
 
@@ -71,18 +72,21 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	ec2, keeping := vpc.New(s.aws), keep.New(s.aws)
-	beside := map[record.Kind]containment.Measures{}
-	for _, kind := range record.Keeping {
-		beside[kind] = keeping
+	ec2 := vpc.New(s.aws)
+	responder := &containment.Responder{
+		EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
+		Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
 	}
-	return &Handler{
-		Responder: &containment.Responder{
-			EC2: ec2, Fleet: ec2, Ledger: s.table, Policy: s.cfg.Policy(), Rules: s.cfg.Rules(),
-			Keeping: keeping, Beside: beside, Log: log, Now: time.Now, LedgerWait: s.cfg.LedgerWait,
-		},
-		Book: s.table, Mode: s.cfg.Mode, Front: s.front,
-	}, nil
+	addRungs(responder, s.cfg, s.aws)
+	h := &Handler{
+		Responder: responder,
+		Patient:   sync.OnceValue(func() *containment.Responder { return responder.With(vpc.NewPatient(s.aws)) }),
+		Book:      s.table, Mode: s.cfg.Mode, Front: s.front,
+	}
+	if s.cfg.SecurityHubNote {
+		h.Hub = hub.New(s.aws)
+	}
+	return h, nil
 }
 
 // newReleaser builds the handler that releases, from the environment.
@@ -91,13 +95,17 @@ func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error)
 	if err != nil {
 		return nil, err
 	}
-	return &ReleaseHandler{
-		Releaser: &containment.Releaser{
-			EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Keeper: &keep.Reverter{Client: keep.New(s.aws)}, Ledger: s.table, Book: s.table, Log: log, Now: time.Now,
-			DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
-		},
-		Front: s.front,
-	}, nil
+	releaser := containment.Releaser{
+		EC2: &vpc.Reverter{Client: vpc.New(s.aws)}, Ledger: s.table, Book: s.table, Leases: s.table, Log: log, Now: time.Now,
+		DenialTTL: s.cfg.DenialTTL, LedgerWait: s.cfg.LedgerWait,
+	}
+	addReleaseRungs(&releaser, s.cfg, s.aws)
+	patient := sync.OnceValue(func() *containment.Releaser {
+		r := releaser
+		r.EC2 = &vpc.Reverter{Client: vpc.NewPatient(s.aws)}
+		return &r
+	})
+	return &ReleaseHandler{Releaser: &releaser, Patient: patient, Front: s.front}, nil
 }
 
 // A setup is what both functions begin with.
@@ -120,9 +128,9 @@ func newSetup(ctx context.Context, log *slog.Logger) (setup, error) {
 		return setup{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
 	s := setup{cfg: cfg, aws: sdk, table: &ledger.Table{Client: dynamodb.NewFromConfig(sdk), Name: cfg.Table}}
-	s.front = Front{Calls: calls.count, Log: log}
+	s.front = Front{Calls: calls.count, Log: log, Outbox: &Outbox{Ledger: s.table, Bus: bus.New(sdk), Now: time.Now}}
 	if cfg.TopicARN != "" {
-		s.front.Notifier = &Notifier{Client: sns.NewFromConfig(sdk), Topic: cfg.TopicARN}
+		s.front.Outbox.People = topic.New(sdk, cfg.TopicARN)
 	}
 	return s, nil
 }

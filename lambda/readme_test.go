@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"go/ast"
+	"go/doc"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -105,6 +108,38 @@ func exposuresTable(t *testing.T, kinds []word) string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", w.value, w.says, partial)
 	}
 	return b.String()
+}
+
+// README.md has a line on each package: the first sentence of its documentation.
+//
+// go test ./lambda -run README -update rewrites the table.
+func TestREADMEHasThePackages(t *testing.T) {
+	folders, err := filepath.Glob("*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	says := map[string]string{}
+	for _, path := range folders {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Dir(path)
+		if text := new(doc.Package).Synopsis(file.Doc.Text()); text != "" && !strings.HasSuffix(path, "_test.go") {
+			_, says[dir], _ = strings.Cut(strings.TrimSuffix(text, "."), dir+" ") // "Package DIR …", "Command DIR …"
+		} else if _, seen := says[dir]; !seen {
+			says[dir] = ""
+		}
+	}
+	var b strings.Builder
+	b.WriteString("| Package | |\n|---|---|\n")
+	for _, dir := range slices.Sorted(maps.Keys(says)) {
+		if says[dir] == "" {
+			t.Errorf("package %s has no documentation that begins with its name", dir)
+		}
+		fmt.Fprintf(&b, "| `%s/` | %s |\n", dir, strings.NewReplacer("[", "", "]", "").Replace(says[dir]))
+	}
+	readme.Check(t, "README.md", "layout", "lambda", b.String(), *update)
 }
 
 // wordsOf are the constants of text types in a package's source, by type.

@@ -17,6 +17,11 @@ import (
 // release an instance, and the schedule's to expire denials.
 type ReleaseHandler struct {
 	Releaser *containment.Releaser
+
+	// Patient is the releaser of expire, which leaves EC2's buckets to containments. It is
+	// built when it is first needed.
+	Patient func() *containment.Releaser
+
 	Front
 }
 
@@ -57,7 +62,7 @@ func (h *ReleaseHandler) Release(ctx context.Context, raw json.RawMessage) (*ans
 }
 
 func (h *ReleaseHandler) expire(ctx context.Context) (work, error) {
-	outcomes, err := h.Releaser.Expire(ctx, requestID(ctx))
+	outcomes, err := h.Patient().Expire(ctx, requestID(ctx))
 	return work{outcomes: outcomes, overall: policy.Decision{
 		Verdict: record.Expire, Reason: fmt.Sprintf("containments with something to finish or to expire: %d", len(outcomes)),
 	}}, unfinished("expiring denials of", err)
@@ -85,7 +90,7 @@ func (c releaseCommand) check() error {
 		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
 			"%q is not for the function that releases; invoke the one that contains", c.Command)}
 	case c.Command != release:
-		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("%q is no command; want release or expire", guardduty.Clean(c.Command, 64))}
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("invalid command %q; want release or expire", guardduty.Clean(c.Command, 64))}
 	}
 	return checkInstance(c.InstanceID)
 }

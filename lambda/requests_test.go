@@ -22,7 +22,7 @@ import (
 type request struct {
 	Role     string            `json:"role"` // the function's: contain or release
 	Action   string            `json:"action"`
-	Resource string            `json:"resource"`         // its type; "*" where an action has none
+	Resource string            `json:"resource"`         // its type, or SERVICE:RESOURCE outside of EC2; "*" where an action has none
 	Foreign  bool              `json:"foreign,omitzero"` // another account's, which shares its VPC
 	Tags     map[string]string `json:"tags,omitempty"`   // that the resource has, ours only
 	Sets     map[string]string `json:"sets,omitempty"`   // that the call sets or deletes
@@ -84,6 +84,11 @@ func requestsOf(c simvpc.Call, w *world.World) []request {
 		return request{Action: action, Resource: resource, Tags: ours(tags), Foreign: owner != "" && owner != w.Account}
 	}
 	switch {
+	case c.Op == "SendCommand":
+		document := request{Action: "ssm:SendCommand", Resource: "ssm:document/" + p.Get("DocumentName")}
+		return []request{document, {Action: "ssm:SendCommand", Resource: "instance"}}
+	case c.Op == "GetCommandInvocation":
+		return []request{{Action: "ssm:GetCommandInvocation", Resource: "*"}}
 	case strings.HasPrefix(c.Op, "Describe"):
 		return []request{{Action: action, Resource: "*"}}
 	case c.Op == "CreateSecurityGroup":

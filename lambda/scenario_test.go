@@ -31,6 +31,7 @@ import (
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
+	"tourniquet/lambda/simvpc/ssm"
 	"tourniquet/lambda/simvpc/world"
 	"tourniquet/lambda/vpc"
 )
@@ -43,6 +44,8 @@ var update = flag.Bool("update", false, "rewrite the want sections of the scenar
 //	world          before, as package simvpc reads it
 //	config         settings, NAME=value (optional)
 //	faults         what EC2 does wrong: OPERATION KIND [nth N] [count N] [code C] (optional)
+//	host           what the hosts print, and nothing is done there (optional)
+//	time           if it is there, time passes for the world too
 //	*.json         events, handled one after the other; release and expire go to the
 //	               function that releases. "120h.json" comes 120 hours after the one before
 //	want/answer    what each event's answer says
@@ -88,6 +91,10 @@ func section(a *txtar.Archive, name string) string {
 	return ""
 }
 
+func hasSection(a *txtar.Archive, name string) bool {
+	return slices.ContainsFunc(a.Files, func(f txtar.File) bool { return f.Name == name })
+}
+
 func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]string {
 	t.Helper()
 	w, err := simvpc.ParseWorld(section(a, "world"))
@@ -96,6 +103,9 @@ func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]stri
 	}
 	server := simvpc.Start(t, w, simvpc.Options{})
 	server.Inject(parseFaults(t, section(a, "faults"))...)
+	if said := section(a, "host"); said != "" {
+		server.SetHost(func(ssm.Run) ssm.Output { return ssm.Output{Stdout: said, Forged: true} })
+	}
 	h := newTestHandler(t, server, settings(section(a, "config")))
 	clock := noon
 	h.Responder.Now = func() time.Time { return clock }
@@ -108,6 +118,9 @@ func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]stri
 		}
 		if d, err := time.ParseDuration(name); err == nil {
 			clock = clock.Add(d)
+			if hasSection(a, "time") {
+				server.Advance(d)
+			}
 		}
 		handle := h.Contain
 		if forRelease(f.Data) {
@@ -137,14 +150,15 @@ func forRelease(event []byte) bool {
 // newTestReleaser is the other function's handler, on the same EC2 and ledger.
 func newTestReleaser(h *Handler, server *simvpc.Server, vars map[string]string) *ReleaseHandler {
 	ttl, _ := time.ParseDuration(vars[config.DenialTTL])
-	return &ReleaseHandler{
-		Releaser: &containment.Releaser{
-			EC2:    &vpc.Reverter{Client: vpc.New(awsConfig(server.URL))},
-			Ledger: h.Responder.Ledger, Book: h.Book, Log: h.Log, Now: h.Responder.Now,
-			DenialTTL: ttl, LedgerWait: h.Responder.LedgerWait,
-		},
-		Front: h.Front,
+	releaser := containment.Releaser{
+		EC2:    &vpc.Reverter{Client: vpc.New(awsConfig(server.URL))},
+		Ledger: h.Responder.Ledger, Book: h.Book, Leases: h.Book.(containment.Leases), Log: h.Log, Now: h.Responder.Now,
+		DenialTTL: ttl, LedgerWait: h.Responder.LedgerWait,
 	}
+	addReleaseRungs(&releaser, config.Config{RestoreDocument: vars[config.RestoreDocument]}, awsConfig(server.URL))
+	patient := releaser
+	patient.EC2 = &vpc.Reverter{Client: vpc.NewPatient(awsConfig(server.URL))}
+	return &ReleaseHandler{Releaser: &releaser, Patient: func() *containment.Releaser { return &patient }, Front: h.Front}
 }
 
 // newTestHandler is the handler as main builds it, with EC2 simulated and the
@@ -162,7 +176,7 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 	}
 	calls := &counter{}
 	ec2, book := vpc.New(awsConfig(server.URL, calls.add)), &ledger.Memory{}
-	return &Handler{
+	h := &Handler{
 		Book: book,
 		Responder: &containment.Responder{
 			EC2:        ec2,
@@ -174,8 +188,13 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 			Now:        time.Now,
 			LedgerWait: cfg.LedgerWait,
 		},
-		Mode: cfg.Mode, Front: Front{Calls: calls.count, Log: log},
+		Mode: cfg.Mode, Front: Front{Calls: calls.count, Log: log, Outbox: &Outbox{Ledger: book, Now: time.Now}},
 	}
+	addRungs(h.Responder, cfg, awsConfig(server.URL, calls.add))
+	h.Patient = func() *containment.Responder {
+		return h.Responder.With(vpc.NewPatient(awsConfig(server.URL, calls.add)))
+	}
+	return h
 }
 
 func awsConfig(url string, options ...func(*middleware.Stack) error) aws.Config {

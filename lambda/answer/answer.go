@@ -15,6 +15,7 @@ type Answer struct {
 	Incidents       []IncidentAnswer `json:"incidents"`
 	Calls           int64            `json:"calls"`
 	ContainedMillis int64            `json:"containedMillis,omitempty"`
+	Version         string           `json:"version,omitempty"` // of the program that answers
 }
 
 // An IncidentAnswer is what became of one instance.

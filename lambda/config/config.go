@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tourniquet/lambda/plan"
 )
 
 // Config is what the functions read at start-up, from the environment.
@@ -56,6 +58,13 @@ type Config struct {
 	DenialTTL time.Duration
 	// TopicARN is the SNS topic for notifications; empty: none are sent.
 	TopicARN string
+	// SecurityHubNote is whether a finding that came from Security Hub gets a note there.
+	SecurityHubNote bool
+	// OnHost is when a containment isolates the host itself.
+	OnHost plan.OnHost
+	// IsolateDocument and RestoreDocument are the names of the SSM documents that do so
+	// and undo it. Each function has one of them.
+	IsolateDocument, RestoreDocument string
 	// Endpoint and EndpointEC2 are where the SDK finds AWS, for tests against
 	// emulators; empty: AWS itself.
 	Endpoint, EndpointEC2 string

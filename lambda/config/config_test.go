@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tourniquet/lambda/plan"
 )
 
 func TestDefaults(t *testing.T) {
@@ -20,6 +22,7 @@ func TestDefaults(t *testing.T) {
 		Table: "ledger", Mode: Enforce, MinSeverity: 7, ExemptTag: Tag{Key: "tourniquet:exempt"},
 		MaxContained: 25, ACLQuota: 20, CoverIPv4: 32, CoverIPv6: 128, LedgerWait: 3 * time.Second,
 		KeepAlive: true, Protect: true, Credentials: KeepCredentials,
+		OnHost: plan.OnHostOff,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("defaults (-want +got):\n%s", d)
@@ -32,7 +35,8 @@ func TestEverySetting(t *testing.T) {
 		Table: "ledger", Mode: "observe", MinSeverity: "4.5", ExemptTag: "env=prod", MaxContained: "3", ACLQuota: "40", ContainHosts: "true", CoverIPv4: "28", CoverIPv6: "64",
 		FindingTypes: "Trojan:EC2/DropPoint, -UnauthorizedAccess:EC2/TorClient,+Backdoor:EC2/Spambot",
 		NeverDeny:    "203.0.113.0/24, 2001:db8::/32", LedgerWait: "500ms", DenialTTL: "168h", Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000",
-		TopicARN:  "arn:aws:sns:eu-central-1:111122223333:tourniquet",
+		TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
+		OnHost:   "always", IsolateDocument: "shut", RestoreDocument: "open",
 		KeepAlive: "false", Protect: "false", Snapshots: "true", Keys: "deny", DenyProfile: "arn:aws:iam::111122223333:instance-profile/tourniquet-deny",
 	})
 	if err != nil {
@@ -48,6 +52,7 @@ func TestEverySetting(t *testing.T) {
 		Snapshots: true, Credentials: DenyCredentials, DenyProfile: "arn:aws:iam::111122223333:instance-profile/tourniquet-deny",
 		LedgerWait: 500 * time.Millisecond, DenialTTL: 168 * time.Hour,
 		Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000", TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
+		OnHost: plan.OnHostAlways, IsolateDocument: "shut", RestoreDocument: "open",
 	}
 	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
 		t.Errorf("settings (-want +got):\n%s", d)

@@ -40,9 +40,9 @@ func TestContextAndVariablesAgree(t *testing.T) {
 	}
 	all := maps.Clone(contain)
 	maps.Copy(all, release)
-	all[Table] = "t"
+	all[Table], all[IsolateDocument] = "t", "shut"
 	c, err := Parse(all)
-	s.Table = "t" // of the stack
+	s.Table, s.IsolateDocument = "t", "shut" // of the stack
 	if err != nil || !reflect.DeepEqual(c, s.Config) {
 		t.Errorf("from variables: %+v (%v)\nfrom the context: %+v", c, err, s.Config)
 	}

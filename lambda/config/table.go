@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"tourniquet/lambda/plan"
+)
 
 // The names of the variables.
 const (
@@ -23,6 +27,11 @@ const (
 	LedgerWait   = "TOURNIQUET_LEDGER_WAIT"
 	DenialTTL    = "TOURNIQUET_DENIAL_TTL"
 	TopicARN     = "TOURNIQUET_TOPIC_ARN"
+	HubNote      = "TOURNIQUET_SECURITY_HUB_NOTE"
+
+	OnHost          = "TOURNIQUET_ON_HOST"
+	IsolateDocument = "TOURNIQUET_ISOLATE_DOCUMENT"
+	RestoreDocument = "TOURNIQUET_RESTORE_DOCUMENT"
 
 	// The SDK reads these two itself.
 	// https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
@@ -143,6 +152,20 @@ var All = []Setting{
 		value: in(func(s *Settings) *time.Duration { return &s.DenialTTL }, duration),
 	},
 	{
+		Key: "onHost", Variable: OnHost, For: contain, Default: string(plan.OnHostAuto), Off: string(plan.OnHostOff), Needs: []string{IsolateDocument},
+		Meaning: "isolate the host itself, through Systems Manager: `auto` where a peer is not cut by a denial, `always`, or `off`. " +
+			"A person's command with `\"onHost\":true` isolates it too, unless this is `off`",
+		value: in(func(s *Settings) *plan.OnHost { return &s.OnHost }, onHost),
+	},
+	{
+		Variable: IsolateDocument, For: contain, Unset: "no host is isolated", Meaning: "name of the SSM document that isolates a host",
+		value: in(func(s *Settings) *string { return &s.IsolateDocument }, text),
+	},
+	{
+		Variable: RestoreDocument, For: release, Unset: "no host is restored", Meaning: "name of the SSM document that takes a host's rules away",
+		value: in(func(s *Settings) *string { return &s.RestoreDocument }, text),
+	},
+	{
 		Variable: Table, For: both, Required: true, Meaning: "name of the ledger's DynamoDB table",
 		value: in(func(s *Settings) *string { return &s.Table }, text),
 	},
@@ -162,6 +185,11 @@ var All = []Setting{
 		Key: "securityHubAction", Default: "Tourniquet", Empty: true,
 		Meaning: "id of the Security Hub custom action that contains; empty: no rule",
 		value:   in(func(s *Settings) *string { return &s.CustomAction }, customAction),
+	},
+	{
+		Key: "securityHubNote", Variable: HubNote, For: contain, Default: "false",
+		Meaning: "`true`: a finding that an analyst sent with the custom action gets the workflow status `NOTIFIED` and a note in Security Hub",
+		value:   in(func(s *Settings) *bool { return &s.SecurityHubNote }, onOff),
 	},
 	{
 		Key: "createDetector", Default: "false",

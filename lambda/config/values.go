@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tourniquet/lambda/plan"
 )
 
 // OperatingMode is enforce or observe.
@@ -48,6 +50,10 @@ type Tag struct{ Key, Value string }
 type Prefixes []netip.Prefix
 
 func mode(s string) (OperatingMode, error) { return oneOf(s, "mode", Enforce, Observe) }
+
+func onHost(s string) (plan.OnHost, error) {
+	return oneOf(s, "value", plan.OnHostOff, plan.OnHostAuto, plan.OnHostAlways)
+}
 
 // oneOf reads one of some words.
 func oneOf[T ~string](s, what string, words ...T) (T, error) {

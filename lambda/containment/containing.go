@@ -32,9 +32,18 @@ type containing struct {
 	unrecorded bool         // the ledger is out of reach: remembered stands in for it
 	remembered record.Known // what it would hold
 
+	loaded *record.Known // what the ledger has been read to hold, before the first observation
+	heard  hearing       // of the command to the host
+
+	told  *record.Told // what has been told of the containment; nil before the ledger was read
+	since int          // how many of applied that was of
+
 	was       record.Status // of the containment when it was first loaded; empty when it was not open
 	admitted  bool          // the policy has admitted the incident
 	relied    bool          // the last plan relied on somebody else's entry
+	late      []chan error  // the tags that are still being written
+	inOrder   bool          // the last observation read the ledger before the network
+	tried     []record.Step // in the last round
 	applied   []string      // the steps that this run applied
 	contained time.Time     // when the last change was made that decides
 }
@@ -48,32 +57,55 @@ func (r *Responder) begin(in plan.Incident, preview bool) *containing {
 }
 
 // observe reads network and ledger side by side. What the ledger knows may ask for
-// more: other VPCs than the finding says, earlier peers.
-func (c *containing) observe(ctx context.Context) (seen network.Network, known record.Known, err error) {
-	target := c.in.Target(recordedPeers(c.remembered))
-	if len(c.last.Interfaces) > 0 { // the last observation knows better than the finding
-		target.VPCs, target.Subnets = c.last.VPCs(), slices.Sorted(maps.Keys(c.last.Subnets))
+// more: other VPCs than the finding says, earlier peers. While EC2 throttles, the
+// ledger is read first, so that all of that is one look.
+func (c *containing) observe(ctx context.Context) (seen network.Network, _ record.Known, err error) {
+	target, known := c.target(), c.remembered
+	if c.loaded == nil && c.r.EC2.Scarce() {
+		if err := c.loadFirst(ctx, target.VPCs); err != nil {
+			return seen, known, err
+		}
+	}
+	loaded := c.loaded != nil
+	c.inOrder = loaded
+	if loaded {
+		known, c.loaded = *c.loaded, nil
+	}
+	target.Peers = c.unknown(c.peers(c.last, known))
+	if open := known.Open(); loaded && target.Look == network.Whole && c.r.EC2.Scarce() {
+		target.Peers = append(target.Peers, c.neighbours(known.Slots, target.Peers)...)
+		if open != nil && c.in.Trigger == plan.ByEvent {
+			target.Look = network.Recorded
+		}
 	}
 	c.beside.look(ctx, c.early())
 	for {
-		target.Peers = c.unknown(target.Peers)
 		g, gctx := errgroup.WithContext(ctx)
-		g.Go(func() (err error) { seen, err = c.r.EC2.Observe(gctx, target); return err })
-		g.Go(func() (err error) { known, err = c.load(gctx, target.VPCs); return err })
+		g.Go(func() (err error) { seen, err = c.look(gctx, target, known); return err })
+		if !loaded {
+			c.inOrder = false
+			g.Go(func() (err error) { known, err = c.load(gctx, target.VPCs); return err })
+		}
 		if err := g.Wait(); err != nil {
 			return seen, known, err
 		}
 		c.own(target.Peers, seen.Owners)
-		peers, vpcs := c.peers(seen, known), seen.VPCs()
-		if len(c.unknown(peers)) == 0 && subset(vpcs, target.VPCs) {
+		rest := c.unknown(c.peers(seen, known))
+		loaded = subset(seen.VPCs(), target.VPCs)
+		if len(rest) == 0 && loaded {
 			break
 		}
-		target.Peers, target.VPCs = peers, vpcs
+		target = network.Target{Instance: c.in.Instance, VPCs: seen.VPCs(), Peers: rest, Look: network.Owners, Since: &seen}
 	}
 	seen.Owners, seen.Refused = maps.Clone(c.owners), c.rounds.refused
 	c.last, c.remembered = seen, known
+	c.hear(ctx, &seen, known)
 	if open := known.Open(); open != nil && c.was == "" {
 		c.was = open.Status
+	}
+	if c.told == nil {
+		told := record.TellOf(known.Record)
+		c.told = &told
 	}
 	return seen, known, nil
 }
@@ -84,6 +116,66 @@ func (c *containing) early() []record.Step {
 		return nil
 	}
 	return c.in.Early(c.r.Rules)
+}
+
+// look observes. What the record does not bear out is read again, wholly.
+func (c *containing) look(ctx context.Context, target network.Target, known record.Known) (network.Network, error) {
+	seen, err := c.r.EC2.Observe(ctx, target)
+	if target.Look != network.Recorded || err == nil && plan.BearsOut(*known.Open(), seen) {
+		return seen, err
+	}
+	target.Look = network.Whole
+	return c.r.EC2.Observe(ctx, target)
+}
+
+// neighbours are the addresses that others have denied in the VPCs: in a burst of
+// findings they are likely to be asked for next, and now they cost no call of their own.
+func (c *containing) neighbours(slots []record.Slot, peers []netip.Addr) []netip.Addr {
+	var all []netip.Addr
+	for _, s := range slots {
+		a := network.FromNAT64(s.Prefix.Addr())
+		if s.Prefix.IsSingleIP() && !slices.Contains(all, a) && !slices.Contains(peers, a) {
+			all = append(all, a)
+		}
+	}
+	return all[:min(len(all), mostNeighbours)]
+}
+
+// mostNeighbours keeps the addresses of one read within one call.
+const mostNeighbours = 100
+
+// target is what to observe. The last observation knows better than the finding where
+// the interfaces are. Unless something went wrong since, all that it has to show anew
+// is what became of the changes.
+func (c *containing) target() network.Target {
+	target := c.in.Target(nil)
+	if len(c.last.Interfaces) > 0 {
+		target.VPCs, target.Subnets = c.last.VPCs(), slices.Sorted(maps.Keys(c.last.Subnets))
+		if c.admitted && len(c.rounds.causes) == 0 && len(c.rounds.missing) == 0 {
+			last := c.last
+			target.Look, target.Since = c.again(), &last
+		}
+	}
+	return target
+}
+
+// again is what the changes of the last round show in. The rest is believed without
+// another look only where the ledger was read before it: a release that came in between
+// has then kept the plan from being recorded.
+func (c *containing) again() network.Look {
+	tried := c.tried
+	c.tried = nil
+	denies := func(s record.Step) bool { return s.Kind() == record.KindDenial }
+	switch {
+	case len(tried) == 0 || !c.inOrder: // somebody else may have made changes
+		return network.Again
+	case !slices.ContainsFunc(tried, denies):
+		return network.AgainInterfaces
+	case !slices.ContainsFunc(tried, func(s record.Step) bool { return !denies(s) }):
+		return network.AgainACLs
+	default:
+		return network.Again
+	}
 }
 
 // peers are the addresses that the incident is about: the finding's, the record's, and
@@ -115,6 +207,77 @@ func (c *containing) own(peers []netip.Addr, found map[netip.Addr]network.Owner)
 	maps.Copy(c.owners, found)
 }
 
+// loadFirst reads the ledger before the network, where that saves calls of EC2's.
+func (c *containing) loadFirst(ctx context.Context, vpcs []string) error {
+	known, err := c.load(ctx, vpcs)
+	c.loaded = &known
+	return err
+}
+
+// holds reports whether the ledger has all that the incident asks for, and a look for
+// drift shows it in force: three calls of EC2's instead of up to nine. It reads the ledger
+// first, and so is for incidents that are likely to be repeats.
+func (c *containing) holds(ctx context.Context) (Outcome, bool) {
+	likely := c.in.Repeated || c.r.lately.has(c.in.Instance) || c.r.EC2.Scarce()
+	if !likely || c.preview || c.in.Trigger != plan.ByEvent || c.loadFirst(ctx, c.in.VPCs) != nil {
+		return Outcome{}, false
+	}
+	open := c.loaded.Open()
+	if open == nil || c.unrecorded {
+		return Outcome{}, false
+	}
+	if c.r.EC2.Scarce() {
+		if out, joined := c.join(ctx, *c.loaded); joined {
+			return out, true
+		}
+	}
+	if c.loaded == nil || c.in.Adds(*open) {
+		return Outcome{}, false
+	}
+	seen, err := c.r.EC2.Observe(ctx, network.Target{Instance: c.in.Instance, ACLs: open.Target().ACLs, Look: network.Drift})
+	if err != nil || !plan.Holds(*open, seen, c.r.Rules, c.in.Now) {
+		c.loaded = nil // it may have moved on meanwhile
+		return Outcome{}, false
+	}
+	c.was = open.Status
+	return c.ends(record.Contain, plan.Plan{Record: *open, ACLRoom: plan.Room(seen, c.r.Rules)}), true
+}
+
+// justSeen is how long ago another invocation may have read back that all is in force, to
+// be believed while EC2 throttles. A call would come from a containment.
+const justSeen = time.Minute
+
+// join adds the incident to a containment that is in force, without a look at it, if
+// that is all there is to do.
+func (c *containing) join(ctx context.Context, known record.Known) (Outcome, bool) {
+	since := c.r.Now().Add(-justSeen)
+	if _, ok := plan.Join(c.in, known, nil, c.r.Rules, since); !ok {
+		return Outcome{}, false
+	}
+	peers := c.unknown(c.peers(network.Network{}, known))
+	peers = append(peers, c.neighbours(known.Slots, peers)...)
+	seen, err := c.r.EC2.Observe(ctx, network.Target{Instance: c.in.Instance, Peers: peers, Look: network.Owners, Since: &network.Network{}})
+	if err != nil {
+		return Outcome{}, false
+	}
+	c.own(peers, seen.Owners)
+	p, ok := plan.Join(c.in, known, c.owners, c.r.Rules, since)
+	if !ok {
+		return Outcome{}, false
+	}
+	held := slices.Clone(p.Slots)
+	change := c.change(p, known)
+	for i := range held {
+		change.Slots[i].Slot.Since = held[i].Slot.Since // nobody has read it back anew
+	}
+	if err := c.commit(ctx, change, p.Changed); err != nil {
+		c.loaded = nil // it has moved on
+		return Outcome{}, false
+	}
+	c.was = known.Open().Status
+	return c.ends(record.Contain, p), true
+}
+
 // load reads the ledger, unless an earlier call of this run failed: then the run
 // itself remembers.
 func (c *containing) load(ctx context.Context, vpcs []string) (record.Known, error) {
@@ -134,20 +297,26 @@ func (c *containing) load(ctx context.Context, vpcs []string) (record.Known, err
 	return c.remembered, nil
 }
 
-// prepare makes the quarantine groups ready. On the usual path they are.
-func (c *containing) prepare(ctx context.Context, seen network.Network) (network.Network, error) {
-	if c.preview {
-		return seen, nil
+// prepare sees to it that there are quarantine groups. On the usual path there are, and
+// they are ready. Otherwise they are emptied beside the record, and before they are used.
+// Its error says so when there is no interface to put into one.
+func (c *containing) prepare(ctx context.Context, seen network.Network) (network.Network, emptying, error) {
+	if seen.Bare() {
+		return seen, nil, fmt.Errorf("observing %s: EC2 shows no network interface of it, though it is %s", c.in.Instance, seen.Instance.State)
 	}
-	for _, vpc := range seen.VPCs() {
-		if seen.Ready(vpc) == "" || !seen.AllEmpty(vpc) {
-			groups, err := c.r.EC2.Prepare(ctx, seen)
-			seen.Quarantine = groups
-			return seen, err
-		}
+	if c.preview || !slices.ContainsFunc(seen.VPCs(), func(vpc string) bool { return seen.Ready(vpc) == "" || !seen.AllEmpty(vpc) }) {
+		return seen, func(context.Context) error { return nil }, nil
 	}
-	return seen, nil
+	groups, empty, err := c.r.EC2.Prepare(ctx, seen)
+	if err != nil {
+		return seen, nil, fmt.Errorf("preparing the quarantine group for %s: %w", c.in.Instance, err)
+	}
+	seen.Quarantine, c.last.Quarantine = groups, groups
+	return seen, empty, nil
 }
+
+// An emptying removes every rule of quarantine groups.
+type emptying func(context.Context) error
 
 // apply makes the missing changes, except those that EC2 has accepted and may be slow
 // to show. What comes beside the cut goes out at the same moment, and the cut does not
@@ -155,6 +324,7 @@ func (c *containing) prepare(ctx context.Context, seen network.Network) (network
 func (c *containing) apply(ctx context.Context, missing []record.Step) {
 	act, stop := timeToAct(ctx)
 	defer stop()
+	c.tried = missing
 	c.beside.start(ctx, missing)
 	for _, s := range c.rounds.change(act, deciding(missing), c.r.EC2.Apply) {
 		c.applied = append(c.applied, s.ID())

@@ -32,7 +32,7 @@ var disturbances = []disturbance{
 	{"cut off before", func(call) bool { return true }, neverMade, true},
 	{"cut off after", func(call) bool { return true }, lost, true},
 	{"answer lost", func(c call) bool { return c.mutating }, lost, false},
-	{"answer empty", func(c call) bool { return !c.mutating && !c.ledger }, empty, false},
+	{"answer empty", func(c call) bool { return !c.mutating && !c.ledger && !c.elsewhere }, empty, false},
 }
 
 // disturbed is a gate that lets the n-th call meet its disturbance, counted from 1.
@@ -84,7 +84,8 @@ type job struct {
 type stage struct {
 	server *simvpc.Server
 	book   *ledger.Memory
-	rules  plan.Rules // beside the quota
+	busy   bool       // EC2 throttles the first call of each process
+	rungs  plan.Rules // which measures are turned on
 }
 
 func newStage(w *world.World) *stage {
@@ -92,7 +93,9 @@ func newStage(w *world.World) *stage {
 }
 
 func (s *stage) process(g gate) *process {
-	return &process{server: s.server, book: s.book, gate: g, now: time.Now, rules: s.rules}
+	p := &process{server: s.server, book: s.book, gate: g, now: time.Now, rungs: s.rungs}
+	p.busy.Store(s.busy)
+	return p
 }
 
 // must runs undisturbed, as often as a retry would.
@@ -167,7 +170,9 @@ func jobs(t *testing.T, w *world.World) map[string]job {
 			time.Sleep(d)
 		}
 	}
-	all := map[string]job{
+	all := rungJobs(w)
+	maps.Copy(all, keepingJobs(t))
+	maps.Copy(all, map[string]job{
 		"contain":                            {before: func(*testing.T, *stage) {}, do: containing(w, threePeers...)},
 		"release while flows are tracked":    {before: after(0, nil), do: releasing},
 		"release when none is tracked":       {before: after(network.DefaultTracking, nil), do: releasing},
@@ -181,8 +186,7 @@ func jobs(t *testing.T, w *world.World) map[string]job {
 			s.must(t, reconciling)
 			time.Sleep(network.DefaultTracking)
 		}, do: expiring},
-	}
-	maps.Copy(all, keepingJobs(t))
+	})
 	return all
 }
 
@@ -199,12 +203,17 @@ func drifted(before func(*testing.T, *stage)) func(*testing.T, *stage) {
 					break
 				}
 			}
-			w.Interfaces = append(w.Interfaces, &world.Interface{
-				ID: "eni-2", Instance: victim, Device: 2, Subnet: "subnet-1", Private: []netip.Addr{netip.MustParseAddr("10.0.1.11")},
-				Groups: []string{"sg-ssh"}, Type: "interface", Owner: w.Account,
-			})
+			attachThird(w)
 		})
 	}
+}
+
+// attachThird attaches an interface that no plan has seen.
+func attachThird(w *world.World) {
+	w.Interfaces = append(w.Interfaces, &world.Interface{
+		ID: "eni-2", Instance: victim, Device: 2, Subnet: "subnet-1", Private: []netip.Addr{netip.MustParseAddr("10.0.1.11")},
+		Groups: []string{"sg-ssh"}, Type: "interface", Owner: w.Account,
+	})
 }
 
 func gone(before func(*testing.T, *stage)) func(*testing.T, *stage) {
@@ -227,7 +236,7 @@ func TestCrashes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var want *stage
-			synctest.Test(t, func(t *testing.T) { want = end(t.Context(), t, w, j, always) })
+			synctest.Test(t, func(t *testing.T) { want = end(t.Context(), t, w, j, false, always) })
 			step := 1
 			if testing.Short() { // with the race detector, which has enough of them
 				step = 5
@@ -239,7 +248,7 @@ func TestCrashes(t *testing.T) {
 						ctx, die := context.WithCancel(t.Context())
 						defer die()
 						g, reached := disturbed(d, n, die)
-						got := end(ctx, t, w, j, g)
+						got := end(ctx, t, w, j, n%2 == 0, g)
 						if met = reached(); met {
 							points++
 						}
@@ -262,14 +271,15 @@ func TestCrashes(t *testing.T) {
 }
 
 // end is the stage after a job was disturbed, and done again after a while.
-func end(ctx context.Context, t *testing.T, w *world.World, j job, g gate) *stage {
+func end(ctx context.Context, t *testing.T, w *world.World, j job, busy bool, g gate) *stage {
 	t.Helper()
 	if j.on != nil {
 		w = j.on
 	}
 	s := newStage(w)
-	s.rules = j.rules
+	s.rungs = j.rules
 	j.before(t, s)
+	s.busy = busy
 	_ = j.do(ctx, s.process(g)) // what it says before it dies, nobody hears
 	time.Sleep(plan.MaxInvocation + time.Second)
 	s.must(t, j.do)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"tourniquet/lambda/network"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 )
@@ -21,16 +22,48 @@ func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error
 	if missing = errors.Join(missing, err); missing != nil {
 		missing = fmt.Errorf("looking for denials to expire: %w", missing)
 	}
-	outcomes, err := each(candidates(slots, open), func(h record.Holder) (Outcome, bool, error) {
+	due, unread := gather(candidates(slots, open), func(h record.Holder) ([]record.Record, error) {
 		rec, err := r.read(ctx, h)
-		latest := rec != nil && rec.Status.Open() && slices.Contains(open, h.Instance)
+		latest := rec != nil && rec.Unsettled() && slices.Contains(open, h.Instance)
 		if err != nil || rec == nil || latest && h.Generation > 0 || !r.due(*rec, slots) { // the latest is there by itself
-			return Outcome{}, false, err
+			return nil, err
 		}
-		return r.expire(ctx, *rec, request)
+		return []record.Record{*rec}, nil
 	})
+	due, unseen := r.withoutIdle(ctx, due, slots)
+	outcomes, err := each(due, func(rec record.Record) (Outcome, bool, error) { return r.expireOne(ctx, rec, request) })
 	slices.SortFunc(outcomes, func(a, b Outcome) int { return a.Record.Holder().Compare(b.Record.Holder()) })
-	return outcomes, errors.Join(missing, err)
+	return outcomes, errors.Join(missing, unread, unseen, err)
+}
+
+// withoutIdle leaves out the contained instances whose denials are still needed, by a
+// look at all of them in bulk. Without that look it leaves out all of them: what expires by
+// age can wait for the next time.
+func (r *Releaser) withoutIdle(ctx context.Context, due []record.Record, slots []record.Slot) ([]record.Record, error) {
+	var targets []network.Target
+	for _, rec := range due {
+		if rec.Status == record.Contained {
+			targets = append(targets, network.Target{Instance: rec.Instance, ACLs: rec.Target().ACLs, Look: network.Standing})
+		}
+	}
+	if len(targets) == 0 {
+		return due, nil
+	}
+	seen, err := r.EC2.Survey(ctx, targets)
+	if err != nil {
+		err = fmt.Errorf("observing %d instances: %w", len(targets), err)
+	}
+	return slices.DeleteFunc(due, func(rec record.Record) bool {
+		if rec.Status != record.Contained {
+			return false
+		}
+		n, shown := seen[rec.Instance]
+		if !shown {
+			return err != nil
+		}
+		p := plan.NewExpiryPlan(rec, n, slots, plan.Terms{Now: r.Now().UTC()}, r.DenialTTL)
+		return !p.Changed && len(p.Reverts) == 0
+	}), err
 }
 
 // allSlots are the slots of every VPC that may have some: those that EC2 shows an ACL
@@ -95,14 +128,20 @@ func (r *Releaser) read(ctx context.Context, h record.Holder) (*record.Record, e
 	if err != nil {
 		return nil, fmt.Errorf("reading the containment of %s: %w", h.Instance, err)
 	}
-	return known.Open(), nil
+	if known.Record == nil || !known.Record.Unsettled() {
+		return nil, nil
+	}
+	return known.Record, nil
 }
 
-// expire works on one containment.
-func (r *Releaser) expire(ctx context.Context, rec record.Record, request string) (Outcome, bool, error) {
+// expireOne works on one containment.
+func (r *Releaser) expireOne(ctx context.Context, rec record.Record, request string) (Outcome, bool, error) {
 	ask := Ask{Instance: rec.Instance, Reason: "expired", Request: request}
-	if rec.Status == record.Releasing {
+	switch {
+	case rec.Status == record.Releasing:
 		ask.Reason = "the release went on"
+	case !rec.Status.Open() && rec.Unsettled():
+		ask.Reason = "the host was asked again"
 	}
 	c := r.begin(ask, rec.Generation, record.Expire)
 	out, err := c.run(ctx)
@@ -111,7 +150,7 @@ func (r *Releaser) expire(ctx context.Context, rec record.Record, request string
 
 // due reports whether a containment has something that may be removed by now.
 func (r *Releaser) due(rec record.Record, slots []record.Slot) bool {
-	if rec.Status == record.Releasing {
+	if rec.Status == record.Releasing || rec.Status == record.Released && rec.Unsettled() {
 		return true
 	}
 	now := r.Now()

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/ledger"
+	"tourniquet/lambda/network"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
@@ -121,13 +123,20 @@ func TestOneEmptyAnswerIsNotBelieved(t *testing.T) {
 						s.must(t, containing(w, threePeers...))
 					}
 					undisturbed.must(t, do)
-					hidden := map[string]int{}
-					p := s.process(always)
-					p.hides = func(called string) bool { // the first observation sees nothing of it
-						hidden[called]++
-						return called == op && hidden["DescribeInstances"] <= 1
+					var mu sync.Mutex
+					looks := 0
+					blind := func(_ context.Context, c call) fate { // the first observation sees nothing of it
+						mu.Lock()
+						defer mu.Unlock()
+						if c.op == "DescribeInstances" {
+							looks++
+						}
+						if c.op == op && looks <= 1 {
+							return empty
+						}
+						return passes
 					}
-					if err := do(t.Context(), p); err != nil {
+					if err := do(t.Context(), s.process(blind)); err != nil {
 						t.Fatal(err)
 					}
 					s.must(t, do)
@@ -194,5 +203,51 @@ func TestARepeatedReleaseIsAsOldAsItsFirstTry(t *testing.T) {
 			t.Errorf("got %s, %v", out.Verdict, err)
 		}
 		contained(victim)(t, s)
+	})
+}
+
+// A release waits for EC2 to remove an entry. Somebody removes the entry by hand, and a
+// second release comes. It must not free the place: the first one's call, when it comes,
+// would remove by number whatever is there by then.
+func TestOneReleaseAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := crashWorld(t)
+		s := newStage(w)
+		s.must(t, containing(w, threePeers...))
+		time.Sleep(network.DefaultTracking + time.Hour)
+		reached, resume := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		slow := s.process(func(_ context.Context, c call) fate {
+			if c.op == "DeleteNetworkAclEntry" {
+				once.Do(func() { close(reached) })
+				<-resume
+			}
+			return passes
+		})
+		done := make(chan error)
+		go func() { done <- slow.release(t.Context(), victim) }()
+		<-reached
+		s.server.Edit(func(w *world.World) {
+			for _, acl := range w.ACLs {
+				acl.Entries = slices.DeleteFunc(acl.Entries, func(e world.Entry) bool { return !e.Allow })
+			}
+		})
+		slots := len(s.book.AllSlots())
+		second := s.process(always).releaser()
+		_, err := second.Release(t.Context(), containment.Ask{Instance: victim, Request: "another"})
+		if _, leased := errors.AsType[*record.LeasedError](err); !leased {
+			t.Errorf("the second release: %v, want that the first has the lease", err)
+		}
+		if got := len(s.book.AllSlots()); got != slots {
+			t.Errorf("%d places are ours, want %d until the first release is over", got, slots)
+		}
+		close(resume)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if got := len(s.book.AllSlots()); got != 0 {
+			t.Errorf("%d places are left", got)
+		}
 	})
 }

@@ -86,17 +86,17 @@ func makers(w *world.World) map[string]func(t *testing.T, s *stage) {
 		"removing": then(contained(threePeers...), network.DefaultTracking, func(t *testing.T, s *stage) {
 			s.cutOffAfter(t, "Commit", 1, releasing)
 		}),
-		"lingering":       then(contained(threePeers...), time.Hour, deed(releasing)),
-		"released":        then(contained(threePeers...), network.DefaultTracking, deed(releasing)),
-		"closed":          then(gone(contained(threePeers...)), deed(reconciling)),
+		"lingering":       then(contained(threePeers...), time.Hour, releasing),
+		"released":        then(contained(threePeers...), network.DefaultTracking, releasing),
+		"closed":          then(gone(contained(threePeers...)), reconciling),
 		"drifted":         drifted(contained(threePeers...)),
-		"expired-denials": then(contained(threePeers...), 6*network.DefaultTracking, deed(expiringOld)),
+		"expired-denials": then(contained(threePeers...), 6*network.DefaultTracking, expiringOld),
 		"observed": func(t *testing.T, s *stage) {
 			if _, err := s.process(always).responder().Preview(t.Context(), incidentWith(w, "f1", threePeers...)); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"adopted": then(withoutLedger(w, threePeers...), deed(reconciling)),
+		"adopted": then(withoutLedger(w, threePeers...), reconciling),
 		"held": then(contained(threePeers...), func(t *testing.T, s *stage) {
 			r := s.process(always).responder()
 			r.Policy.MaxContained = 1
@@ -105,10 +105,10 @@ func makers(w *world.World) map[string]func(t *testing.T, s *stage) {
 				t.Fatalf("got %s, %v", out.Verdict, err)
 			}
 		}),
-		"two-generations": then(contained(threePeers...), time.Hour, deed(releasing), time.Hour, again(w, "f2", threePeers...)),
+		"two-generations": then(contained(threePeers...), time.Hour, releasing, time.Hour, again(w, "f2", threePeers...)),
 		"eleven-generations": func(t *testing.T, s *stage) {
 			for n := range 11 {
-				then(again(w, fmt.Sprint("f", n+1), "198.51.100.7"), network.DefaultTracking, deed(releasing), time.Hour)(t, s)
+				then(again(w, fmt.Sprint("f", n+1), "198.51.100.7"), network.DefaultTracking, releasing, time.Hour)(t, s)
 			}
 			again(w, "f12", "198.51.100.7")(t, s)
 		},

@@ -241,6 +241,7 @@ func interleave(t *testing.T, w *world.World, p pair, seed uint64) {
 	s := newStage(w)
 	before := s.server.World()
 	p.before(t, s)
+	s.busy = seed%2 == 0
 	sched := &scheduler{rng: rand.New(rand.NewPCG(seed, 0))}
 	var wg sync.WaitGroup
 	failed := make([]bool, len(p.runs))

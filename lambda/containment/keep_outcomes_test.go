@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tourniquet/lambda/containment"
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
@@ -339,6 +340,39 @@ func TestReleaseOfAnInstanceThatIsGone(t *testing.T) {
 		r := s.record(t)
 		if got := unapplied(r); r.Status != record.Released || strings.Count(got, " gone") != 7 {
 			t.Errorf("%s: %s", r.Status, got)
+		}
+	})
+}
+
+// What a release could not undo is no setting of the owner's: the next containment
+// remembers what was there before the first one.
+func TestContainedAgainBeforeAllWasUndone(t *testing.T) {
+	t.Parallel()
+	w := keepWorld(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := keeping(w)
+		s.once(t, scaled(w, threePeers...))
+		s.server.Edit(func(w *world.World) { w.AutoScaling[0].Max = 2 })
+		s.server.Inject(simvpc.Fault{Op: "ReplaceIamInstanceProfileAssociation", Kind: simvpc.ErrorCode, Code: "UnauthorizedOperation", Count: -1})
+		time.Sleep(time.Hour)
+		s.once(t, releasing)
+		if i := s.server.World().Instance(victim); i.Lifecycle != world.Standby || i.Profile != "tourniquet-deny" {
+			t.Fatalf("all was undone: %+v", i)
+		}
+		s.server.Heal()
+		s.server.Edit(func(w *world.World) { w.AutoScaling[0].Max = 4 })
+		time.Sleep(time.Hour)
+		again(w, "f-new", "203.0.113.77")(t, s)
+		if r := s.record(t); r.Generation != 2 || unapplied(r) != "" {
+			t.Errorf("generation %d: %s", r.Generation, keptStates(r))
+		}
+		time.Sleep(time.Hour)
+		s.once(t, func(ctx context.Context, p *process) error { // another command than the first one
+			_, err := p.releaser().Release(ctx, containment.Ask{Instance: victim, Reason: "released", Request: "release-2"})
+			return err
+		})
+		if i := s.server.World().Instance(victim); i.Lifecycle != world.InService || i.Profile != "web" {
+			t.Errorf("after the second release: %+v", i)
 		}
 	})
 }

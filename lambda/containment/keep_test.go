@@ -17,8 +17,8 @@ import (
 
 const denyProfile = "arn:aws:iam::111122223333:instance-profile/tourniquet-deny"
 
-// everyRung is with all on that keeps an instance and its evidence.
-var everyRung = plan.Rules{KeepAlive: true, Protect: true, Snapshots: true, DenyProfile: denyProfile}
+// everyKeep is with all on that keeps an instance and its evidence.
+var everyKeep = plan.Rules{KeepAlive: true, Protect: true, Snapshots: true, DenyProfile: denyProfile}
 
 // keepWorld is crashWorld, and its instance is in an Auto Scaling group that has a load
 // balancer and an application status check look at it. It has a profile and volumes.
@@ -54,7 +54,7 @@ func scaled(w *world.World, peers ...string) deed {
 // keeping is a stage on which all rungs are on.
 func keeping(w *world.World) *stage {
 	s := newStage(w)
-	s.rules = everyRung
+	s.rungs = everyKeep
 	return s
 }
 
@@ -154,6 +154,7 @@ func withoutQuarantine(w *world.World) *world.World {
 func keepingJobs(t *testing.T) map[string]job {
 	t.Helper()
 	w := keepWorld(t)
+	w.Instance(victim).Managed = true
 	contained := func(t *testing.T, s *stage) { s.must(t, scaled(w, threePeers...)) }
 	later := func(do func(*testing.T, *stage)) func(*testing.T, *stage) {
 		return func(t *testing.T, s *stage) { do(t, s); time.Sleep(network.DefaultTracking + time.Hour) }
@@ -163,7 +164,7 @@ func keepingJobs(t *testing.T) map[string]job {
 		"contain and keep by command": {
 			before: func(*testing.T, *stage) {}, do: containing(w, threePeers...), on: w, rules: everyRung,
 		},
-		"release what is kept":   {before: later(contained), do: releasing, on: w, rules: everyRung},
+		"release what is kept":   {before: later(contained), do: releasingWholly, on: w, rules: everyRung},
 		"reconcile what is kept": {before: drifted(contained), do: reconciling, on: w, rules: everyRung},
 	}
 }

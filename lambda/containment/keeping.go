@@ -14,9 +14,12 @@ var errNoKeeper = errors.New("this deployment has nothing to do it with")
 
 // look adds to an observation what takes calls of its own to read. What can't be read
 // stops nothing of the release.
-func (c *releasing) look(ctx context.Context, seen *network.Network, rec record.Record) {
-	seen.Refused = c.rounds.refused
-	steps := plan.Aside(rec)
+func (c *releasing) look(ctx context.Context, seen *network.Network, known record.Known) {
+	seen.Refused = merged(seen.Refused, c.rounds.refused)
+	if known.Record == nil {
+		return
+	}
+	steps := plan.Aside(*known.Record)
 	seen.Values, seen.Troubled = map[string][]string{}, map[string]string{}
 	if len(steps) == 0 || !seen.Exists() {
 		return

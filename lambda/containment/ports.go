@@ -14,10 +14,14 @@ type EC2 interface {
 	// when the instance does not exist: see network.Network.Exists.
 	Observe(ctx context.Context, t network.Target) (network.Network, error)
 
-	// Prepare sees to it that each VPC of the interfaces has a quarantine group
-	// without rules, and returns the groups by VPC. It changes nothing that is in
-	// use by anybody but us.
-	Prepare(ctx context.Context, seen network.Network) (map[string][]network.Quarantined, error)
+	// Prepare sees to it that each VPC of the interfaces has a quarantine group, and
+	// returns the groups by VPC. They have no rule once empty returns without an error.
+	// It changes nothing that is in use by anybody but us.
+	Prepare(ctx context.Context, seen network.Network) (groups map[string][]network.Quarantined, empty func(context.Context) error, err error)
+
+	// Scarce reports whether EC2 throttles, so that saving a call gains more time than
+	// saving a round trip.
+	Scarce() bool
 
 	// Tag sets tags, by resource. It sets as many as it can and joins the errors.
 	Tag(ctx context.Context, tags map[string]map[string]string) error
@@ -56,6 +60,10 @@ type Keeper interface {
 
 // Fleet is what is needed of EC2 beyond one instance.
 type Fleet interface {
+	// Survey observes many instances, in calls that grow with the pages of EC2's answers.
+	// It leaves out those of which it can't make sense: Observe says why.
+	Survey(ctx context.Context, targets []network.Target) (map[string]network.Network, error)
+
 	// Quarantined names the instances with an interface in a quarantine group, sorted.
 	Quarantined(ctx context.Context) ([]string, error)
 
@@ -67,8 +75,9 @@ type Fleet interface {
 // Restorer is what a release needs of Amazon EC2. None of its methods is in EC2, so
 // that the function that faces events has no means to loosen anything.
 type Restorer interface {
-	// Observe is that of EC2.
+	// Observe is that of EC2, and Survey that of Fleet.
 	Observe(ctx context.Context, t network.Target) (network.Network, error)
+	Survey(ctx context.Context, targets []network.Target) (map[string]network.Network, error)
 
 	// Revert undoes all steps side by side, and returns an error for each that EC2
 	// did not accept, in the steps' order. A replacement is undone by setting the
@@ -100,6 +109,15 @@ type Ledger interface {
 	// Note adds a line to an instance's history, and what must be told of it. The same
 	// line twice is one, and owes nothing a second time.
 	Note(ctx context.Context, e record.Event, owed ...record.Owed) error
+}
+
+// Leases keep others out for a while.
+type Leases interface {
+	// Lease takes a lease or renews the holder's own. A *record.LeasedError says who has it.
+	Lease(ctx context.Context, name, holder string, now, until time.Time) error
+
+	// EndLease gives a lease back.
+	EndLease(ctx context.Context, name, holder string) error
 }
 
 // Book is what of the ledger is read beyond one instance's latest containment.

@@ -11,12 +11,14 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/host"
 	"tourniquet/lambda/keep"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/network"
@@ -33,6 +35,8 @@ type call struct {
 	mutating bool
 	ledger   bool
 	params   string
+
+	elsewhere bool // neither of EC2 nor of the ledger
 }
 
 // A gate decides about every call of a process: it may wait, and its answer says
@@ -61,8 +65,10 @@ type process struct {
 	book   *ledger.Memory
 	gate   gate
 	now    func() time.Time
-	hides  func(op string) bool // whether EC2 answers a call with an empty list; nil: never
-	rules  plan.Rules           // beside the quota
+	rungs  plan.Rules // which measures are turned on; the zero Rules: none
+
+	// busy: EC2 throttles the first call, so that the process takes calls for scarce.
+	busy atomic.Bool
 }
 
 // Do is a call of EC2's, for the SDK.
@@ -75,12 +81,23 @@ func (p *process) Do(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := form.Get("Action")
-	f := p.gate(r.Context(), call{op: op, mutating: !strings.HasPrefix(op, "Describe"), params: form.Encode()})
-	switch f {
-	case neverMade:
+	if p.busy.CompareAndSwap(true, false) {
+		body := "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message></Error></Errors></Response>"
+		return &http.Response{
+			StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+		}, nil
+	}
+	op, ofEC2 := form.Get("Action"), true
+	params := form.Encode()
+	if _, name, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
+		op, params, ofEC2 = name, string(body), false
+	}
+	reads := strings.HasPrefix(op, "Describe") || strings.HasPrefix(op, "Get") || strings.HasPrefix(op, "Filter")
+	f := p.gate(r.Context(), call{op: op, mutating: !reads, elsewhere: !ofEC2, params: params})
+	if f == neverMade {
 		return nil, errNeverMade
-	case empty:
+	}
+	if f == empty {
 		body := fmt.Sprintf("<%sResponse><requestId>r</requestId></%sResponse>", op, op)
 		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 	}
@@ -88,10 +105,6 @@ func (p *process) Do(r *http.Request) (*http.Response, error) {
 	r = r.Clone(context.WithoutCancel(r.Context()))
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	w := httptest.NewRecorder()
-	if p.hides != nil && p.hides(op) {
-		fmt.Fprintf(w, `<%sResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"></%sResponse>`, op, op)
-		return w.Result(), nil
-	}
 	p.server.ServeHTTP(w, r)
 	if f == lost {
 		return nil, errLostAnswer
@@ -139,6 +152,20 @@ func (p *process) Asked(ctx context.Context, instance, request string, now time.
 	})
 }
 
+func (p *process) Lease(ctx context.Context, name, holder string, now, until time.Time) error {
+	_, err := through(ctx, p, call{op: "Lease", mutating: true, ledger: true}, func() (struct{}, error) {
+		return struct{}{}, p.book.Lease(context.WithoutCancel(ctx), name, holder, now, until)
+	})
+	return err
+}
+
+func (p *process) EndLease(ctx context.Context, name, holder string) error {
+	_, err := through(ctx, p, call{op: "EndLease", mutating: true, ledger: true}, func() (struct{}, error) {
+		return struct{}{}, p.book.EndLease(context.WithoutCancel(ctx), name, holder)
+	})
+	return err
+}
+
 func (p *process) Open(ctx context.Context) ([]string, error) {
 	return through(ctx, p, call{op: "Open", mutating: false, ledger: true}, func() ([]string, error) { return p.book.Open(context.WithoutCancel(ctx)) })
 }
@@ -176,14 +203,23 @@ func (p *process) config() aws.Config {
 func (p *process) client() *vpc.Client { return vpc.New(p.config()) }
 
 func (p *process) responder() *containment.Responder {
-	ec2, keeping := p.client(), keep.New(p.config())
-	rules := p.rules
+	ec2, rules, keeping := p.client(), p.rungs, keep.New(p.config())
 	rules.ACLQuota = network.DefaultACLQuota
+	hosts := p.hosts()
+	beside := keptBy(keeping)
+	beside[record.KindHost] = host.Isolating{Client: hosts}
 	return &containment.Responder{
-		EC2: ec2, Fleet: ec2, Ledger: p, Policy: policy.Policy{MaxContained: 25}, Rules: rules,
-		Keeping: keeping, Beside: keptBy(keeping),
+		EC2: ec2, Fleet: ec2, Ledger: p, Policy: policy.Policy{MaxContained: 25}, Rules: rules, Hosts: hosts,
+		Keeping: keeping, Beside: beside,
 		Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
+}
+
+func (p *process) hosts() *host.Client {
+	return &host.Client{Isolate: host.IsolateName, Restore: host.RestoreName, Config: aws.Config{
+		Region: "eu-central-1", BaseEndpoint: aws.String("http://ssm.invalid"), HTTPClient: p,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
+	}}
 }
 
 // keptBy has one take every step that keeps an instance.
@@ -207,8 +243,10 @@ func (p *process) reconcile(ctx context.Context) error {
 }
 
 func (p *process) releaser() *containment.Releaser {
+	hosts := p.hosts()
 	return &containment.Releaser{
-		EC2: &vpc.Reverter{Client: p.client()}, Keeper: &keep.Reverter{Client: keep.New(p.config())}, Ledger: p, Book: p, Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
+		Beside: map[record.Kind]containment.Measures{record.KindHost: host.Restoring{Client: hosts}}, Hosts: hosts,
+		EC2: &vpc.Reverter{Client: p.client()}, Keeper: &keep.Reverter{Client: keep.New(p.config())}, Ledger: p, Book: p, Leases: p, Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
 }
 
@@ -237,7 +275,9 @@ func meaning(book *ledger.Memory) string {
 			case record.Replacement:
 				fmt.Fprintf(&b, " %v", step.Before)
 			case record.Creation:
-				fmt.Fprintf(&b, " %v", step.Made)
+				if step.Of == record.KindSnapshot {
+					fmt.Fprintf(&b, " %v", step.Made)
+				}
 			}
 			b.WriteByte('\n')
 		}

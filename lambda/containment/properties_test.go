@@ -191,7 +191,7 @@ func TestReleaseProperties(t *testing.T) {
 		}
 		now = now.Add(network.DefaultTracking + time.Minute)
 		releaser := &containment.Releaser{
-			EC2: &vpc.Reverter{Client: r.EC2.(*vpc.Client)}, Ledger: book, Book: book, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
+			EC2: &vpc.Reverter{Client: r.EC2.(*vpc.Client)}, Ledger: book, Book: book, Leases: book, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
 		}
 		out, err := releaser.Release(context.Background(), containment.Ask{Instance: victim, Reason: "released"})
 		if err != nil {

@@ -52,14 +52,29 @@ func (r *Reconciler) Reconcile(ctx context.Context, request string) ([]Outcome, 
 
 func (r *Reconciler) all(ctx context.Context, open, quarantined []string, request string) ([]Outcome, error) {
 	unknown := slices.DeleteFunc(slices.Clone(quarantined), func(i string) bool { return slices.Contains(open, i) })
-	outcomes, err := each(slices.Concat(open, unknown), func(instance string) (Outcome, bool, error) {
+	f, failed := r.load(ctx, slices.Concat(open, unknown))
+	standing, err := r.standing(ctx, f, request)
+	if err != nil {
+		return nil, errors.Join(err, failed)
+	}
+	rest := slices.DeleteFunc(slices.Concat(open, unknown), func(i string) bool {
+		_, settled := standing[i]
+		_, loaded := f.records[i]
+		return settled || !loaded
+	})
+	outcomes, err := each(rest, func(instance string) (Outcome, bool, error) {
 		if slices.Contains(open, instance) {
 			return r.repair(ctx, instance, request)
 		}
 		return r.adopt(ctx, instance, request)
 	})
+	for _, out := range standing {
+		if out.Instance != "" {
+			outcomes = append(outcomes, out)
+		}
+	}
 	slices.SortFunc(outcomes, func(a, b Outcome) int { return strings.Compare(a.Instance, b.Instance) })
-	return outcomes, err
+	return outcomes, errors.Join(err, failed)
 }
 
 // maxAtOnce bounds the containments that one reconcile or expire works on at once.
@@ -99,10 +114,20 @@ func gather[T, R any](items []T, do func(T) ([]R, error)) ([]R, error) {
 	return results, errors.Join(errs...)
 }
 
+func repairOf(instance, request string) plan.Incident {
+	return plan.Incident{Instance: instance, Trigger: plan.ByRepair, Reason: "reconciled", Request: request}
+}
+
+func adoptionOf(instance, request string) plan.Incident {
+	return plan.Incident{
+		Instance: instance, Trigger: plan.ByAdoption, Reason: "contained without the ledger, recorded from tags", Request: request,
+	}
+}
+
 // repair goes on with an open containment, or closes it when the instance is gone. A
 // release that is under way is for the release function to finish.
 func (r *Reconciler) repair(ctx context.Context, instance, request string) (Outcome, bool, error) {
-	out, err := r.Responder.Contain(ctx, plan.Incident{Instance: instance, Trigger: plan.ByRepair, Reason: "reconciled", Request: request})
+	out, err := r.Responder.Contain(ctx, repairOf(instance, request))
 	applied := strings.Join(out.Applied, ", ")
 	switch {
 	case err != nil:
@@ -123,8 +148,6 @@ func (r *Reconciler) repair(ctx context.Context, instance, request string) (Outc
 // adopt records an instance that was contained without the ledger. Tags alone
 // cause nothing: what is adopted is in quarantine already.
 func (r *Reconciler) adopt(ctx context.Context, instance, request string) (Outcome, bool, error) {
-	out, err := r.Responder.Contain(ctx, plan.Incident{
-		Instance: instance, Trigger: plan.ByAdoption, Reason: "contained without the ledger, recorded from tags", Request: request,
-	})
+	out, err := r.Responder.Contain(ctx, adoptionOf(instance, request))
 	return out, err != nil || out.Verdict != record.NotActionable, err
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"tourniquet/lambda/network"
@@ -13,17 +15,30 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// record writes the plan down, in the ledger and beside it in tags, before any of it
-// is applied. One of the two must hold the originals. It returns the steps to apply
-// then.
-func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Network, known record.Known) ([]record.Step, error) {
-	if err := c.count(ctx, p, known); err != nil {
+// record writes the plan down before any of it is applied, and has new quarantine
+// groups emptied meanwhile. It returns the steps to apply then.
+func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Network, known record.Known, empty emptying) ([]record.Step, error) {
+	emptied := make(chan error, 1)
+	go func() { emptied <- empty(ctx) }()
+	missing, err := c.writeDown(ctx, p, seen, known)
+	if failed := <-emptied; err == nil {
+		err = failed
+	}
+	return missing, err
+}
+
+// writeDown writes the plan into the ledger and beside it into tags. One of the two must
+// hold the originals.
+func (c *containing) writeDown(ctx context.Context, p plan.Plan, seen network.Network, known record.Known) ([]record.Step, error) {
+	if err := c.count(ctx, known); err != nil {
 		return c.toApply(p), err
 	}
 	change := c.change(p, known)
 	err, tagErr := c.write(ctx, change, p, seen)
 	if tagErr != nil {
 		c.rounds.warn(ctx, fmt.Errorf("tagging: %w", tagErr))
+	} else {
+		c.tagged(p.Tags(seen, c.unrecorded)[c.in.Instance])
 	}
 	switch {
 	case record.Decided(err):
@@ -38,7 +53,22 @@ func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Netwo
 	if p.Changed {
 		c.remembered = known.After(change)
 	}
+	if len(change.Owed) > 0 {
+		told := record.TellOf(&change.Record)
+		c.told, c.since = &told, len(c.applied)
+	}
 	return c.toApply(p), nil
+}
+
+// tagged notes what the instance is tagged with now, for the next observation does not
+// read it.
+func (c *containing) tagged(tags map[string]string) {
+	all := maps.Clone(c.last.Instance.Tags)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, tags)
+	c.last.Instance.Tags = all
 }
 
 // toApply are the plan's pending steps. Without the ledger only those are applied that
@@ -66,23 +96,84 @@ func (c *containing) change(p plan.Plan, known record.Known) record.Change {
 	if c.in.Trigger == plan.ByAdoption { // contained already
 		change.Limit = math.MaxInt32
 	}
+	if p.Changed {
+		change.Owed = record.Owing(*c.told, c.applied[c.since:], change)
+	}
 	return change
 }
 
 // write writes to the ledger and the tags side by side. Once the ledger has the
-// plan, its second copy must not hold up the cut for long.
+// plan, its second copy must not hold up the cut for long: what is late goes on beside it.
 func (c *containing) write(ctx context.Context, change record.Change, p plan.Plan, seen network.Network) (err, tagErr error) {
-	tags := p.Tags(seen, c.unrecorded)
+	tags, wait := c.tags(p, seen), c.r.LedgerWait
+	scarce := c.r.EC2.Scarce() && !c.unrecorded
 	tagged := make(chan error, 1)
-	tctx, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() { tagged <- c.r.EC2.Tag(tctx, tags) }()
-	err = c.commit(ctx, change, p.Changed)
-	if err == nil && !c.unrecorded {
-		defer time.AfterFunc(c.r.LedgerWait, stop).Stop()
+	tag := sync.OnceFunc(func() { go func() { tagged <- c.r.EC2.Tag(ctx, tags) }() })
+	if scarce { // what the ledger refuses need not be tagged
+		wait = min(wait, scarceTagWait)
+	} else {
+		tag()
 	}
-	return err, <-tagged
+	err = c.commit(ctx, change, p.Changed)
+	if scarce && record.Decided(err) {
+		return err, nil
+	}
+	tag()
+	if err != nil || c.unrecorded {
+		return err, <-tagged
+	}
+	select {
+	case tagErr = <-tagged:
+		return nil, tagErr
+	case <-time.After(wait):
+		c.late = append(c.late, tagged)
+		return nil, nil
+	}
 }
+
+// tags are those to set. While EC2 throttles, the copy of the originals is left to the
+// invocation that has just recorded them: it is about to write it.
+func (c *containing) tags(p plan.Plan, seen network.Network) map[string]map[string]string {
+	tags := p.Tags(seen, c.unrecorded)
+	open := c.remembered.Open()
+	if open == nil || c.unrecorded || !c.r.EC2.Scarce() || c.r.Now().Sub(open.Updated) > othersTag {
+		return tags
+	}
+	for _, i := range seen.Interfaces {
+		if _, recorded := open.Step(record.QuarantineOf(i.ID, nil, "").ID()); recorded {
+			delete(tags, i.ID)
+		}
+	}
+	return tags
+}
+
+// othersTag is by when an invocation has tagged what it has recorded. Lambda repeats one
+// that has not after a minute at the earliest.
+// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+const othersTag = 30 * time.Second
+
+// scarceTagWait is how long the tags may hold up the cut while EC2 throttles: in a burst,
+// the bucket for tags is the first one to be empty.
+const scarceTagWait = 500 * time.Millisecond
+
+// finishTags waits for the tags that were late.
+func (c *containing) finishTags(ctx context.Context) {
+	for _, tagged := range c.late {
+		select {
+		case err := <-tagged:
+			if err != nil {
+				c.rounds.warn(ctx, fmt.Errorf("tagging: %w", err))
+			}
+		case <-ctx.Done():
+			c.rounds.warn(ctx, fmt.Errorf("tagging: %w", ctx.Err()))
+		case <-time.After(lateTagWait):
+			c.rounds.warn(ctx, errors.New("tagging: EC2 did not answer in time"))
+		}
+	}
+}
+
+// lateTagWait bounds the wait for late tags at the end of an invocation.
+const lateTagWait = 20 * time.Second
 
 func (c *containing) commit(ctx context.Context, change record.Change, needed bool) error {
 	if !needed || c.unrecorded {
@@ -108,7 +199,7 @@ func (c *containing) tagsAlone(ctx context.Context, p plan.Plan, seen network.Ne
 		return errors.Join(cause, tagErr)
 	}
 	c.withoutLedger(ctx, fmt.Errorf("writing the ledger: %w", cause))
-	if err := c.count(ctx, p, known); err != nil {
+	if err := c.count(ctx, known); err != nil {
 		return err
 	}
 	if err := c.r.EC2.Tag(ctx, p.Tags(seen, true)); err != nil {
@@ -121,7 +212,7 @@ func (c *containing) tagsAlone(ctx context.Context, p plan.Plan, seen network.Ne
 // reach: it goes by the instances that EC2 shows in quarantine. Those that a person had
 // contained count too then, and of several invocations at once each may find the last
 // place free. ErrGuard when there is no place left.
-func (c *containing) count(ctx context.Context, p plan.Plan, known record.Known) error {
+func (c *containing) count(ctx context.Context, known record.Known) error {
 	if !c.unrecorded || c.preview || c.in.Trigger != plan.ByEvent || known.Open() != nil {
 		return nil // not counted, or counted already
 	}

@@ -20,6 +20,9 @@ type Releaser struct {
 	EC2    Restorer
 	Ledger Ledger
 	Book   Book
+	Beside map[record.Kind]Measures // who undoes the steps of a kind that EC2 does not
+	Hosts  Hosts                    // nil: no host gets commands
+	Leases Leases
 	Keeper Keeper // nil: what keeps an instance is left as it is
 	Log    *slog.Logger
 	Now    func() time.Time
@@ -61,6 +64,7 @@ func (r *Releaser) begin(ask Ask, generation int, why record.Verdict) *releasing
 }
 
 func (c *releasing) run(ctx context.Context) (Outcome, error) {
+	defer c.endLease(ctx)
 	var planned plan.ReleasePlan
 	for range c.rounds.each(ctx) {
 		seen, known, err := c.observe(ctx)
@@ -74,27 +78,25 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 			return c.overtaken(known), nil
 		}
 		planned = c.plan(seen, known, planned)
-		switch {
-		case planned.FromTags && c.verdict == record.Expire:
-			return c.outcome(record.Expire, record.Record{}), nil
-		case planned.FromTags && len(planned.Record.Steps) == 0:
-			return c.outcome(record.NotActionable, record.Record{}), fmt.Errorf("%s %w", c.ask.Instance, ErrNotContained)
-		case c.ask.DryRun:
-			return c.shown(planned), nil
+		if c.ask.DryRun || planned.FromTags && (c.verdict == record.Expire || len(planned.Record.Steps) == 0) {
+			return c.shown(planned)
 		}
 		err = c.record(ctx, planned, known)
 		switch {
-		case errors.Is(err, record.ErrConflict):
-			continue // somebody else acts on it too: observe again
+		case isRival(err):
+			continue // somebody else acts on it too: wait, and observe again
 		case err != nil:
 			return c.stopped(planned, fmt.Errorf("recording the release of %s: %w", c.ask.Instance, err))
+		}
+		if len(planned.Reverts) == 0 && c.askHost(ctx, planned.Asks) {
+			continue // to record it
 		}
 		if len(planned.Reverts) == 0 {
 			return c.finished(ctx, planned), nil
 		}
 		c.rounds.change(ctx, planned.Reverts, c.revert)
 	}
-	return c.stopped(planned, nil)
+	return c.stopped(planned, c.rounds.causes["lease"])
 }
 
 // finished ends a release that has nothing left to do.
@@ -103,33 +105,40 @@ func (c *releasing) finished(ctx context.Context, p plan.ReleasePlan) Outcome {
 	if p.FromTags {
 		c.note(ctx, p)
 	}
-	return c.result(c.verdict, p, p.Record)
+	return c.endsFrom(c.verdict, p, p.Record)
 }
 
-// shown ends a dry run.
-func (c *releasing) shown(p plan.ReleasePlan) Outcome {
-	return c.result(record.ObservedOnly, p, p.Preview())
+// shown ends a release that changes nothing: a dry run, or one that tags say nothing for.
+func (c *releasing) shown(p plan.ReleasePlan) (Outcome, error) {
+	switch {
+	case !p.FromTags || len(p.Record.Steps) > 0 && c.verdict == record.Release:
+		return c.endsFrom(record.ObservedOnly, p, p.Preview()), nil
+	case c.verdict == record.Expire:
+		return c.ends(record.Expire, record.Record{}), nil
+	default:
+		return c.ends(record.NotActionable, record.Record{}), fmt.Errorf("%s %w", c.ask.Instance, ErrNotContained)
+	}
 }
 
 // stopped ends a release whose work is not complete.
 func (c *releasing) stopped(p plan.ReleasePlan, cause error) (Outcome, error) {
-	return c.result(c.verdict, p, p.Record), c.rounds.unfinished(p.Reverts, cause)
+	return c.endsFrom(c.verdict, p, p.Record), c.rounds.unfinished(p.Reverts, cause)
 }
 
 // overtaken ends a release during which something newer contained the instance. It
 // is no error: a retry would release what nobody has asked to release.
 func (c *releasing) overtaken(known record.Known) Outcome {
-	out := c.outcome(record.NotActionable, *known.Record)
+	out := c.ends(record.NotActionable, *known.Record)
 	out.Reason = c.ask.Instance + " was contained again by something newer than this release; release it once more if it is to be released all the same"
 	return out
 }
 
-func (c *releasing) result(v record.Verdict, p plan.ReleasePlan, rec record.Record) Outcome {
-	out := c.outcome(v, rec)
+func (c *releasing) endsFrom(v record.Verdict, p plan.ReleasePlan, rec record.Record) Outcome {
+	out := c.ends(v, rec)
 	out.Unrecorded = p.FromTags
 	return out
 }
 
-func (c *releasing) outcome(v record.Verdict, rec record.Record) Outcome {
+func (c *releasing) ends(v record.Verdict, rec record.Record) Outcome {
 	return Outcome{Instance: c.ask.Instance, Verdict: v, Reason: c.ask.Reason, Was: c.was, Record: rec, Warnings: c.rounds.warnings}
 }

@@ -2,6 +2,7 @@ package containment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,7 +22,14 @@ type releasing struct {
 	began      time.Time
 	rounds     *rounds
 
+	heard     hearing // of the command that takes the host's rules away
+	hostAsked bool    // this invocation has asked the host
+	made      map[string][]string
+	refused   map[string]network.Refusal
+
+	told     *record.Told  // what has been told of the containment; nil before the ledger was read
 	was      record.Status // of the containment when it was first loaded; empty when it was not open
+	lease    string        // the name of the lease that this run has; empty: none
 	moved    bool          // the ledger has taken a change
 	releases bool          // the ledger says that this release is under way
 }
@@ -43,9 +51,14 @@ func (c *releasing) observe(ctx context.Context) (network.Network, record.Known,
 		}
 		c.was = open.Status
 	}
+	if c.told == nil {
+		told := record.TellOf(known.Record)
+		c.told = &told
+	}
 	seen, err := c.r.EC2.Observe(ctx, target)
-	if err == nil && known.Record != nil {
-		c.look(ctx, &seen, *known.Record)
+	if err == nil {
+		c.hear(ctx, &seen, known)
+		c.look(ctx, &seen, known)
 	}
 	return seen, known, err
 }
@@ -134,6 +147,53 @@ func (c *releasing) plan(seen network.Network, known record.Known, before plan.R
 	return plan.NewReleasePlan(*rec, seen, known.Slots, terms)
 }
 
+// takeLease keeps every other release of the containment out. An entry is removed by
+// its number alone: if two invocations removed the same one, the call of the slower
+// could remove what somebody else has put under that number since. A run that dies keeps
+// its lease for as long as a call of it may be under way.
+func (c *releasing) takeLease(ctx context.Context, p plan.ReleasePlan, known record.Known) error {
+	if p.FromTags || !p.Changed && len(p.Reverts) == 0 || c.lease != "" {
+		return nil
+	}
+	name, now := known.Record.Holder().String(), c.r.Now()
+	ctx, cancel := context.WithTimeout(ctx, c.r.LedgerWait)
+	defer cancel()
+	if err := c.r.Leases.Lease(ctx, name, c.leaseholder(), now, now.Add(plan.MaxInvocation)); err != nil {
+		return err
+	}
+	c.lease = name
+	delete(c.rounds.causes, "lease")
+	return nil
+}
+
+// isRival reports whether an error says that another invocation works on the same
+// containment.
+func isRival(err error) bool {
+	_, leased := errors.AsType[*record.LeasedError](err)
+	return leased || errors.Is(err, record.ErrConflict)
+}
+
+// leaseholder is this invocation, and its repeats.
+func (c *releasing) leaseholder() string {
+	if c.ask.Request != "" {
+		return c.ask.Request
+	}
+	return fmt.Sprintf("%s at %d", c.ask.Instance, c.began.UnixNano())
+}
+
+// endLease gives the lease back, unless a change may still be under way: EC2 gave no
+// answer to it.
+func (c *releasing) endLease(ctx context.Context) {
+	if c.lease == "" || len(c.rounds.causes) > 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.r.LedgerWait)
+	defer cancel()
+	if err := c.r.Leases.EndLease(ctx, c.lease, c.leaseholder()); err != nil {
+		c.r.Log.WarnContext(ctx, "lease not given back", "lease", c.lease, "err", err)
+	}
+}
+
 // record writes the plan down before any of it is carried out. A release from tags has
 // no record to change.
 func (c *releasing) record(ctx context.Context, p plan.ReleasePlan, known record.Known) error {
@@ -141,16 +201,25 @@ func (c *releasing) record(ctx context.Context, p plan.ReleasePlan, known record
 		c.releases = true
 		return nil
 	}
+	if err := c.takeLease(ctx, p, known); err != nil {
+		c.rounds.causes["lease"] = err
+		return err
+	}
 	if !p.Changed {
 		return nil
 	}
 	change := record.NewChange(known.Record, p.Record, p.Slots, c.r.Now(), record.Event{
 		Verdict: c.verdict, Reason: c.ask.Reason, Request: c.ask.Request,
 	})
+	change.Owed = record.Owing(*c.told, nil, change)
 	ctx, cancel := context.WithTimeout(ctx, c.r.LedgerWait)
 	defer cancel()
 	if err := c.r.Ledger.Commit(ctx, change); err != nil {
 		return err
+	}
+	if len(change.Owed) > 0 {
+		told := record.TellOf(&change.Record)
+		c.told = &told
 	}
 	c.moved, c.releases = true, p.Record.Status == record.Releasing
 	return nil
@@ -170,11 +239,15 @@ func (c *releasing) untag(ctx context.Context, p plan.ReleasePlan) {
 func (c *releasing) note(ctx context.Context, p plan.ReleasePlan) {
 	ctx, cancel := context.WithTimeout(ctx, c.r.LedgerWait)
 	defer cancel()
-	err := c.r.Ledger.Note(ctx, record.Event{
+	event := record.Event{
 		Instance: c.ask.Instance, Time: c.began, ID: c.ask.Request, Verdict: c.verdict, Request: c.ask.Request,
 		Reason: c.ask.Reason + " (from tags, without a record)", Changes: record.Changes(record.Record{}, p.Record),
-	})
-	if err != nil {
+	}
+	owed := event.Owes(record.ToPeople, record.ToBus)
+	for i := range owed {
+		owed[i].Status = record.Released
+	}
+	if err := c.r.Ledger.Note(ctx, event, owed...); err != nil {
 		c.rounds.warn(ctx, fmt.Errorf("noting the release: %w", err))
 	}
 }

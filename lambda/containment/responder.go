@@ -20,6 +20,7 @@ type Responder struct {
 	Ledger  Ledger
 	Beside  map[record.Kind]Measures // who takes the steps of a kind beside the cut; EC2 applies the others
 	Keeping Keeping                  // nil: nothing keeps the instance and its evidence
+	Hosts   Hosts                    // nil: no host gets commands
 	Policy  policy.Policy
 	Rules   plan.Rules
 	Log     *slog.Logger
@@ -28,6 +29,19 @@ type Responder struct {
 	// LedgerWait bounds each call of the ledger; past it the containment goes on
 	// without.
 	LedgerWait time.Duration
+
+	lately lately // the instances that this process has contained
+}
+
+// With is the responder with another client of EC2's.
+func (r *Responder) With(ec2 interface {
+	EC2
+	Fleet
+},
+) *Responder {
+	return &Responder{
+		EC2: ec2, Fleet: ec2, Beside: r.Beside, Keeping: r.Keeping, Hosts: r.Hosts, Ledger: r.Ledger, Policy: r.Policy, Rules: r.Rules, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
+	}
 }
 
 // Contain carries out the containment of an incident: observe, decide, plan, record,
@@ -45,9 +59,21 @@ func (r *Responder) Preview(ctx context.Context, in plan.Incident) (Outcome, err
 }
 
 func (c *containing) run(ctx context.Context) (Outcome, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // tags that are later than late
 	defer close(c.beside.over)
+	out, err := c.work(ctx)
+	c.finishTags(ctx)
+	out.Warnings = c.rounds.warnings
+	return out, err
+}
+
+func (c *containing) work(ctx context.Context) (Outcome, error) {
 	var planned plan.Plan
 	var missing []record.Step
+	if out, holds := c.holds(ctx); holds {
+		return out, nil
+	}
 	for round := range c.rounds.each(ctx) {
 		seen, known, err := c.observe(ctx)
 		if err != nil {
@@ -56,19 +82,17 @@ func (c *containing) run(ctx context.Context) (Outcome, error) {
 		if c.rounds.doubts(ctx, seen) {
 			continue
 		}
-		if seen.Bare() {
-			return c.stopped(planned, missing, fmt.Errorf("observing %s: EC2 shows no network interface of it, though it is %s", c.in.Instance, seen.Instance.State))
-		}
 		c.beside.early(ctx)
 		c.beside.report(ctx, &seen)
 		if d := c.decide(round, seen, known); d.Verdict != record.Contain {
 			return c.decline(ctx, d, known), nil
 		}
-		if seen, err = c.prepare(ctx, seen); err != nil {
-			return c.stopped(planned, missing, fmt.Errorf("preparing the quarantine group for %s: %w", c.in.Instance, err))
+		seen, empty, err := c.prepare(ctx, seen)
+		if err != nil {
+			return c.stopped(planned, missing, err)
 		}
 		planned = c.plan(ctx, seen, known)
-		missing, err = c.record(ctx, planned, seen, known)
+		missing, err = c.record(ctx, planned, seen, known, empty)
 		switch {
 		case errors.Is(err, record.ErrConflict):
 			continue // somebody else acts on it too: observe again
@@ -126,26 +150,27 @@ func (c *containing) settled(p plan.Plan) (Outcome, error) {
 	over := p.Record.Released.Add(plan.MaxInvocation)
 	switch {
 	case c.preview:
-		return c.outcome(record.ObservedOnly, p), nil
+		return c.ends(record.ObservedOnly, p), nil
 	case p.Record.Status == record.Closed:
-		out := c.outcome(record.Reconcile, p)
+		out := c.ends(record.Reconcile, p)
 		out.Reason = c.in.Instance + " is gone: closed"
 		return out, nil
 	case !p.Record.Released.IsZero() && c.r.Now().Before(over):
 		return c.stopped(p, nil, fmt.Errorf("the release that it has overtaken may be under way until %s", record.Clock(over)))
 	case c.in.Trigger.Reconciles():
-		return c.outcome(record.Reconcile, p), nil
+		return c.ends(record.Reconcile, p), nil
 	default:
-		return c.outcome(record.Contain, p), nil
+		c.r.lately.add(c.in.Instance)
+		return c.ends(record.Contain, p), nil
 	}
 }
 
 // stopped ends a run whose work is not complete.
 func (c *containing) stopped(p plan.Plan, missing []record.Step, cause error) (Outcome, error) {
-	return c.outcome(record.Contain, p), c.rounds.unfinished(missing, cause)
+	return c.ends(record.Contain, p), c.rounds.unfinished(missing, cause)
 }
 
-func (c *containing) outcome(v record.Verdict, p plan.Plan) Outcome {
+func (c *containing) ends(v record.Verdict, p plan.Plan) Outcome {
 	return Outcome{
 		Instance: c.in.Instance, Verdict: v, Reason: c.in.Reason, Was: c.was, Record: p.Record, Unrecorded: c.unrecorded,
 		Applied: c.applied, Contained: c.contained, Warnings: c.rounds.warnings, ACLRoom: p.ACLRoom,
@@ -182,7 +207,7 @@ func (r *Responder) NoteVerdict(ctx context.Context, in plan.Incident, d policy.
 			e.Time = seen
 		}
 	}
-	if err := r.Ledger.Note(ctx, e); err != nil {
+	if err := r.Ledger.Note(ctx, e, e.Owes(record.OwingVerdict(d.Verdict)...)...); err != nil {
 		return fmt.Errorf("noting the verdict on %s: %w", in.Instance, err)
 	}
 	return nil

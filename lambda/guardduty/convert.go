@@ -3,6 +3,7 @@ package guardduty
 import (
 	"encoding/json"
 	"strings"
+	"time"
 )
 
 // parseFinding decodes a finding in GuardDuty's own format.
@@ -60,12 +61,19 @@ func (w wireFinding) head() Finding {
 	if n, ok := w.Severity.number(); ok && validSeverity(n) {
 		f.Severity = n
 	}
+	created := w.CreatedAt.time()
+	f.Repeated = !created.IsZero() && f.UpdatedAt.Sub(created) >= leastInterval
 	if role := strings.ToUpper(s.ResourceRole.s); role == "ACTOR" || role == "TARGET" {
 		f.Role = role
 	}
 	f.fillFromARN(w)
 	return f
 }
+
+// leastInterval is somewhat less than the 15 minutes after which GuardDuty publishes a
+// finding again at the earliest.
+// https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings_eventbridge.html
+const leastInterval = 10 * time.Minute
 
 // fillFromARN takes from the finding's ARN what the finding leaves out.
 // arn:aws:guardduty:<region>:<account>:detector/<id>/finding/<id>

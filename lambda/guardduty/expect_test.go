@@ -105,7 +105,7 @@ func fixtures() map[string]expectation {
 // or leave the documented shape.
 func oddFixtures() map[string]expectation {
 	hub := func(f *Finding) {
-		f.Origin = SecurityHub
+		f.Origin, f.Repeated = SecurityHub, false
 	}
 	return map[string]expectation{
 		"get-findings": {
@@ -127,7 +127,7 @@ func oddFixtures() map[string]expectation {
 			role(""), unreadable("updatedAt", "resource.instanceDetails.networkInterfaces[1].privateIpAddress",
 				"resource.instanceDetails.networkInterfaces[1].securityGroups", "resource.instanceDetails.tags", "service.additionalInfo"),
 			func(f *Finding) {
-				f.UpdatedAt = time.Time{}
+				f.UpdatedAt, f.Repeated = time.Time{}, false
 				f.Instances = []Instance{{ID: "i-0123abcd", Interfaces: []Interface{{Subnet: "subnet-0123abcd"}}}}
 			}),
 		"securityhub-c2": one("1d", "Backdoor:EC2/C&CActivity.B", 8,

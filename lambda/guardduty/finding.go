@@ -21,6 +21,7 @@ type Finding struct {
 	// The times are zero when absent or unreadable. SeenBy bounds them.
 	UpdatedAt, LastSeen time.Time
 
+	Repeated bool // updated so long after it was created that GuardDuty has published it before
 	Archived bool
 	Sample   bool // made by "generate sample findings"; never act on it
 

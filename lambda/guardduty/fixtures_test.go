@@ -50,6 +50,7 @@ func report(id, kind string, severity float64, changes ...func(*Finding)) Findin
 		Severity:     severity,
 		UpdatedAt:    at("2026-03-02T09:12:00.25Z"),
 		LastSeen:     at("2026-03-02T09:10:42Z"),
+		Repeated:     true,
 		Role:         "ACTOR",
 		ResourceType: "Instance",
 		Origin:       GuardDuty,

@@ -16,6 +16,7 @@ type wireFinding struct {
 	Region    scalar               `json:"region"`
 	Type      scalar               `json:"type"`
 	Severity  scalar               `json:"severity"`
+	CreatedAt moment               `json:"createdAt"`
 	UpdatedAt moment               `json:"updatedAt"`
 	Resource  object[wireResource] `json:"resource"`
 	Service   object[wireService]  `json:"service"`

@@ -5,18 +5,13 @@ package host_test
 import (
 	"bufio"
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -261,117 +256,6 @@ func (w *world) begin(pid int, user, program string, args ...string) io.Reader {
 	return out
 }
 
-// A flow is one process that sends a byte every few milliseconds and counts what
-// comes back.
-type flow struct {
-	in      int    // the process whose namespaces it runs in
-	user    string // who it is: root, if empty
-	program string // what it runs: this test, if empty
-	name    string // what it calls itself
-	target  string // "network address"
-	every   string // the interval: 20 ms, if empty
-	once    bool   // not to connect again
-	service bool   // in the cgroup of the agent's service, where the world has one
-}
-
-// Flows by their names.
-type flows map[string]flow
-
-// begins starts flows.
-func (w *world) begins(all flows) {
-	w.t.Helper()
-	for name, f := range all {
-		again := "again"
-		if f.once {
-			again = "once"
-		}
-		args := []string{"talk", f.target, w.file(name), cmp.Or(f.every, "20ms"), again, f.name}
-		if f.service && w.service != "" {
-			args = append([]string{"-c", "echo $$ >" + w.service + `/cgroup.procs; exec "$0" "$@"`, cmp.Or(f.program, self(w.t))}, args...)
-			f.program = "/bin/sh"
-		}
-		w.begin(f.in, cmp.Or(f.user, "0"), f.program, args...)
-	}
-}
-
-// pass waits until all flows get answers, for so long at most.
-func (w *world) pass(when string, most time.Duration, all ...flows) {
-	w.t.Helper()
-	before := map[string]counter{}
-	for _, some := range all {
-		for name := range some {
-			before[name] = w.seen(name)
-		}
-	}
-	for end := time.Now().Add(most); len(before) > 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		maps.DeleteFunc(before, func(name string, c counter) bool { return w.seen(name).bytes > c.bytes })
-	}
-	for name := range before {
-		w.t.Errorf("%s: %s gets no answer", when, name)
-	}
-}
-
-// isolated checks for a while that what must end gets no answer and that no packet of
-// it comes to the peer, since the last look, and that the rest goes on.
-func (w *world) isolated(when string, ends, goesOn flows) {
-	w.t.Helper()
-	before := map[string]counter{}
-	for name := range ends {
-		before[name] = w.seen(name)
-	}
-	w.pass(when, 2*time.Second, goesOn)
-	time.Sleep(300 * time.Millisecond)
-	for name := range ends {
-		if now := w.seen(name); now.bytes != before[name].bytes {
-			w.t.Errorf("%s: %s goes on: %d answers", when, name, now.bytes-before[name].bytes)
-		}
-	}
-	if n := w.leaked(); n != 0 {
-		w.t.Errorf("%s: %d packets came to the peer", when, n)
-	}
-}
-
-// connections is how often each flow connected.
-func (w *world) connections(all flows) map[string]uint64 {
-	n := map[string]uint64{}
-	for name := range all {
-		n[name] = w.seen(name).connections
-	}
-	return n
-}
-
-// listeners are the ports that something on the host listens at.
-func (w *world) listeners() string {
-	return w.sh(w.host, "cat /proc/net/tcp /proc/net/tcp6 | grep -E ' 0{8,32}:0000 0A ' | cut -d ' ' -f 5,6 | sort")
-}
-
-func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
-
-// seen is how far a flow has come.
-func (w *world) seen(name string) counter {
-	b, err := os.ReadFile(w.file(name))
-	if err != nil || len(b) != 16 {
-		return counter{}
-	}
-	return counter{bytes: binary.LittleEndian.Uint64(b), connections: binary.LittleEndian.Uint64(b[8:])}
-}
-
-// leaked is how many packets that nothing allows have come to the peer since the
-// last call.
-func (w *world) leaked() int {
-	w.t.Helper()
-	text := w.sh(w.peer, "nft reset counter inet count others")
-	m := regexp.MustCompile(`packets (\d+)`).FindStringSubmatch(text)
-	if m == nil {
-		w.t.Fatalf("no counter in %q", text)
-	}
-	n, err := strconv.Atoi(m[1])
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return n
-}
-
 // A run is one run of a script on the host.
 type run struct {
 	host.Result
@@ -419,54 +303,5 @@ func eventually(t *testing.T, what string, is func() bool) {
 		if time.Now().After(end) {
 			t.Fatalf("%s: not within 5 s", what)
 		}
-	}
-}
-
-// serviceCgroup makes the cgroup of the agent's service on this machine, and mounts
-// the tree: it can't be in a namespace, since the rules know it by its full path.
-func serviceCgroup(t *testing.T) string {
-	t.Helper()
-	needsKernel(t)
-	tree, err := os.MkdirTemp("", "tourniquet-cgroup")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.Remove(tree) })
-	if err := syscall.Mount("cgroup2", tree, "cgroup2", 0, ""); err != nil {
-		t.Skipf("this kernel has no cgroup v2 to mount: %v", err)
-	}
-	t.Cleanup(func() { syscall.Unmount(tree, syscall.MNT_DETACH) }) //nolint:errcheck // nothing is left to be done
-	slice := filepath.Join(tree, "system.slice")
-	service := filepath.Join(slice, "amazon-ssm-agent.service")
-	for _, dir := range []string{slice, service} {
-		err := os.Mkdir(dir, 0o755)
-		if dir == service && errors.Is(err, os.ErrExist) {
-			t.Skip("this machine has an SSM agent, which a test must not touch")
-		}
-		if err != nil && !errors.Is(err, os.ErrExist) {
-			t.Fatal(err)
-		}
-		if err == nil {
-			t.Cleanup(func() { eventually(t, "removing "+dir, func() bool { return os.Remove(dir) == nil }) })
-		}
-	}
-	return strings.Replace(service, tree, "/sys/fs/cgroup", 1)
-}
-
-// canMatchCgroups skips the test where the kernel, or the tool, does not know the
-// match that the script would use: it then goes by the user.
-func (w *world) canMatchCgroups(rules string) {
-	w.t.Helper()
-	w.sh(w.host, "umount /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup")
-	probe := "iptables -t mangle -N PROBE && iptables -t mangle -A PROBE -m cgroup --path system.slice/amazon-ssm-agent.service; " +
-		"s=$?; iptables -t mangle -F PROBE; iptables -t mangle -X PROBE; exit $s"
-	if rules == "nft" {
-		probe = `nft -f - <<END
-table inet probe { chain out { type filter hook output priority 0; socket cgroupv2 level 2 "system.slice/amazon-ssm-agent.service" accept; }; }
-delete table inet probe
-END`
-	}
-	if out, err := w.enter(w.host, "sh", "-c", probe).CombinedOutput(); err != nil {
-		w.t.Skipf("this kernel can't match the cgroup of a socket in %s: %s", rules, out)
 	}
 }

@@ -18,7 +18,7 @@ type askedItem struct {
 const skAsked = "ASKED#"
 
 func asked(instance, request string, now time.Time) askedItem {
-	return askedItem{header{key{pkInstance + instance, skAsked + request}, schemaVersion}, instance, request, stamp(now)}
+	return askedItem{header{key{pkInstance + instance, skAsked + request}, schemaFirst}, instance, request, stamp(now)}
 }
 
 // Asked implements containment.Ledger.

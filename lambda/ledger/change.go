@@ -73,7 +73,7 @@ func (i containmentItem) follows(stored containmentItem) error {
 
 // pointer is the item that says that the instance's containment is open.
 func pointer(i containmentItem) pointerItem {
-	return pointerItem{header{pointerKey(i.Instance), schemaVersion}, i.Instance, i.Generation}
+	return pointerItem{header{pointerKey(i.Instance), schemaFirst}, i.Instance, i.Generation}
 }
 
 func conflict(k key) error { return fmt.Errorf("item %s: %w", k, record.ErrConflict) }

@@ -79,6 +79,7 @@ func testLedger(t *testing.T, newLedger func(t *testing.T) subject, except ...st
 		"lease":                       testLease,
 		"lease_at_once":               testLeaseAtOnce,
 		"damaged_slots":               testDamagedSlots,
+		"damaged_history":             testDamagedHistory,
 		"damaged_pointers":            testDamagedPointers,
 		"damaged_containment":         testDamagedContainment,
 	} {
@@ -138,16 +139,16 @@ func TestMemoryTriesAgain(t *testing.T) {
 func age(t *testing.T, m *Memory, k key) {
 	t.Helper()
 	if i, ok := m.containments[k]; ok {
-		i.Schema++
+		i.Schema = schemaVersion + 1
 		m.containments[k] = i
 	} else if i, ok := m.slots[k]; ok {
-		i.Schema++
+		i.Schema = schemaVersion + 1
 		m.slots[k] = i
 	} else if i, ok := m.pointers[k]; ok {
-		i.Schema++
+		i.Schema = schemaVersion + 1
 		m.pointers[k] = i
 	} else if k == guardKey {
-		m.guard.Schema++
+		m.guard.Schema = schemaVersion + 1
 	} else {
 		t.Fatalf("there is no item %s", k)
 	}
@@ -798,8 +799,11 @@ func testNewerSchema(t *testing.T, l subject) {
 	}
 
 	l.age(t, containmentKey("i-1", 1))
-	if _, err := l.Load(t.Context(), "i-1", nil); !errors.Is(err, record.ErrNewerRecord) || !strings.Contains(err.Error(), "INSTANCE#i-1 CONTAINMENT#1") {
-		t.Errorf("Load of a newer containment: got %v, want an error that names the item", err)
+	if _, err := l.Load(t.Context(), "i-1", nil); !errors.Is(err, record.ErrNewerRecord) {
+		t.Errorf("Load of a newer containment: got %v", err)
+	}
+	if _, err := l.Containment(t.Context(), "i-1", 1); !errors.Is(err, record.ErrNewerRecord) || !strings.Contains(err.Error(), "INSTANCE#i-1 CONTAINMENT#1") {
+		t.Errorf("reading a newer containment: got %v, want an error that names the item", err)
 	}
 	l.refuse(t, change(aRecord("i-1")), record.ErrNewerRecord)
 	l.refuse(t, change(r), record.ErrNewerRecord)
@@ -1018,4 +1022,20 @@ func testVPCs(t *testing.T, l subject) {
 	r.Version = 2
 	l.commit(t, change(r))
 	want("vpc-1", "vpc-2")
+}
+
+func testDamagedHistory(t *testing.T, l subject) {
+	for _, id := range []string{"a", "b"} {
+		if err := l.Note(t.Context(), event("i-1", id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k := eventKey(event("i-1", "c"))
+	for _, item := range damaged(k)[1:] { // an empty line is a line
+		l.put(t, item)
+		got, err := l.History(t.Context(), "i-1")
+		if keys := unreadable(t, err); len(got) != 2 || got[0].ID != "a" || got[1].ID != "b" || !slices.Equal(keys, []string{k.String()}) {
+			t.Errorf("%v: got %v, unreadable %v", item, got, keys)
+		}
+	}
 }

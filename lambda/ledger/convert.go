@@ -24,12 +24,13 @@ func toItem(r record.Record) (containmentItem, error) {
 		return containmentItem{}, fmt.Errorf("containment %s: %w", r.Holder(), err)
 	}
 	i := containmentItem{
-		header:   header{containmentKey(r.Instance, r.Generation), schemaVersion},
-		Instance: r.Instance, Generation: r.Generation, Version: r.Version + 1, Status: string(r.Status),
+		header:   header{containmentKey(r.Instance, r.Generation), schemaFirst},
+		Instance: r.Instance, Name: r.Name, Generation: r.Generation, Version: r.Version + 1, Status: string(r.Status),
 		ByPerson: r.ByPerson, Adopted: r.Adopted, Reason: r.Reason, Peers: peers, Unreadable: texts(r.Unreadable),
 		Steps: steps, Originals: map[string]string{},
 		Opened: stamp(r.Opened), Updated: stamp(r.Updated), Contained: stamp(r.Contained), Released: stamp(r.Released),
 	}
+	i.addRungs(r)
 	for _, f := range r.Findings {
 		i.Findings = append(i.Findings, findingItem{f.ID, f.Type, f.Severity, stamp(f.Seen)})
 	}
@@ -55,9 +56,10 @@ func (i containmentItem) record() (record.Record, error) {
 		return record.Record{}, fmt.Errorf("item %s: %w", i.key, err)
 	}
 	r := record.Record{
-		Instance: i.Instance, Generation: i.Generation, Version: i.Version, Status: record.Status(i.Status),
+		Instance: i.Instance, Name: i.Name, Generation: i.Generation, Version: i.Version, Status: record.Status(i.Status),
 		ByPerson: i.ByPerson, Adopted: i.Adopted, Reason: i.Reason, Peers: peers, Unreadable: texts(i.Unreadable), Steps: steps,
 		Opened: moment(i.Opened), Updated: moment(i.Updated), Contained: moment(i.Contained), Released: moment(i.Released),
+		Rungs: i.Rungs, Host: i.Host.report(), Restore: i.Restore.report(), Asked: i.Asked,
 	}
 	for _, f := range i.Findings {
 		r.Findings = append(r.Findings, record.FindingRef{ID: f.ID, Type: f.Type, Severity: f.Severity, Seen: moment(f.Seen)})
@@ -96,7 +98,7 @@ func (i peerItem) peer() (guardduty.Peer, error) {
 
 func fromSlot(s record.Slot) slotItem {
 	return slotItem{
-		header: header{slotKey(s.SlotKey), schemaVersion},
+		header: header{slotKey(s.SlotKey), schemaFirst},
 		VPC:    s.VPC, ACL: s.ACL, Direction: string(s.Direction), Number: s.Number,
 		Prefix: s.Prefix.String(), Holders: holderNames(s.Holders), State: string(s.State), Since: stamp(s.Since),
 	}
@@ -130,19 +132,22 @@ func holderNames(holders []record.Holder) []string {
 	return set(names)
 }
 
+// maxEventReason is how many bytes a line of history says why it is there.
+const maxEventReason = 1024
+
 func fromEvent(e record.Event) eventItem {
 	return eventItem{
-		header:   header{eventKey(e), schemaVersion},
-		Instance: e.Instance, Time: stamp(e.Time), ID: e.ID, Verdict: string(e.Verdict), Reason: e.Reason,
+		header:   header{eventKey(e), schemaFirst},
+		Instance: e.Instance, Time: stamp(e.Time), ID: e.ID, Verdict: string(e.Verdict), Reason: guardduty.Clean(e.Reason, maxEventReason),
 		Finding: e.Finding, Request: e.Request, Changes: texts(e.Changes),
 	}
 }
 
-func (i eventItem) event() record.Event {
+func (i eventItem) event() (record.Event, error) {
 	return record.Event{
 		Instance: i.Instance, Time: moment(i.Time), ID: i.ID, Verdict: record.Verdict(i.Verdict), Reason: i.Reason,
 		Finding: i.Finding, Request: i.Request, Changes: texts(i.Changes),
-	}
+	}, nil
 }
 
 func convert[A, B any](in []A, f func(A) (B, error)) ([]B, error) {

@@ -65,6 +65,9 @@ var (
 				return network.Timeouts{TCP: seconds("tcp"), UDPStream: seconds("stream"), UDP: seconds("udp")}
 			}
 			s.Step = record.TrackingOf("eni-"+words.Draw(t, "interface"), timeouts("before"), timeouts("after"))
+		} else if rapid.Bool().Draw(t, "creation") {
+			kind := rapid.SampledFrom([]record.Kind{record.KindHost, record.KindFlowLog}).Draw(t, "kind")
+			s.Step = record.Creation{Of: kind, Resource: "r-" + words.Draw(t, "resource"), Made: lists(words).Draw(t, "made")}
 		} else if rapid.Bool().Draw(t, "quarantine") {
 			s.Step = record.QuarantineOf("eni-"+words.Draw(t, "interface"), lists(words).Draw(t, "before"), words.Draw(t, "group"))
 		} else {
@@ -84,6 +87,15 @@ var (
 			Unreadable: lists(words).Draw(t, "unreadable"), Steps: lists(steps).Draw(t, "steps"),
 			Exposure: lists(exposures).Draw(t, "exposure"), Opened: moments.Draw(t, "opened"), Updated: moments.Draw(t, "updated"),
 			Contained: moments.Draw(t, "contained"), Released: moments.Draw(t, "released"),
+			Rungs: rapid.Bool().Draw(t, "rungs"), Host: reports.Draw(t, "host"), Restore: reports.Draw(t, "restore"),
+			Asked: rapid.IntRange(0, 9).Draw(t, "asked"),
+		}
+	})
+	reports = rapid.Custom(func(t *rapid.T) network.HostReport {
+		return network.HostReport{
+			Command: words.Draw(t, "command"), State: network.HostState(words.Draw(t, "state")), Detail: words.Draw(t, "detail"),
+			Rules: words.Draw(t, "rules"), Closed: rapid.IntRange(0, 9).Draw(t, "closed"), Left: rapid.IntRange(0, 9).Draw(t, "left"),
+			Truncated: rapid.Bool().Draw(t, "truncated"), Error: words.Draw(t, "error"), Connections: lists(words).Draw(t, "connections"),
 		}
 	})
 )
@@ -379,7 +391,9 @@ func FuzzDecode(f *testing.F) {
 			t.Error("a slot that can't be read is left out in silence")
 		}
 		if i, err := decode[eventItem](values); err == nil {
-			fromEvent(i.event())
+			if e, err := i.event(); err == nil {
+				fromEvent(e)
+			}
 		}
 	})
 }

@@ -61,15 +61,19 @@ func (d *draft) containment(next containmentItem) write {
 	return w
 }
 
-// pointer keeps the list of open containments in step. An instance's pointer is
-// of one generation; when an earlier one is written once more, a later one's stays.
+// pointer keeps the list of open containments in step, and of those that are released
+// and whose hosts are still to be asked. An instance's pointer is of one generation;
+// when an earlier one is written once more, a later one's stays.
 func (d *draft) pointer(next containmentItem) []write {
 	p := pointer(next)
 	mine := readable.And(is("generation", next.Generation))
+	mineOrEarlier := readable.And(expression.Name("generation").LessThanEqual(expression.Value(next.Generation)))
 	switch {
 	case record.Status(next.Status).Open():
-		return []write{d.put(p.key, p, absent.Or(mine))}
+		return []write{d.put(p.key, p, absent.Or(mineOrEarlier))}
 	case next.Version == 1: // it was not open before
+		return nil
+	case next.unsettled(): // it stays, unless a later generation has taken it
 		return nil
 	default:
 		w := d.remove(p.key, absent.Or(mine))
@@ -83,7 +87,7 @@ func (d *draft) pointer(next containmentItem) []write {
 // containment was never counted, stays there.
 func (d *draft) guard(c record.Change) []write {
 	count := expression.Name("count")
-	update := expression.Add(count, expression.Value(c.Count)).Set(expression.Name("schema"), expression.Value(schemaVersion))
+	update := expression.Add(count, expression.Value(c.Count)).Set(expression.Name("schema"), expression.Value(schemaFirst))
 	switch {
 	case c.Count > 0:
 		room := readable.And(count.LessThanEqual(expression.Value(c.Limit - c.Count)))

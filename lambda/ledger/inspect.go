@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,16 +15,33 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// History is what has been noted of an instance, in order of time.
+// History is that of Table.
 func (m *Memory) History(ctx context.Context, instance string) ([]record.Event, error) {
 	defer m.lock()()
-	var found []eventItem
-	for _, i := range m.events {
-		if i.Instance == instance {
-			found = append(found, i)
+	found := m.history(pkInstance + instance)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return found.good, found.err()
+}
+
+// history is what has been noted under a key, or under all keys.
+func (m *Memory) history(pk string) reading[record.Event] {
+	var r reading[record.Event]
+	of := func(k key) bool { return pk == "" || k.PK == pk }
+	for _, k := range slices.SortedFunc(maps.Keys(m.events), byKey) {
+		if i := m.events[k]; of(k) {
+			e, err := i.event()
+			r.add(k, e, errors.Join(i.check(), err))
 		}
 	}
-	return history(found), ctx.Err()
+	for k, i := range m.damaged {
+		if strings.HasPrefix(k.SK, skEvent) && of(k) {
+			_, e, err := decodeAs(i, eventItem.event)
+			r.add(k, e, err)
+		}
+	}
+	return r
 }
 
 // GuardCount is how many instances events have contained, as the blast-radius
@@ -62,7 +80,7 @@ func (m *Memory) AllSlots() []record.Slot {
 // Events are the histories of all instances, one after the other.
 func (m *Memory) Events() []record.Event {
 	defer m.lock()()
-	return history(slices.Collect(maps.Values(m.events)))
+	return m.history("").good
 }
 
 // String is all of the content as text: the same for the same content.
@@ -126,12 +144,3 @@ func shown(item any) string {
 }
 
 func byKey(a, b key) int { return cmp.Or(cmp.Compare(a.PK, b.PK), cmp.Compare(a.SK, b.SK)) }
-
-func history(found []eventItem) []record.Event {
-	slices.SortFunc(found, func(a, b eventItem) int { return byKey(a.key, b.key) })
-	var events []record.Event
-	for _, i := range found {
-		events = append(events, i.event())
-	}
-	return events
-}

@@ -59,7 +59,7 @@ func testTable(t *testing.T, endpoint string, client *http.Client, except ...str
 func ageItem(t *testing.T, table *Table, k key) {
 	t.Helper()
 	e, err := expression.NewBuilder().
-		WithUpdate(expression.Add(expression.Name("schema"), expression.Value(1))).
+		WithUpdate(expression.Set(expression.Name("schema"), expression.Value(schemaVersion+1))).
 		WithCondition(expression.Name(PartitionKey).AttributeExists()).Build()
 	if err == nil {
 		_, err = table.Client.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{

@@ -7,9 +7,17 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// schemaVersion is the version of the items that this program writes. A change
-// after which an older program would misread or lose something raises it.
-const schemaVersion = 1
+// schemaVersion is the latest version of items that this program knows. A change after
+// which an older program would misread or lose something raises it.
+const schemaVersion = 2
+
+// The versions that an item is written with: the least that a program has to know for
+// it. So what an older program can read, it goes on to read after a rollback, and what
+// it can't, it leaves alone.
+const (
+	schemaFirst = 1
+	schemaRungs = 2 // a containment with measures beyond quarantine and denials
+)
 
 // A header is what every item begins with.
 type header struct {
@@ -29,6 +37,7 @@ func (h header) check() error {
 type containmentItem struct {
 	header
 	Instance   string            `dynamodbav:"instance"`
+	Name       string            `dynamodbav:"name,omitempty"`
 	Generation int               `dynamodbav:"generation"`
 	Version    int               `dynamodbav:"version"`
 	Status     string            `dynamodbav:"status"`
@@ -45,6 +54,23 @@ type containmentItem struct {
 	Updated    *time.Time        `dynamodbav:"updated"`
 	Contained  *time.Time        `dynamodbav:"contained"`
 	Released   *time.Time        `dynamodbav:"released"`
+	Rungs      bool              `dynamodbav:"rungs,omitempty"`
+	Host       *reportItem       `dynamodbav:"host,omitempty"`
+	Restore    *reportItem       `dynamodbav:"restore,omitempty"`
+	Asked      int               `dynamodbav:"asked,omitempty"`
+}
+
+// A reportItem is what is known of a command to a host.
+type reportItem struct {
+	Command     string   `dynamodbav:"command"`
+	State       string   `dynamodbav:"state,omitempty"`
+	Detail      string   `dynamodbav:"detail,omitempty"`
+	Rules       string   `dynamodbav:"rules,omitempty"`
+	Closed      int      `dynamodbav:"closed,omitempty"`
+	Left        int      `dynamodbav:"left,omitempty"`
+	Truncated   bool     `dynamodbav:"truncated,omitempty"`
+	Error       string   `dynamodbav:"error,omitempty"`
+	Connections []string `dynamodbav:"connections,omitempty"`
 }
 
 type findingItem struct {

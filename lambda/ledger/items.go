@@ -46,7 +46,7 @@ func (m *Memory) put(i Item) error {
 	case strings.HasPrefix(k.SK, skContainment):
 		err = into(m.containments, k, i, containmentItem.known)
 	case strings.HasPrefix(k.SK, skEvent):
-		err = into(m.events, k, i, whole)
+		err = into(m.events, k, i, eventItem.event)
 	case strings.HasPrefix(k.SK, skAsked):
 		err = into(m.asked, k, i, whole)
 	case strings.HasPrefix(k.SK, skSlot):

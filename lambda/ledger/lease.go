@@ -19,7 +19,7 @@ type leaseItem struct {
 }
 
 func lease(name, holder string, until time.Time) leaseItem {
-	return leaseItem{header{key{pkLease, name}, schemaVersion}, name, holder, until.UnixMilli()}
+	return leaseItem{header{key{pkLease, name}, schemaFirst}, name, holder, until.UnixMilli()}
 }
 
 // refuses is the error for who wants the lease and isn't its holder.
@@ -59,7 +59,7 @@ func (t *Table) Lease(ctx context.Context, name, holder string, now, until time.
 // EndLease gives a lease back. One that is over, and may be somebody else's by now, is
 // left as it is.
 func (t *Table) EndLease(ctx context.Context, name, holder string) error {
-	if _, _, err := t.deleteIf(ctx, key{pkLease, name}, readable.And(is("holder", holder))); err != nil {
+	if err := t.deleteIf(ctx, key{pkLease, name}, readable.And(is("holder", holder))); err != nil {
 		return fmt.Errorf("ending the lease of %s: %w", name, err)
 	}
 	return nil

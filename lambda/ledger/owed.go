@@ -33,7 +33,7 @@ func owedKey(o record.Owed) key {
 func fromOwed(o record.Owed) owedItem {
 	o = o.Bounded()
 	return owedItem{
-		header: header{owedKey(o), schemaVersion},
+		header: header{owedKey(o), schemaFirst},
 		Time:   stamp(o.Time), Instance: o.Instance, ID: o.ID, To: string(o.To), Generation: o.Generation, Verdict: string(o.Verdict),
 		Was: string(o.Was), Status: string(o.Status), Reason: o.Reason, Finding: o.Finding, Request: o.Request, Applied: texts(o.Applied),
 	}
@@ -83,7 +83,7 @@ func (t *Table) Owed(ctx context.Context) ([]record.Owed, error) {
 
 // Delivered removes an entry that has been told. One that is gone already is no error.
 func (t *Table) Delivered(ctx context.Context, o record.Owed) error {
-	if _, _, err := t.deleteIf(ctx, owedKey(o), absent.Or(readable)); err != nil {
+	if err := t.deleteIf(ctx, owedKey(o), absent.Or(readable)); err != nil {
 		return fmt.Errorf("removing what was owed: %w", err)
 	}
 	return nil

@@ -26,15 +26,6 @@ func get[T any](ctx context.Context, t *Table, k key) (T, error) {
 	return decode[T](out.Item)
 }
 
-// all reads every item under a partition key whose sort key has a prefix.
-func all[T any](ctx context.Context, t *Table, pk, prefix string) ([]T, error) {
-	items, err := t.query(ctx, pk, prefix)
-	if err != nil {
-		return nil, err
-	}
-	return convert(items, decode[T])
-}
-
 // query reads every item under a partition key whose sort key has a prefix: whole, or
 // only the attributes that are named.
 func (t *Table) query(ctx context.Context, pk, prefix string, only ...expression.ProjectionBuilder) ([]Item, error) {

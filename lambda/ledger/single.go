@@ -25,20 +25,19 @@ func (t *Table) putIf(ctx context.Context, k key, item any, cond expression.Cond
 	return orRefused(err)
 }
 
-// deleteIf deletes one item on a condition. When the condition fails, it returns the
-// item that is there.
-func (t *Table) deleteIf(ctx context.Context, k key, cond expression.ConditionBuilder) (there Item, refused bool, err error) {
+// deleteIf deletes one item, unless its condition fails.
+func (t *Table) deleteIf(ctx context.Context, k key, cond expression.ConditionBuilder) error {
 	d := draft{table: &t.Name}
 	remove := d.remove(k, cond).Delete
 	if d.err != nil {
-		return nil, false, d.err
+		return d.err
 	}
-	_, err = t.Client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+	_, err := t.Client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: remove.TableName, Key: remove.Key, ConditionExpression: remove.ConditionExpression,
 		ExpressionAttributeNames: remove.ExpressionAttributeNames, ExpressionAttributeValues: remove.ExpressionAttributeValues,
-		ReturnValuesOnConditionCheckFailure: remove.ReturnValuesOnConditionCheckFailure,
 	})
-	return orRefused(err)
+	_, _, err = orRefused(err)
+	return err
 }
 
 func orRefused(err error) (Item, bool, error) {

@@ -6,8 +6,12 @@
 // slot that is not free. What is read is not one snapshot. It need not be, since
 // every write is conditional on what the plan relied on: the version of the
 // containment, the holders and prefix of each slot, the count of the guard. A
-// race is lost with containment.ErrConflict and nothing written, except that the
-// slots of a plan with more than 100 items may stay reserved.
+// race is lost with record.ErrConflict and nothing written, except that of a plan with
+// more than 100 items the record and some slots may be there: then the next look goes
+// on from them.
+//
+// An item that can't be read, since a later version wrote it or it is damaged, is
+// reported by its key and hides no other. It is never written over.
 //
 // The groups to restore on release are held twice in a containment's item: with
 // the steps, and in a map of their own that the program can add to and never
@@ -165,13 +169,15 @@ func (t *Table) Open(ctx context.Context) ([]string, error) {
 	return open.good, open.err()
 }
 
-// History is what has been noted of an instance, in order of time.
+// History is what has been noted of an instance, in order of time. When some lines
+// can't be read, the others come with an error that record.Unreadable takes apart.
 func (t *Table) History(ctx context.Context, instance string) ([]record.Event, error) {
-	found, err := all[eventItem](ctx, t, pkInstance+instance, skEvent)
+	items, err := t.query(ctx, pkInstance+instance, skEvent)
 	if err != nil {
 		return nil, fmt.Errorf("reading the history of %s: %w", instance, err)
 	}
-	return history(found), nil
+	history := decodeAll(items, eventItem.event) // in the order of keys
+	return history.good, history.err()
 }
 
 // GuardCount is how many instances events have contained, as the blast-radius

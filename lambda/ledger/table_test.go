@@ -31,31 +31,31 @@ func TestCommitConditions(t *testing.T) {
 			record.Change{Record: bare(0, record.Containing), Count: 1, Limit: 25},
 			[]string{
 				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
-				"Put OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 1) AND (generation = 1))",
-				"Update GUARD CONTAINED if (attribute_not_exists (pk)) OR ((schema <= 1) AND (count <= 24)) then ADD count 1 SET schema = 1",
+				"Put OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 2) AND (generation <= 1))",
+				"Update GUARD CONTAINED if (attribute_not_exists (pk)) OR ((schema <= 2) AND (count <= 24)) then ADD count 1 SET schema = 1",
 			},
 		},
 		"no room": {
 			record.Change{Record: bare(0, record.Observed), Count: 1, Limit: 0},
 			[]string{
 				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
-				"Update GUARD CONTAINED if (schema <= 1) AND (count <= -1) then ADD count 1 SET schema = 1",
+				"Update GUARD CONTAINED if (schema <= 2) AND (count <= -1) then ADD count 1 SET schema = 1",
 			},
 		},
 		"released": {
 			record.Change{Record: bare(1, record.Released), Count: -1},
 			[]string{
-				"Update INSTANCE#i-1 CONTAINMENT#1 if (schema <= 1) AND (version = 1) then SET …", event,
-				"Delete OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 1) AND (generation = 1))",
-				"Update GUARD CONTAINED if (schema <= 1) AND (count >= 1) then ADD count -1 SET schema = 1",
+				"Update INSTANCE#i-1 CONTAINMENT#1 if (schema <= 2) AND (version = 1) then SET …", event,
+				"Delete OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 2) AND (generation = 1))",
+				"Update GUARD CONTAINED if (schema <= 2) AND (count >= 1) then ADD count -1 SET schema = 1",
 			},
 		},
 		"originals": {
 			record.Change{Record: withOriginals},
 			[]string{
-				"Update INSTANCE#i-1 CONTAINMENT#1 if (schema <= 1) AND (version = 1) AND " +
+				"Update INSTANCE#i-1 CONTAINMENT#1 if (schema <= 2) AND (version = 1) AND " +
 					"((attribute_not_exists (originals.eni-1)) OR (originals.eni-1 = sg-1 sg-2)) then SET …",
-				event, "Put OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 1) AND (generation = 1))",
+				event, "Put OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 2) AND (generation <= 1))",
 			},
 		},
 		"slots": {
@@ -70,14 +70,14 @@ func TestCommitConditions(t *testing.T) {
 			[]string{
 				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
 				"Update VPC#vpc-1 SLOT#acl-1#in#1 if (attribute_not_exists (pk)) OR " +
-					"((((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (state <> removing)) AND (contains (holders, i-1#1))) then ADD holders [i-1#1] SET …",
-				"Update VPC#vpc-1 SLOT#acl-1#in#2 if ((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (state <> removing) then ADD holders [i-1#1] SET …",
-				"Update VPC#vpc-1 SLOT#acl-1#in#3 if (((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (state <> removing)) AND (contains (holders, i-1#1)) " +
+					"((((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (state <> removing)) AND (contains (holders, i-1#1))) then ADD holders [i-1#1] SET …",
+				"Update VPC#vpc-1 SLOT#acl-1#in#2 if ((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (state <> removing) then ADD holders [i-1#1] SET …",
+				"Update VPC#vpc-1 SLOT#acl-1#in#3 if (((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (state <> removing)) AND (contains (holders, i-1#1)) " +
 					"then ADD holders [i-1#1] SET …",
-				"Delete VPC#vpc-1 SLOT#acl-1#in#4 if ((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1])",
-				"Update VPC#vpc-1 SLOT#acl-1#in#5 if ((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1 i-2#1]) " +
+				"Delete VPC#vpc-1 SLOT#acl-1#in#4 if ((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1])",
+				"Update VPC#vpc-1 SLOT#acl-1#in#5 if ((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1 i-2#1]) " +
 					"then DELETE holders [i-1#1]",
-				"Update VPC#vpc-1 SLOT#acl-1#in#6 if ((schema <= 1) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1]) " +
+				"Update VPC#vpc-1 SLOT#acl-1#in#6 if ((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1]) " +
 					"then ADD holders [i-1#1] SET …",
 			},
 		},
@@ -132,7 +132,7 @@ func TestCommitFitsWithAllInterfaces(t *testing.T) {
 
 func TestCommitRefused(t *testing.T) {
 	const (
-		newer  = `{"pk":{"S":"p"},"sk":{"S":"s"},"schema":{"N":"2"},"version":{"L":[]}}`
+		newer  = `{"pk":{"S":"p"},"sk":{"S":"s"},"schema":{"N":"3"},"version":{"L":[]}}`
 		stored = `{"pk":{"S":"p"},"sk":{"S":"s"},"schema":{"N":"1"},"version":{"N":"1"},"originals":{"M":{"eni-1":{"S":"sg-first"}}}}`
 		moved  = `{"pk":{"S":"p"},"sk":{"S":"s"},"schema":{"N":"1"},"version":{"N":"2"},"originals":{"M":{"eni-1":{"S":"sg-first"}}}}`
 	)
@@ -201,8 +201,8 @@ func TestCommitLeavesAsItIs(t *testing.T) {
 		t.Fatalf("got %d calls, want two with different tokens", len(calls))
 	}
 	want := append(slices.Clone(calls[0].writes()[:2]),
-		"ConditionCheck OPEN i-1 if (schema <= 1) AND (NOT (generation = 1))",
-		"ConditionCheck GUARD CONTAINED if (attribute_not_exists (pk)) OR ((schema <= 1) AND (NOT (count >= 1)))")
+		"ConditionCheck OPEN i-1 if (schema <= 2) AND (NOT (generation = 1))",
+		"ConditionCheck GUARD CONTAINED if (attribute_not_exists (pk)) OR ((schema <= 2) AND (NOT (count >= 1)))")
 	if diff := cmp.Diff(want, calls[1].writes()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -525,5 +525,48 @@ func TestNoteTwice(t *testing.T) {
 	want := "INSTANCE#i-1 EVENT#2026-03-01T12:00:00Z#a if attribute_not_exists (pk)"
 	if got := spell(w.said()[0].body); got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// The pointer of a released containment stays while its host is to be asked, and the
+// next generation takes it.
+func TestPointerStaysForTheHost(t *testing.T) {
+	r := aRecord("i-1")
+	r.Steps = append(r.Steps, record.StepState{Step: record.HostOf("i-1"), State: record.Applied})
+	m := &Memory{}
+	commit := func(r record.Record) {
+		t.Helper()
+		if err := m.Commit(t.Context(), change(r)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := func() bool {
+		t.Helper()
+		all, err := m.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all) == 1
+	}
+	commit(r)
+	r.Version, r.Status, r.Steps[len(r.Steps)-1].State = 1, record.Released, record.Lingering
+	commit(r)
+	if !open() {
+		t.Error("nobody finds the host that is to be asked")
+	}
+	next := aRecord("i-1")
+	next.Generation = 2
+	commit(next)
+	r.Version = 2
+	commit(r)
+	next.Version, next.Status = 1, record.Released
+	r.Version, r.Steps[len(r.Steps)-1].State = 3, record.Restored
+	commit(r)
+	if !open() {
+		t.Error("the first generation took the pointer of the second")
+	}
+	commit(next)
+	if open() {
+		t.Error("the pointer stays after all is done")
 	}
 }

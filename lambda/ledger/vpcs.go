@@ -14,7 +14,7 @@ type vpcItem struct {
 	header
 }
 
-func vpcOf(vpc string) vpcItem { return vpcItem{header{vpcKey(vpc), schemaVersion}} }
+func vpcOf(vpc string) vpcItem { return vpcItem{header{vpcKey(vpc), schemaFirst}} }
 
 func (i vpcItem) vpc() (string, error) { return i.SK, nil }
 
@@ -51,7 +51,7 @@ func (t *Table) MarkVPC(ctx context.Context, vpc string, used bool) error {
 	if used {
 		_, _, err = t.putIf(ctx, i.key, i, absent.Or(readable))
 	} else {
-		_, _, err = t.deleteIf(ctx, i.key, absent.Or(readable))
+		err = t.deleteIf(ctx, i.key, absent.Or(readable))
 	}
 	if err != nil {
 		return fmt.Errorf("marking %s: %w", vpc, err)

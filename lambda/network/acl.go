@@ -59,8 +59,8 @@ type ACL struct {
 	Entries []Entry
 }
 
-// deciding is what settles a prefix in one direction of an ACL.
-type deciding struct {
+// A Ruling is what settles a prefix in one direction of an ACL.
+type Ruling struct {
 	Entry Entry // the first entry that decides traffic of the prefix
 	Shut  bool  // the entry shuts out all of it; otherwise it lets some of it pass
 }
@@ -70,8 +70,8 @@ type deciding struct {
 // settle nothing. An entry whose prefix EC2 doesn't show may match any address: it
 // counts when it allows. With no entry left, the ACL's own "*" entry denies; the
 // result then has number 0.
-func (a ACL) Decide(dir Direction, prefix netip.Prefix) deciding {
-	first := deciding{Shut: true}
+func (a ACL) Decide(dir Direction, prefix netip.Prefix) Ruling {
+	first := Ruling{Shut: true}
 	for _, e := range a.Entries {
 		if e.Direction != dir || e.Prefix.IsValid() && !e.Prefix.Overlaps(prefix) {
 			continue
@@ -81,7 +81,7 @@ func (a ACL) Decide(dir Direction, prefix netip.Prefix) deciding {
 			continue
 		}
 		if first.Entry.Number == 0 || e.Number < first.Entry.Number {
-			first = deciding{Entry: e, Shut: shuts}
+			first = Ruling{Entry: e, Shut: shuts}
 		}
 	}
 	return first

@@ -12,8 +12,8 @@ func allow(n int, dir Direction, prefix string) Entry {
 	return Entry{Number: n, Direction: dir, Prefix: netip.MustParsePrefix(prefix), Allow: true, AllTraffic: true}
 }
 
-func denyAll(n int, dir Direction, prefix string) Entry {
-	return Entry{Number: n, Direction: dir, Prefix: netip.MustParsePrefix(prefix), AllTraffic: true}
+func denyAll(n int, prefix string) Entry {
+	return Entry{Number: n, Direction: In, Prefix: netip.MustParsePrefix(prefix), AllTraffic: true}
 }
 
 // some makes an entry one for a part of the traffic only: a protocol or a port.
@@ -34,14 +34,14 @@ func TestDecide(t *testing.T) {
 		"allowed by everything":                {[]Entry{allow(100, In, "0.0.0.0/0")}, 100, false},
 		"allowed in the other direction only":  {[]Entry{allow(100, Out, "0.0.0.0/0")}, 0, true},
 		"allowed in the other family only":     {[]Entry{allow(101, In, "::/0")}, 0, true},
-		"denied exactly":                       {[]Entry{allow(100, In, "0.0.0.0/0"), denyAll(9, In, peer)}, 9, true},
-		"denied by a covering prefix":          {[]Entry{allow(100, In, "0.0.0.0/0"), denyAll(9, In, "198.51.100.0/24")}, 9, true},
-		"denied behind the allow":              {[]Entry{allow(100, In, "0.0.0.0/0"), denyAll(101, In, peer)}, 100, false},
-		"a part denied":                        {[]Entry{allow(100, In, "0.0.0.0/0"), some(denyAll(9, In, peer))}, 100, false},
-		"a part allowed before the deny":       {[]Entry{some(allow(8, In, peer)), denyAll(9, In, peer)}, 8, false},
-		"an allow for others before the deny":  {[]Entry{allow(8, In, "203.0.113.0/24"), denyAll(9, In, peer)}, 9, true},
-		"lowest number first, whatever order":  {[]Entry{denyAll(50, In, peer), allow(20, In, "0.0.0.0/0"), allow(100, In, "0.0.0.0/0")}, 20, false},
-		"the deny at the end counts as a deny": {[]Entry{denyAll(32767, In, "0.0.0.0/0")}, 32767, true},
+		"denied exactly":                       {[]Entry{allow(100, In, "0.0.0.0/0"), denyAll(9, peer)}, 9, true},
+		"denied by a covering prefix":          {[]Entry{allow(100, In, "0.0.0.0/0"), denyAll(9, "198.51.100.0/24")}, 9, true},
+		"denied behind the allow":              {[]Entry{allow(100, In, "0.0.0.0/0"), denyAll(101, peer)}, 100, false},
+		"a part denied":                        {[]Entry{allow(100, In, "0.0.0.0/0"), some(denyAll(9, peer))}, 100, false},
+		"a part allowed before the deny":       {[]Entry{some(allow(8, In, peer)), denyAll(9, peer)}, 8, false},
+		"an allow for others before the deny":  {[]Entry{allow(8, In, "203.0.113.0/24"), denyAll(9, peer)}, 9, true},
+		"lowest number first, whatever order":  {[]Entry{denyAll(50, peer), allow(20, In, "0.0.0.0/0"), allow(100, In, "0.0.0.0/0")}, 20, false},
+		"the deny at the end counts as a deny": {[]Entry{denyAll(32767, "0.0.0.0/0")}, 32767, true},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestDecide(t *testing.T) {
 
 func TestDecidePrefixPartlyAllowed(t *testing.T) {
 	t.Parallel()
-	acl := ACL{Entries: []Entry{allow(5, In, "198.51.100.7/32"), denyAll(9, In, "198.51.100.0/24"), allow(100, In, "0.0.0.0/0")}}
+	acl := ACL{Entries: []Entry{allow(5, In, "198.51.100.7/32"), denyAll(9, "198.51.100.0/24"), allow(100, In, "0.0.0.0/0")}}
 	if acl.Shuts(In, netip.MustParsePrefix("198.51.100.0/24")) {
 		t.Error("a prefix counts as shut although one of its addresses is allowed first")
 	}
@@ -64,7 +64,7 @@ func TestDecidePrefixPartlyAllowed(t *testing.T) {
 
 func TestFree(t *testing.T) {
 	t.Parallel()
-	acl := ACL{Entries: []Entry{denyAll(1, In, "192.0.2.1/32"), denyAll(3, In, "2001:db8::1/128"), allow(2, Out, "0.0.0.0/0")}}
+	acl := ACL{Entries: []Entry{denyAll(1, "192.0.2.1/32"), denyAll(3, "2001:db8::1/128"), allow(2, Out, "0.0.0.0/0")}}
 	tests := map[string]struct {
 		limit, want int
 		ok          bool
@@ -83,7 +83,7 @@ func TestFree(t *testing.T) {
 
 func TestRoomCountsTheDefaultEntry(t *testing.T) {
 	t.Parallel()
-	acl := ACL{Entries: []Entry{allow(100, In, "0.0.0.0/0"), denyAll(32767, In, "0.0.0.0/0"), allow(101, In, "::/0")}}
+	acl := ACL{Entries: []Entry{allow(100, In, "0.0.0.0/0"), denyAll(32767, "0.0.0.0/0"), allow(101, In, "::/0")}}
 	if got := acl.Room(In, false, DefaultACLQuota); got != 18 {
 		t.Errorf("IPv4: got room for %d, want 18", got)
 	}

@@ -17,7 +17,42 @@ type Target struct {
 
 	// What a record names, wherever it is by now.
 	Interfaces, ACLs, Groups []string
+
+	Look  Look
+	Since *Network // the observation that a look which is not whole goes on from
 }
+
+// A Look is how much of a target to read. EC2 allows so many reads a second, and
+// shares them among all that look at the account.
+type Look int
+
+// The looks.
+const (
+	// Whole reads everything.
+	Whole Look = iota
+	// Again reads what changes of ours show in, interfaces and ACLs. The rest is as it
+	// was seen moments ago.
+	Again
+	// AgainInterfaces and AgainACLs read one of the two, where the other was not changed.
+	AgainInterfaces
+	AgainACLs
+	// Recorded reads everything of an instance whose interfaces are on record, with fewer
+	// calls: the interfaces as the instance shows them, without their tags, the services
+	// that made them and further subnets; and quarantine groups that were empty moments ago.
+	Recorded
+	// Owners reads who has the peers' addresses. The rest is as it was seen.
+	Owners
+	// Drift reads what a containment may lose: interfaces, quarantine groups, and the
+	// ACLs that the target names. Nothing is known of the rest: the instance has an id
+	// only, and subnets have an ACL only.
+	Drift
+	// Standing reads what Drift reads, and the instance.
+	Standing
+)
+
+// OfDrift reports whether the look reads no more than a containment may lose, so that
+// places are not known.
+func (l Look) OfDrift() bool { return l == Drift || l == Standing }
 
 // Network is the instance and everything that decides its traffic, as EC2
 // described it.
@@ -52,6 +87,11 @@ type Network struct {
 	// them yet. A later one may.
 	Troubled map[string]string
 
+	// Host and Restore are what has become of the last commands to the host, as far as
+	// this invocation has asked: the one that isolates it, and the one that takes its
+	// rules away again.
+	Host, Restore HostReport
+
 	// Refused are the steps, by id, that EC2 has refused in this invocation for a
 	// reason that repeating them doesn't mend.
 	Refused map[string]Refusal
@@ -61,6 +101,9 @@ type Network struct {
 type Refusal struct {
 	Reason string
 	Full   bool // a quota is used up
+
+	// Unmanaged says that Systems Manager can't reach the host.
+	Unmanaged bool
 }
 
 func (r Refusal) Error() string { return r.Reason }

@@ -18,11 +18,11 @@ const (
 	GroupName    = "tourniquet-quarantine"
 )
 
-// maxTagValue is how long a tag's value can be.
+// MaxTagValue is how long a tag's value can be.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions
 const MaxTagValue = 256
 
-// maxPeerTags bounds the tags that peers are written in: a resource has 50 tags at
+// MaxPeerTags bounds the tags that peers are written in: a resource has 50 tags at
 // most, its owner's among them.
 const MaxPeerTags = 8
 
@@ -30,6 +30,7 @@ const MaxPeerTags = 8
 // groups, the most that an interface can have, don't fit in one value.
 func OriginalsTags(groups []string) map[string]string { return listTags(OriginalsTag, groups) }
 
+// OriginalsKeys are the keys of the tags that hold so many groups, sorted.
 func OriginalsKeys(groups []string) []string {
 	return slices.Sorted(maps.Keys(OriginalsTags(groups)))
 }

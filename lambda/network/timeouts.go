@@ -67,7 +67,7 @@ func ParseTimeouts(texts []string) (Timeouts, error) {
 		fields := t.fields()
 		i := slices.IndexFunc(fields, func(f timeoutField) bool { return f.name == name })
 		if err != nil || i < 0 {
-			return Timeouts{}, fmt.Errorf("%q is no timeout of connection tracking", text)
+			return Timeouts{}, fmt.Errorf("invalid timeout of connection tracking %q", text)
 		}
 		*fields[i].value = d
 	}

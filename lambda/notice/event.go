@@ -47,24 +47,15 @@ type detail struct {
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html
 const MaxDetail = 250 << 10
 
-// ChangeOf is the detail type of what changed between a record as it was, nil for
-// none, and an incident as it now is; empty when no other system needs to hear of it.
-// Samples, exempt and observed instances make no event.
-func ChangeOf(was *record.Record, now answer.IncidentAnswer) string {
-	switch now.Verdict {
-	case record.Held:
+// DetailType is the detail type of an owed entry; empty for what makes no event.
+func DetailType(o record.Owed) string {
+	switch {
+	case o.Verdict == record.Held:
 		return InstanceHeld
-	case record.Sample, record.Exempt, record.ObservedOnly, record.NotActionable, record.OtherAccount:
-		return ""
-	}
-	same := was != nil && was.Generation == now.Generation && was.Status == now.Status
-	if same && sameExposure(*was, now) {
-		return ""
-	}
-	if same {
+	case o.Status == o.Was:
 		return ExposureChanged
 	}
-	switch now.Status {
+	switch o.Status {
 	case record.Contained:
 		return InstanceContained
 	case record.PartiallyContained:
@@ -76,19 +67,7 @@ func ChangeOf(was *record.Record, now answer.IncidentAnswer) string {
 	}
 }
 
-func sameExposure(was record.Record, now answer.IncidentAnswer) bool {
-	if len(was.Exposure) != len(now.Exposure) {
-		return false
-	}
-	for _, e := range was.Exposure {
-		if !slices.Contains(now.Exposure, answer.ExposureAnswer(e)) {
-			return false
-		}
-	}
-	return true
-}
-
-// Event writes news for other systems, under a detail type that ChangeOf gave.
+// Event writes news for other systems, under a detail type.
 func (n News) Event(detailType string) (Event, error) {
 	i := n.Incident
 	if i.Steps == nil {

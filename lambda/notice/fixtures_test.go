@@ -47,6 +47,16 @@ type outcome struct {
 	changed  []string
 }
 
+// news is the outcome's, as it is owed.
+func (o outcome) news(name string) News {
+	was := record.Status("")
+	if o.incident.Verdict == record.Reconcile {
+		was = record.Contained
+	}
+	kind := kindOf(record.Owed{Verdict: o.incident.Verdict, Was: was, Status: o.incident.Status}, o.incident)
+	return News{Kind: kind, Place: here, Name: name, Incident: o.incident, Changed: o.changed}
+}
+
 func with(i answer.IncidentAnswer, e ...answer.ExposureAnswer) answer.IncidentAnswer {
 	i.Exposure = e
 	return i

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tourniquet/lambda/answer"
+	"tourniquet/lambda/containment"
 	"tourniquet/lambda/record"
 )
 
@@ -80,71 +81,58 @@ const (
 	exposureLeaks    = record.ExposureKind("quarantine-leaks")
 )
 
-// KindOf is what an incident's entry in an answer amounts to, given the steps that
-// were applied just now. It is empty when nobody needs to hear of it: the verdict is
-// not to act for a reason that nobody waits for, or nothing changed.
-func KindOf(i answer.IncidentAnswer, changed []string) Kind {
-	switch i.Verdict {
+// Of is the news that is owed of a containment. The record may have moved on since: the
+// steps are as they are now, the status as it was then. It is nil where the verdict was
+// not to act.
+func Of(o record.Owed, rec *record.Record, at Place) News {
+	then := record.Record{Instance: o.Instance, Generation: o.Generation, Status: o.Status}
+	if rec != nil {
+		then = *rec
+		then.Status = o.Status
+	}
+	i := answer.NewAnswer([]containment.Outcome{{Instance: o.Instance, Verdict: o.Verdict, Reason: o.Reason, Record: then}}).Incidents[0]
+	return News{Kind: kindOf(o, i), Place: at, Name: then.Name, Incident: i, Changed: o.Applied, Findings: Findings(then.Findings)}
+}
+
+// kindOf is what an owed entry amounts to.
+func kindOf(o record.Owed, i answer.IncidentAnswer) Kind {
+	switch o.Verdict {
 	case record.Held:
 		return Held
 	case record.Sample:
 		return Sample
-	case record.ObservedOnly:
-		return Observed
 	case record.Exempt:
 		return Exempt
 	case "admit":
 		return Admitted
 	case "watch":
 		return watched(i)
-	case record.Release, record.Expire:
-		return released(i)
-	case record.Contain, record.Reconcile:
-		return contained(i, changed)
-	default:
-		return ""
 	}
+	switch o.Status {
+	case record.Released:
+		return Released
+	case record.Releasing:
+		return Releasing
+	case record.Closed:
+		return Closed
+	case record.Observed:
+		return Observed
+	case record.PartiallyContained:
+		return Partially
+	case record.Containing:
+		return Unfinished
+	}
+	if o.Verdict == record.Reconcile && o.Was != "" && o.Was != record.Containing {
+		return Repaired
+	}
+	return Contained
 }
 
 func watched(i answer.IncidentAnswer) Kind {
-	var kind Kind
-	for _, e := range i.Exposure {
-		switch e.Kind {
-		case exposureLeaks:
-			return Leaks
-		case exposureSurvivor:
-			kind = Survivor
-		}
+	if slices.ContainsFunc(i.Exposure, func(e answer.ExposureAnswer) bool { return e.Kind == exposureLeaks }) {
+		return Leaks
 	}
-	return kind
-}
-
-func released(i answer.IncidentAnswer) Kind {
-	switch {
-	case i.Verdict == record.Expire:
-		return ""
-	case i.Status == record.Released:
-		return Released
-	default:
-		return Releasing
-	}
-}
-
-func contained(i answer.IncidentAnswer, changed []string) Kind {
-	switch {
-	case i.Status == record.Closed:
-		return Closed
-	case len(changed) == 0 && !i.Unrecorded:
-		return ""
-	case i.Status == record.PartiallyContained:
-		return Partially
-	case i.Status == record.Containing:
-		return Unfinished
-	case i.Verdict == record.Reconcile:
-		return Repaired
-	default:
-		return Contained
-	}
+	return Survivor
 }
 
 // Thread is the incident's name, by which a chat keeps its messages together.

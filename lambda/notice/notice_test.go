@@ -27,7 +27,7 @@ func TestGoldenTexts(t *testing.T) {
 	for _, o := range outcomes() {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
-			n := News{Kind: KindOf(o.incident, o.changed), Place: here, Name: "web-1", Incident: o.incident, Changed: o.changed}
+			n := o.news("web-1")
 			if want := o.name; o.name != "unrecorded" && string(n.Kind) != want {
 				t.Errorf("kind %q, want %q", n.Kind, want)
 			}
@@ -93,7 +93,7 @@ func TestHostileTexts(t *testing.T) {
 			o.incident.Exposure = append(o.incident.Exposure, answer.ExposureAnswer{Kind: record.SameSubnetPeer, Detail: o.incident.Reason})
 		}
 		o.incident.Warnings = []string{hostile.Draw(t, "warning")}
-		n := News{Kind: KindOf(o.incident, o.changed), Place: here, Name: hostile.Draw(t, "name"), Incident: o.incident, Changed: o.changed}
+		n := o.news(hostile.Draw(t, "name"))
 		m, err := n.Message()
 		if err != nil {
 			t.Fatal(err)
@@ -203,53 +203,36 @@ func TestLongEvent(t *testing.T) {
 	}
 }
 
-// One event for each change of status, and none without one.
-func TestChangeOf(t *testing.T) {
+// Each change of status has the detail type of the contract.
+func TestDetailType(t *testing.T) {
 	t.Parallel()
-	was := func(s record.Status, e ...record.Exposure) *record.Record {
-		return &record.Record{Instance: instance, Generation: 1, Status: s, Exposure: e}
-	}
-	resolver := record.Exposure(dns)
-	contained := with(incident(record.Contain, record.Contained, why), dns)
-	for name, c := range map[string]struct {
-		was  *record.Record
-		now  answer.IncidentAnswer
-		want string
-	}{
-		"first contained":          {nil, contained, InstanceContained},
-		"contained after pending":  {was(record.Containing, resolver), contained, InstanceContained},
-		"contained again":          {was(record.Contained, resolver), contained, ""},
-		"another exposure":         {was(record.Contained), contained, ExposureChanged},
-		"a new generation":         {&record.Record{Generation: 2, Status: record.Contained}, contained, InstanceContained},
-		"in part":                  {was(record.Containing), incident(record.Contain, record.PartiallyContained, why), InstancePartiallyContained},
-		"part mended":              {was(record.PartiallyContained), contained, InstanceContained},
-		"not yet":                  {nil, incident(record.Contain, record.Containing, why), ""},
-		"held":                     {nil, incident(record.Held, "", why), InstanceHeld},
-		"held with an earlier one": {was(record.Released), incident(record.Held, record.Released, why), InstanceHeld},
-		"released":                 {was(record.Releasing), incident(record.Release, record.Released, why), InstanceReleased},
-		"released again":           {was(record.Released), incident(record.Release, record.Released, why), ""},
-		"sample":                   {nil, incident(record.Sample, "", why), ""},
-		"exempt":                   {nil, incident(record.Exempt, "", why), ""},
-		"observed":                 {nil, incident(record.ObservedOnly, record.Observed, why), ""},
+	for want, o := range map[string]record.Owed{
+		InstanceContained:          {Verdict: record.Contain, Was: record.Containing, Status: record.Contained},
+		InstancePartiallyContained: {Verdict: record.Contain, Status: record.PartiallyContained},
+		InstanceHeld:               {Verdict: record.Held},
+		InstanceReleased:           {Verdict: record.Release, Was: record.Contained, Status: record.Released},
+		ExposureChanged:            {Verdict: "watch", Was: record.Contained, Status: record.Contained},
+		"":                         {Verdict: record.Reconcile, Was: record.Contained, Status: record.Closed},
 	} {
-		if got := ChangeOf(c.was, c.now); got != c.want {
-			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		if got := DetailType(o); got != want {
+			t.Errorf("%+v: got %q, want %q", o, got, want)
 		}
 	}
 }
 
-func TestKindOfSaysWhenNobodyNeedsToHear(t *testing.T) {
+// News of what is owed has the steps of the record and the status that it tells of.
+func TestOf(t *testing.T) {
 	t.Parallel()
-	for name, i := range map[string]answer.IncidentAnswer{
-		"contained, nothing new":  incident(record.Contain, record.Contained, why),
-		"reconciled, nothing new": incident(record.Reconcile, record.Contained, "reconciled"),
-		"not actionable":          incident(record.NotActionable, "", why),
-		"watched, quiet":          incident("watch", record.Contained, why),
-		"expired":                 incident(record.Expire, record.Released, "expired"),
-	} {
-		if got := KindOf(i, nil); got != "" {
-			t.Errorf("%s: got %q", name, got)
-		}
+	rec := &record.Record{Instance: instance, Generation: 2, Status: record.Released, Findings: []record.FindingRef{{ID: "f-1"}}, Steps: []record.StepState{
+		{State: record.Restored, Step: record.QuarantineOf("eni-1", []string{"sg-1"}, "sg-q")},
+	}}
+	n := Of(record.Owed{Instance: instance, Generation: 2, Verdict: record.Contain, Status: record.Contained, Reason: why, Applied: []string{"quarantine/eni-1"}}, rec, here)
+	if n.Kind != Contained || n.Incident.Status != record.Contained || len(n.Incident.Steps) != 1 || n.Thread() != instance+"#2" || n.Findings[0].ID != "f-1" {
+		t.Errorf("got %+v", n)
+	}
+	n = Of(record.Owed{Instance: instance, Verdict: record.Held, Reason: "25 are"}, nil, here)
+	if n.Kind != Held || n.Incident.Instance != instance || len(n.Incident.Steps) != 0 {
+		t.Errorf("got %+v", n)
 	}
 }
 

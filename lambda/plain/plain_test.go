@@ -41,6 +41,17 @@ func TestAgo(t *testing.T) {
 	}
 }
 
+func TestBrief(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "1 ms", 143 * time.Millisecond: "143 ms", 2500 * time.Millisecond: "2.5 s", 90 * time.Second: "1 minute",
+	} {
+		if got := Brief(d); got != want {
+			t.Errorf("%v: got %q, want %q", d, got, want)
+		}
+	}
+}
+
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	for prefix, want := range map[string]string{

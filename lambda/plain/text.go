@@ -83,3 +83,16 @@ func Span(d time.Duration) string {
 	}
 	return Count(max(int(d/time.Second), 1), "second", "seconds")
 }
+
+// Brief is a short duration with its digits, such as the time to contain: "143 ms",
+// "2.5 s"; longer ones are spans.
+func Brief(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", max(d.Milliseconds(), 1))
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	default:
+		return Span(d)
+	}
+}

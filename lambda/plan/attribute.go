@@ -53,7 +53,7 @@ var attributes = map[record.Kind]attribute{
 
 	record.KindStandby:    {value: lifecycle, aside: true, resource: "member of an Auto Scaling group"},
 	record.KindChecks:     {value: looked, aside: true, resource: "instance"},
-	record.KindProtection: {value: protection, inForce: kept, ours: kept, back: stillThere, aside: true, resource: "instance"},
+	record.KindProtection: {value: protection, inForce: kept, ours: kept, back: volumesBefore, aside: true, resource: "instance"},
 	record.KindProfile:    {value: profile, resource: "association of an instance profile"},
 	record.KindMetadata:   {value: metadata, resource: "instance"},
 }
@@ -85,6 +85,9 @@ func (p *planner) replace(r record.Replacement) record.StepState {
 	}
 	a := attributes[r.Of]
 	value, _ := a.value(p.seen, r)
+	if left, there := p.leftOver(r, value); !recorded && there {
+		r.Before = left.Before
+	}
 	refusal := p.seen.Refused[r.ID()]
 	s := record.StepState{Step: r, State: record.Pending, Note: p.seen.Troubled[r.ID()]}
 	switch {

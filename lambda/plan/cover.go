@@ -127,7 +127,7 @@ func (p *planner) uncoverable() *netipx.IPSet {
 		b.Add(a)
 	}
 	set, err := b.IPSet()
-	if err != nil { // a prefix that is none; nothing is covered then
+	if err != nil { // an invalid prefix: nothing is covered then
 		return nil
 	}
 	return set

@@ -276,16 +276,18 @@ func checkReported(t *rapid.T, in Incident, plan Plan, after network.Network, ru
 			return named && (slices.Contains(kinds, e.Kind) || len(kinds) == 0 && e.Kind != record.OneDirection && e.Kind != record.OwnInstancePeer)
 		})
 	}
-	full := map[bool]bool{} // by family: a more important peer found no room
+	full := map[bool]bool{}         // by family: a more important peer found no room
+	judged := map[netip.Addr]bool{} // two peers may be one host, in both forms
 	for _, p := range byImportance(in.Peers) {
 		_, refused := refuse(p.Addr, after, rules)
 		for _, a := range bothForms(p.Addr, after) {
 			if !acl.Cuts(a) && !says(a) && !refused {
 				t.Errorf("%s passes, and no exposure says so: %v", a, plan.Record.Exposure)
 			}
-			if full[a.Is6()] && rules.CoverIPv4+rules.CoverIPv6 == 0 && newly(plan, a) {
+			if !judged[a] && full[a.Is6()] && rules.CoverIPv4+rules.CoverIPv6 == 0 && newly(plan, a) {
 				t.Errorf("%s has a place that a more important peer needed", a)
 			}
+			judged[a] = true
 			full[a.Is6()] = full[a.Is6()] || says(a, record.ACLFull)
 		}
 		if refused && !says(p.Addr) {

@@ -15,13 +15,22 @@ type Incident struct {
 	Instance string
 	Findings []record.FindingRef
 	Peers    []guardduty.Peer // most important first
-	// Unreadable are peers that a finding gives in a form that is no address,
+	// Unreadable are peers that a finding gives in a form that is not an address,
 	// cleaned for display.
 	Unreadable []string
-	Omitted    int      // how many more peers there are than are listed
-	Subnets    []string // where the findings say that the interfaces are
-	VPCs       []string // likewise
-	Scaled     bool     // the findings say that an Auto Scaling group has the instance
+	// UnreadableFields are the parts of the findings that can't be read, as paths,
+	// cleaned for display.
+	UnreadableFields []string
+	Omitted          int      // how many more peers there are than are listed
+	Subnets          []string // where the findings say that the interfaces are
+	VPCs             []string // likewise
+
+	// Repeated: GuardDuty has published the finding before, so that it is likely to be on
+	// record. It decides nothing but the order in which to read.
+	Repeated bool
+
+	OnHost bool // a person asks that the host is isolated too
+	Scaled bool // the findings say that an Auto Scaling group has the instance
 
 	Now     time.Time // when the invocation acts on it
 	Trigger Trigger   // what it comes from
@@ -94,7 +103,9 @@ func (in Incident) with(f guardduty.Finding, i guardduty.Instance) Incident {
 	in.Findings = mergeFindings(in.Findings, []record.FindingRef{{ID: f.ID, Type: f.Type, Severity: f.Severity, Seen: f.Seen()}})
 	in.Peers = mergePeers(in.Peers, i.Peers)
 	in.Unreadable = mergeStrings(in.Unreadable, i.UnreadablePeers)
+	in.UnreadableFields = mergeStrings(in.UnreadableFields, f.UnreadableFields)
 	in.Omitted += i.OmittedPeers
+	in.Repeated = in.Repeated || f.Repeated
 	in.Scaled = in.Scaled || i.Scaled
 	if f.Origin == guardduty.SecurityHub {
 		in.Trigger = ByPerson

@@ -17,6 +17,9 @@ func (p *planner) keep() {
 		return
 	}
 	p.keepAlive()
+	if !p.record.Rungs { // an earlier version contained it
+		return
+	}
 	if p.rules.Protect {
 		p.protect()
 	}
@@ -47,9 +50,14 @@ func (p *planner) keepAlive() {
 	if group == "" {
 		return
 	}
-	group = guardduty.Clean(group, maxName)
+	group = guardduty.Clean(group, maxTag)
 	if !p.rules.KeepAlive {
 		p.expose(record.MayBeTerminated, "the Auto Scaling group %s terminates it once it fails a health check, since keepAlive is off", group)
+		return
+	}
+	if !p.record.Rungs {
+		p.expose(record.MayBeTerminated, "the Auto Scaling group %s may terminate it: it was contained by a version that does not put instances on standby; "+
+			"contain it once more by command", group)
 		return
 	}
 	standby, planned := p.standby()
@@ -64,8 +72,8 @@ func (p *planner) keepAlive() {
 	}
 }
 
-// maxName bounds the names in what is said: they are those of tags.
-const maxName = 64
+// maxTag bounds the names in what is said: they are those of tags.
+const maxTag = 64
 
 // standby plans that an instance is on standby in its group. Only one in service can be
 // put there: EC2 Auto Scaling says so of the others.
@@ -99,13 +107,13 @@ func (p *planner) exposeKeepers() {
 	for _, tag := range network.KarpenterTags {
 		if pool, there := i.Tags[tag]; there {
 			p.expose(record.MayBeTerminated, "Karpenter (%s %s) takes changed security groups for drift and deletes the node; "+
-				"the annotation karpenter.sh/do-not-disrupt=true on the node stops it, and is its owner's to set", strings.TrimPrefix(tag, "karpenter.sh/"), guardduty.Clean(pool, maxName))
+				"the annotation karpenter.sh/do-not-disrupt=true on the node stops it, and is its owner's to set", strings.TrimPrefix(tag, "karpenter.sh/"), guardduty.Clean(pool, maxTag))
 			break
 		}
 	}
 	if group, there := i.Tags[network.NodeGroupTag]; there {
 		p.expose(record.MayBeTerminated, "EKS (managed node group %s) replaces a node that stays unhealthy; "+
-			"turning off the node group's automatic repair stops it, and is its owner's to do", guardduty.Clean(group, maxName))
+			"turning off the node group's automatic repair stops it, and is its owner's to do", guardduty.Clean(group, maxTag))
 	}
 	if i.Spot {
 		p.expose(record.MayBeTerminated, "it is a Spot Instance: EC2 may interrupt it, and nothing stops that")
@@ -270,8 +278,8 @@ func kept(seen network.Network, r record.Replacement) bool {
 	return found && !slices.ContainsFunc(value, func(v string) bool { return !slices.Contains(r.After, v) })
 }
 
-// stillThere is the value from before, of the volumes that are still there.
-func stillThere(seen network.Network, r record.Replacement) restoration {
+// volumesBefore is the value from before, of the volumes that are still there.
+func volumesBefore(seen network.Network, r record.Replacement) restoration {
 	if r.Name != record.VolumesAttribute {
 		return restoration{value: r.Before}
 	}

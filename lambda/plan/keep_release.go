@@ -15,31 +15,43 @@ func (p *releasePlanner) refused(r record.Replacement) string {
 	return p.seen.Refused[r.ID()].Reason
 }
 
-// exitLast keeps an instance on standby, and its checks suppressed, until its groups are
-// back: its Auto Scaling group would terminate it for failing its checks. Where an
-// interface stays in quarantine, so does the standby.
-func (p *releasePlanner) exitLast() {
-	back := !slices.ContainsFunc(p.steps, func(s record.StepState) bool {
-		return s.Step.Kind() == record.KindQuarantine && !s.State.Final()
-	})
-	if back {
-		return
-	}
-	waits := func(s record.Step) bool { return s.Kind() == record.KindStandby || s.Kind() == record.KindChecks }
-	var later []record.Step
+// holdExit keeps back what puts an instance into service again: its Auto Scaling group
+// would terminate it for failing its checks while something is still shut.
+func (p *releasePlanner) holdExit() {
 	p.reverts = slices.DeleteFunc(p.reverts, func(s record.Step) bool {
-		if waits(s) {
-			later = append(later, s)
+		if s.Kind() == record.KindStandby || s.Kind() == record.KindChecks {
+			p.later = append(p.later, s)
+			return true
 		}
-		return waits(s)
+		return false
 	})
-	if len(p.reverts) > 0 || slices.ContainsFunc(p.steps, p.unsettled) {
-		p.later = later
+}
+
+// exitLast puts an instance into service again, once nothing else is left to undo: the
+// groups of its interfaces are back, and the host's own rules are gone. Where they are
+// not, it stays on standby, and the step says why.
+func (p *releasePlanner) exitLast(rec *record.Record) {
+	state, note := record.State(""), ""
+	for _, s := range rec.Steps {
+		switch k := s.Step.Kind(); {
+		case k == record.KindQuarantine && !s.State.Final():
+			state, note = record.Failed, "not undone: an interface is still in quarantine, and its group would terminate it"
+		case k == record.KindHost && s.State == record.Failed && state == "":
+			state, note = record.Failed, "not undone: the host's own rules may still be there, and its group would terminate it"
+		case k == record.KindHost && !s.State.Final() && state == "":
+			state, note = record.Lingering, "until the host's own rules are gone: its group would terminate it"
+		}
+	}
+	if state == "" {
+		p.reverts, p.later = append(p.reverts, p.later...), nil
+		if len(p.reverts) > 0 && p.was.Status.Open() {
+			rec.Status = record.Releasing
+		}
 		return
 	}
-	for i, s := range p.steps {
-		if slices.ContainsFunc(later, func(l record.Step) bool { return l.ID() == s.Step.ID() }) {
-			p.steps[i].State, p.steps[i].Note = record.Failed, "not undone: an interface is still in quarantine, and its group would terminate it"
+	for i, s := range rec.Steps {
+		if slices.ContainsFunc(p.later, func(l record.Step) bool { return l.ID() == s.Step.ID() }) {
+			rec.Steps[i].State, rec.Steps[i].Note = state, note
 		}
 	}
 }
@@ -54,4 +66,17 @@ func Aside(rec record.Record) []record.Step {
 		}
 	}
 	return steps
+}
+
+// leftOver is the step of the instance's last containment that a release could not undo,
+// if the attribute still has the value that it set: what was there before it is to be
+// restored, and not what it has set.
+func (p *planner) leftOver(r record.Replacement, value []string) (record.Replacement, bool) {
+	last := p.known.Record
+	if !r.Of.Keeps() || last == nil || last.Status.Open() || last.Status == record.Observed {
+		return r, false
+	}
+	s, there := last.Step(r.ID())
+	was, replaces := s.Step.(record.Replacement)
+	return was, there && replaces && !s.State.Final() && s.State != record.Planned && slices.Equal(value, was.After)
 }

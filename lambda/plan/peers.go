@@ -11,11 +11,6 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// maxPeers is how many peers a record keeps: several times what network ACLs take,
-// and far from DynamoDB's limit of 400 KB for an item.
-// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-const maxPeers = 500
-
 // mergePeers adds to the peers known so far those with a new address. A finding of
 // higher severity on a known address lends it its severity.
 func mergePeers(known, more []guardduty.Peer) []guardduty.Peer {

@@ -77,7 +77,7 @@ func (p Plan) Observed(known record.Known) Plan {
 	if last := known.Record; last != nil && last.Status == record.Observed {
 		p.Record.Generation, p.Record.Version = last.Generation, last.Version
 		p.Record.Opened = last.Opened
-		p.Record.Findings = mergeFindings(last.Findings, p.Record.Findings)
+		p.Record.Findings = boundFindings(mergeFindings(last.Findings, p.Record.Findings))
 		p.Changed = !p.Record.Says(*last)
 	}
 	return p
@@ -91,6 +91,8 @@ type Rules struct {
 	// CoverIPv4 and CoverIPv6 are how short, in bits, a prefix may be that covers
 	// several peers where an ACL has no room for each; 0: each peer by itself.
 	CoverIPv4, CoverIPv6 int
+
+	OnHost OnHost
 
 	KeepAlive   bool   // an Auto Scaling group is to leave the instance alone
 	Protect     bool   // neither the instance nor its volumes are to be deleted
@@ -124,18 +126,22 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 			in.Peers = append(in.Peers, guardduty.Peer{Addr: a})
 		}
 	}
-	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, known)}
+	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, seen.Instance.Tags["Name"], known, rules)}
 	p.quarantine()
 	p.deny()
 	p.shorten()
+	p.host()
 	p.keep()
 	p.exposeOmitted()
+	p.exposeUnreadable()
 	p.keepOthers()
 	p.giveUpUnused()
 	p.remain()
 	if p.record.Adopted {
 		p.claimNothing()
 	}
+	p.exposeLeftOut()
+	p.record = boundTexts(p.record)
 	p.record.Status = p.status()
 	changed := known.Open() == nil || !p.record.Says(*known.Open()) || len(p.slots) > 0
 	return Plan{
@@ -144,7 +150,7 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 }
 
 // next is the record that an incident opens or continues, without its steps.
-func next(in Incident, known record.Known) record.Record {
+func next(in Incident, name string, known record.Known, rules Rules) record.Record {
 	rec := record.Record{
 		Instance: in.Instance, Generation: 1, ByPerson: in.Trigger == ByPerson, Adopted: in.Trigger == ByAdoption, Reason: in.Reason,
 	}
@@ -154,11 +160,41 @@ func next(in Incident, known record.Known) record.Record {
 	case known.Record != nil:
 		rec.Generation = known.Record.Generation + 1
 	}
-	rec.Findings = mergeFindings(rec.Findings, in.Findings)
-	rec.Peers, _ = atMost(mergePeers(rec.Peers, in.Peers), maxPeers, 0)
+	if rec.Name == "" {
+		rec.Name = guardduty.Clean(name, maxName)
+	}
+	rec.Findings = boundFindings(mergeFindings(rec.Findings, in.Findings))
+	rec.Peers = boundPeers(mergePeers(rec.Peers, in.Peers))
 	rec.Unreadable, _ = atMost(mergeStrings(rec.Unreadable, in.Unreadable), maxUnreadable, 0)
+	rec.Rungs = rec.Rungs || rules.rungs() && in.tells(known)
 	rec.Steps, rec.Exposure = nil, nil
 	return rec
+}
+
+// maxName bounds, in bytes, the Name tag that a record keeps.
+const maxName = 128
+
+// maxFields is how many parts of findings that can't be read a record names.
+const maxFields = 20
+
+// exposeUnreadable names the parts of the findings that can't be read: a peer may be
+// in them. What the record has named stays in it.
+func (p *planner) exposeUnreadable() {
+	var fields []record.Exposure
+	if open := p.known.Open(); open != nil {
+		for _, e := range open.Exposure {
+			if e.Kind == record.UnreadableFinding {
+				fields = append(fields, e)
+			}
+		}
+	}
+	for _, field := range p.in.UnreadableFields {
+		e := record.Exposure{Kind: record.UnreadableFinding, Detail: fmt.Sprintf("%s of the finding can't be read: a peer in it is not denied", field)}
+		if !slices.Contains(fields, e) && len(fields) < maxFields {
+			fields = append(fields, e)
+		}
+	}
+	p.record.Exposure = append(p.record.Exposure, fields...)
 }
 
 // exposeOmitted says that there are more peers than the record keeps. Peers that it

@@ -25,14 +25,18 @@ func (p *planner) deny() {
 		p.exposeOwn(peer)
 	}
 	never := p.uncoverable()
-	for _, id := range slices.Sorted(maps.Keys(p.seen.ACLs)) {
+	ids := slices.Sorted(maps.Keys(p.seen.ACLs))
+	free := maxLive - p.elsewhere()
+	for n, id := range ids {
 		acl := p.seen.ACLs[id]
 		beyond := slices.DeleteFunc(p.forms(acl, peers), func(a netip.Addr) bool { return !p.separates(acl, a) || p.expired(acl, a) })
 		if acl.Account != p.seen.Instance.Account {
 			p.exposeForeign(acl, beyond)
 			continue
 		}
-		p.denyIn(acl, beyond, never)
+		before := len(p.record.Steps)
+		p.denyIn(acl, beyond, never, free/(len(ids)-n))
+		free -= len(p.record.Steps) - before
 	}
 }
 
@@ -70,9 +74,16 @@ func (p *planner) exposeForeign(acl network.ACL, peers []netip.Addr) {
 // denyIn plans one ACL. Every peer first gets a denial in one direction, since one
 // already breaks an established connection, and then, as far as there is room,
 // in the other. It goes on until nothing more finds a place: a later plan, which
-// sees what this one makes, then has nothing to add.
-func (p *planner) denyIn(acl network.ACL, peers []netip.Addr, never *netipx.IPSet) {
+// sees what this one makes, then has nothing to add. The record has room for so many
+// denials in this ACL.
+func (p *planner) denyIn(acl network.ACL, peers []netip.Addr, never *netipx.IPSet, most int) {
 	d := denier{planner: p, acl: acl, view: p.withReservations(acl), never: never, held: map[record.SlotKey]bool{}, why: map[side]record.ExposureKind{}}
+	d.left = most
+	for _, s := range p.known.Slots {
+		if s.ACL == acl.ID && s.HeldBy(p.record.Holder()) {
+			d.left--
+		}
+	}
 	for d.round(peers) {
 	}
 	for _, peer := range peers {
@@ -86,7 +97,7 @@ func (p *planner) denyIn(acl network.ACL, peers []netip.Addr, never *netipx.IPSe
 func (d *denier) noteRoom() {
 	least := d.rules.ACLQuota
 	for _, dir := range network.Directions {
-		least = min(least, d.room(dir, false), d.room(dir, true))
+		least = min(least, d.roomFor(dir, false), d.roomFor(dir, true))
 	}
 	for _, why := range d.why {
 		if why == record.ACLFull { // as EC2 said, whatever the quota is thought to be
@@ -158,6 +169,7 @@ type denier struct {
 	taken []record.Slot // reserved by this plan
 	held  map[record.SlotKey]bool
 	why   map[side]record.ExposureKind
+	left  int // how many more denials in this ACL the record has room for
 }
 
 // A side is one direction of one peer's traffic.
@@ -210,10 +222,10 @@ func (d *denier) places(dir network.Direction, v6 bool, peers []netip.Addr) int 
 	for _, peer := range peers {
 		below = max(below, d.view.Decide(dir, network.Host(peer)).Entry.Number)
 	}
-	return len(d.view.FreeNumbers(dir, below, d.room(dir, v6)))
+	return len(d.view.FreeNumbers(dir, below, d.roomFor(dir, v6)))
 }
 
-func (d *denier) room(dir network.Direction, v6 bool) int {
+func (d *denier) roomFor(dir network.Direction, v6 bool) int {
 	return d.view.Room(dir, v6, d.rules.ACLQuota)
 }
 
@@ -221,7 +233,7 @@ func (d *denier) room(dir network.Direction, v6 bool) int {
 // neither takes a covering prefix, its peers are denied one by one as far as possible.
 func (d *denier) place(t span) {
 	first, v6 := network.In, t.prefix.Addr().Is6()
-	if d.room(network.Out, v6) > d.room(network.In, v6) {
+	if d.roomFor(network.Out, v6) > d.roomFor(network.In, v6) {
 		first = network.Out
 	}
 	if d.reserve(t, first) || d.reserve(t, first.Opposite()) || !t.covers() {
@@ -266,10 +278,14 @@ func (d *denier) reserve(t span, dir network.Direction) bool {
 	case !free:
 		d.blocked(t, dir, record.NoSlotBelowAllow)
 		return false
-	case d.room(dir, t.prefix.Addr().Is6()) == 0:
+	case d.roomFor(dir, t.prefix.Addr().Is6()) == 0:
 		d.blocked(t, dir, record.ACLFull)
 		return false
+	case d.left <= 0:
+		d.blocked(t, dir, record.RecordFull)
+		return false
 	}
+	d.left--
 	denial.Number = n
 	slot := record.Slot{SlotKey: denial.Slot(), Prefix: denial.Prefix, Holders: []record.Holder{d.record.Holder()}, State: record.SlotReserved}
 	d.view = d.view.With(denial.Entry())
@@ -297,7 +313,8 @@ func (d *denier) report(peer netip.Addr, peers []netip.Addr) {
 			d.hold(slot, peers)
 		case decided.Shut: // somebody else's entry, or the ACL's own "*", does it
 			d.relies = d.relies || decided.Entry.Number > 0
-		case refusal.Reason != "":
+		case refusal.Reason != "" && d.left > 0:
+			d.left--
 			if s, ok := d.recorded(exact.ID()); ok {
 				exact.Number = s.Step.(record.Denial).Number
 			}
@@ -324,6 +341,13 @@ func (d *denier) hold(slot record.Slot, peers []netip.Addr) {
 		return
 	}
 	d.held[slot.SlotKey] = true
+	if !slot.HeldBy(d.record.Holder()) {
+		if d.left <= 0 {
+			d.expose(record.RecordFull, "%s denies %s for somebody else: the record has no room to hold that denial too", d.acl.ID, slot.Prefix)
+			return
+		}
+		d.left--
+	}
 	state, want := record.Pending, slot.State
 	if e, ok := d.acl.At(slot.Direction, slot.Number); ok && e == slot.Entry() {
 		state, want = record.Applied, record.SlotApplied
@@ -353,7 +377,7 @@ func covering(prefix netip.Prefix, peers []netip.Addr) string {
 // exposeOpen says in which directions the ACL goes on to let peers through.
 func (d *denier) exposeOpen(peers []netip.Addr) {
 	for _, dir := range network.Directions {
-		for _, why := range []record.ExposureKind{record.ACLFull, record.NoSlotBelowAllow, record.FailedStep} {
+		for _, why := range []record.ExposureKind{record.ACLFull, record.NoSlotBelowAllow, record.FailedStep, record.RecordFull} {
 			some := slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool {
 				return !d.shuts(dir, a) || d.shuts(dir.Opposite(), a) || d.why[side{a, dir.Opposite()}] != why
 			})
@@ -369,6 +393,7 @@ func (d *denier) exposeOpen(peers []netip.Addr) {
 		{string(record.NoSlotBelowAllow), "%s has no free rule number below the entry that allows %s"},
 		{string(record.ACLFull), "%s has no room for another entry: %s not denied"},
 		{string(record.FailedStep), "%s does not deny %s: EC2 refused the entry"},
+		{string(record.RecordFull), "%s does not deny %s: the record has no room for more denials"},
 	} {
 		kind := record.ExposureKind(e.kind)
 		some := slices.DeleteFunc(slices.Clone(open), func(a netip.Addr) bool { return d.whyOpen(a) != kind })
@@ -391,12 +416,6 @@ func (d *denier) whyOpen(peer netip.Addr) record.ExposureKind {
 	}
 	return in
 }
-
-// maxNamed is how many peers one exposure names, the most important ones. The record
-// lists all peers and denials; what it says in words must leave room for them, and fit
-// in a notification of 256 KiB.
-// https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
-const maxNamed = 100
 
 func list(peers []netip.Addr) string {
 	var texts []string

@@ -34,6 +34,7 @@ type ReleasePlan struct {
 	Changed  bool                // the ledger does not say so yet
 	Reverts  []record.Step       // to undo now, once the ledger has the plan
 	Later    []record.Step       // to undo once these are undone
+	Asks     []record.Step       // to ask of the host, once nothing is left to undo
 	Untags   map[string][]string // tag keys to remove in the end, by resource
 }
 
@@ -56,8 +57,7 @@ func NewReleasePlan(rec record.Record, seen network.Network, slots []record.Slot
 		p.undo(s, slots)
 	}
 	p.unlisted(slots)
-	p.exitLast()
-	return p.plan()
+	return p.result()
 }
 
 type releasePlanner struct {
@@ -98,8 +98,8 @@ func (p *releasePlanner) undo(s record.StepState, slots []record.Slot) {
 		default:
 			p.letGo(s)
 		}
-	case record.Creation: // what was made stays
-		if s.State == record.Pending && !p.unsettled(s) {
+	case record.Creation: // what was made stays; the host is asked in the end
+		if s.State == record.Pending && s.Step.Kind().Keeps() && !p.unsettled(s) {
 			s.State, s.Note, s.Until = record.Gone, "nobody has seen that it was made", time.Time{}
 		}
 		p.steps = append(p.steps, s)
@@ -223,8 +223,9 @@ func (p *releasePlanner) unlisted(slots []record.Slot) {
 	}
 }
 
-// plan is what all of it comes to.
-func (p *releasePlanner) plan() ReleasePlan {
+// result is what all of it comes to.
+func (p *releasePlanner) result() ReleasePlan {
+	p.holdExit()
 	rec := p.was
 	rec.Steps = p.steps
 	if rec.Status.Open() {
@@ -245,7 +246,12 @@ func (p *releasePlanner) plan() ReleasePlan {
 			rec.Exposure = append(slices.Clone(rec.Exposure), e)
 		}
 	}
-	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts, Later: p.later}
+	var asks []record.Step
+	if rec.Status == record.Released {
+		asks = p.restoreHost(&rec)
+		p.exitLast(&rec)
+	}
+	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts, Asks: asks, Later: p.later}
 	plan.Changed = !rec.Says(p.was) || len(p.slots) > 0
 	if rec.Status == record.Released && (p.was.Status.Open() || p.terms.Untag) {
 		plan.Untags = p.untags()

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"tourniquet/lambda/network"
@@ -27,7 +28,15 @@ func (p *planner) shorten() {
 // is known, one can't be read, there are more than a record keeps, or one can't be
 // denied where it should be.
 func (p *planner) uncut() bool {
-	return len(p.record.Peers) == 0 || len(p.record.Unreadable) > 0 || p.omits() || p.passes
+	return len(p.record.Peers) == 0 || len(p.record.Unreadable) > 0 || p.unreadable() || p.omits() || p.passes
+}
+
+// unreadable reports whether a part of a finding can't be read, now or in the record.
+func (p *planner) unreadable() bool {
+	open := p.known.Open()
+	return len(p.in.UnreadableFields) > 0 || open != nil && slices.ContainsFunc(open.Exposure, func(e record.Exposure) bool {
+		return e.Kind == record.UnreadableFinding
+	})
 }
 
 func timeouts(seen network.Network, r record.Replacement) ([]string, bool) {

@@ -153,23 +153,34 @@ func resource(kind string) string {
 // Admit judges an incident by the instance as observed and the ledger as read. A
 // containment that is open already is not counted against the blast-radius guard.
 func (p Policy) Admit(in plan.Incident, seen network.Network, known record.Known) Decision {
-	i := seen.Instance
-	exempt := p.ExemptTag.Key != "" && p.ExemptTag.matches(i.Tags)
-	switch {
-	case in.Trigger == plan.ByRepair && seen.Gone():
+	if in.Trigger == plan.ByRepair && seen.Gone() {
 		return p.Yield(in, known) // its record is closed
-	case !seen.Exists():
-		return Decision{record.NotActionable, fmt.Sprintf("%s does not exist in this account and Region", in.Instance)}
-	case seen.Gone() || len(seen.Interfaces) == 0:
-		return Decision{record.NotActionable, fmt.Sprintf("%s is %s and has no network interface", i.ID, i.State)}
+	}
+	if why := absent(in, seen); why != "" {
+		return Decision{record.NotActionable, why}
+	}
+	exempt := p.ExemptTag.Key != "" && p.ExemptTag.matches(seen.Instance.Tags)
+	switch {
 	case in.Trigger == plan.ByAdoption && (known.Open() != nil || !adoptable(seen)):
 		return Decision{record.NotActionable, in.Instance + " was not contained without the ledger"}
 	case exempt && in.Trigger != plan.ByAdoption:
-		return Decision{record.Exempt, fmt.Sprintf("%s carries the exempt tag %s", i.ID, p.ExemptTag.Key)}
+		return Decision{record.Exempt, fmt.Sprintf("%s carries the exempt tag %s", seen.Instance.ID, p.ExemptTag.Key)}
 	case in.Trigger == plan.ByEvent && known.Open() == nil && known.Contained >= p.MaxContained && !stale(in, known):
 		return p.Hold(in)
 	}
 	return p.Yield(in, known)
+}
+
+// absent is why there is no instance to contain, or empty.
+func absent(in plan.Incident, seen network.Network) string {
+	switch {
+	case !seen.Exists():
+		return in.Instance + " does not exist in this account and Region"
+	case seen.Gone():
+		return fmt.Sprintf("%s is %s", seen.Instance.ID, seen.Instance.State)
+	default:
+		return ""
+	}
 }
 
 // adoptable reports whether an instance says that it was contained without the

@@ -110,9 +110,11 @@ type Event struct {
 	Changes  []string
 }
 
+// Clock writes a moment as answers and notes have it: RFC 3339, UTC, to the second.
 func Clock(t time.Time) string { return t.UTC().Truncate(time.Second).Format(time.RFC3339) }
 
-// Changes are the steps of a record that another one has not had in this state.
+// Changes are the steps of a record that another one has not had in this state. A last
+// line counts those beyond the two hundredth.
 func Changes(was, rec Record) []string {
 	var changed []string
 	for _, s := range rec.Steps {
@@ -120,8 +122,11 @@ func Changes(was, rec Record) []string {
 			changed = append(changed, s.Step.ID()+" "+string(s.State))
 		}
 	}
-	return changed
+	return AtMost(changed, maxChanges, "steps")
 }
+
+// maxChanges is how many changes one line of history lists.
+const maxChanges = 200
 
 // Decided reports whether an error is the ledger's own answer, and no failure to reach it.
 func Decided(err error) bool {

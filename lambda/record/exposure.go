@@ -27,6 +27,8 @@ const (
 	OwnInstancePeer ExposureKind = "own-instance-peer"
 	// UnreadablePeer: the finding's remote address is no address.
 	UnreadablePeer ExposureKind = "unreadable-peer"
+	// UnreadableFinding: a part of a finding that may name a peer can't be read.
+	UnreadableFinding ExposureKind = "unreadable-finding"
 	// UnknownPeers: flows that were established before, with addresses that no
 	// finding names, go on until EC2 stops tracking them.
 	UnknownPeers ExposureKind = "unknown-peers"
@@ -37,6 +39,9 @@ const (
 	MayRevive ExposureKind = "may-revive"
 	// UnclaimedDenial: an entry denies a peer, and only tags say that it may be ours.
 	UnclaimedDenial ExposureKind = "unclaimed-denial"
+	// LeftOut: the record has no room for all that was found out; what was left out is
+	// in the history, or in the findings themselves.
+	LeftOut ExposureKind = "left-out"
 	// ResolverDNS: neither groups nor ACLs filter the VPC's resolver, so that
 	// a DNS tunnel goes on.
 	// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
@@ -44,6 +49,15 @@ const (
 	// SecondaryInterface: an interface in a secondary network has neither security
 	// groups nor a network ACL.
 	SecondaryInterface ExposureKind = "secondary-interface"
+	// HostNotManaged: Systems Manager can't reach the host, so that nothing was done
+	// on it.
+	HostNotManaged ExposureKind = "host-not-managed"
+	// HostUnconfirmed: no result has come of the command to the host, the one that
+	// isolates it or, after a release, the one that takes its own rules away.
+	HostUnconfirmed ExposureKind = "host-unconfirmed"
+	// HostReports: what the host says of its own rules. A compromised host may say
+	// anything, so that it proves nothing, and a reboot clears the rules.
+	HostReports ExposureKind = "host-reports"
 	// IMDSCredentials: the instance goes on to fetch its role's credentials, or has some
 	// that are valid for a while.
 	IMDSCredentials ExposureKind = "imds-credentials"
@@ -65,6 +79,8 @@ const (
 	ForeignACL ExposureKind = "foreign-acl"
 	// OmittedPeers: there are more peers than a record keeps.
 	OmittedPeers ExposureKind = "omitted-peers"
+	// RecordFull: the containment needs more denials than its record can hold.
+	RecordFull ExposureKind = "record-full"
 	// FailedStep: EC2 refuses the step for a reason of another kind.
 	FailedStep ExposureKind = "failed-step"
 )
@@ -72,7 +88,7 @@ const (
 // Partial reports whether exposure of this kind leaves a containment partial.
 func (k ExposureKind) Partial() bool {
 	switch k {
-	case UnchangeableInterface, ACLFull, NoSlotBelowAllow, ForeignACL, OmittedPeers, FailedStep:
+	case UnchangeableInterface, ACLFull, NoSlotBelowAllow, ForeignACL, OmittedPeers, RecordFull, FailedStep:
 		return true
 	default:
 		return false

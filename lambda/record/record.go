@@ -49,8 +49,9 @@ func (s Status) Open() bool {
 // A Record is the ledger's account of one containment of one instance.
 type Record struct {
 	Instance   string
-	Generation int // 1 for an instance's first containment
-	Version    int // 0 until the ledger has it; each write adds one
+	Name       string // the instance's Name tag, clean; empty when it has none
+	Generation int    // 1 for an instance's first containment
+	Version    int    // 0 until the ledger has it; each write adds one
 	Status     Status
 	ByPerson   bool // the blast-radius guard doesn't count it
 	Adopted    bool // made from tags, after a containment without the ledger
@@ -60,6 +61,17 @@ type Record struct {
 	Unreadable []string
 	Steps      []StepState // sorted by the step's id
 	Exposure   []Exposure
+
+	// Rungs says that measures beyond quarantine and denials may be taken: the record
+	// was opened, or was told something new, while one of them was turned on. A record
+	// of an earlier version gets none by itself.
+	Rungs bool
+
+	// Host and Restore are the last commands to the host, and what came of them: the one
+	// that isolates it, and the one of a release that takes its rules away. What the
+	// host says in them is evidence, and proves nothing.
+	Host, Restore network.HostReport
+	Asked         int // how often the host was asked to take its rules away
 
 	Opened    time.Time
 	Updated   time.Time
@@ -104,12 +116,36 @@ func (r Record) Says(o Record) bool {
 	return r.Generation == o.Generation && r.Status == o.Status &&
 		slices.EqualFunc(r.Steps, o.Steps, StepState.equal) &&
 		slices.Equal(r.Peers, o.Peers) && slices.Equal(r.Unreadable, o.Unreadable) &&
-		slices.Equal(r.Exposure, o.Exposure) && slices.EqualFunc(r.Findings, o.Findings, sameFinding)
+		slices.Equal(r.Exposure, o.Exposure) && slices.EqualFunc(r.Findings, o.Findings, sameFinding) && r.saysOfRungs(o)
+}
+
+func (r Record) saysOfRungs(o Record) bool {
+	return r.Rungs == o.Rungs && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore)
+}
+
+// Awaits reports whether something is to be learned yet of what was done beside the cut.
+func (r Record) Awaits() bool { return r.Host.Command != "" && !r.Host.Ended() }
+
+// Unsettled reports whether something is still to be done for the containment: it is
+// open, or released and its host's own rules may still be there, or the instance is still
+// on standby because of them.
+func (r Record) Unsettled() bool {
+	waits := func(s StepState) bool {
+		k := s.Step.Kind()
+		return s.State == Lingering && (k == KindStandby || k == KindChecks)
+	}
+	return r.Status.Open() || r.Status == Released && (r.HostLingers() || slices.ContainsFunc(r.Steps, waits))
+}
+
+// HostLingers reports whether the host's own rules may still be there after a release.
+func (r Record) HostLingers() bool {
+	host, told := r.Step(HostOf(r.Instance).ID())
+	return told && host.State == Lingering
 }
 
 func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
 
-// Target is everything that the record names and that is not known to be gone.
+// Target is everything that the record names, without the attributes that are gone.
 func (r Record) Target() network.Target {
 	t := network.Target{Instance: r.Instance}
 	for _, s := range r.Steps {

@@ -163,6 +163,10 @@ type Creation struct {
 	Tags map[string]string
 }
 
+// HostOf is the step that tells a host to let nothing pass. What it makes are the
+// commands to the host.
+func HostOf(instance string) Creation { return Creation{Of: KindHost, Resource: instance} }
+
 // ID is the kind and the resource: an incident makes one of a kind for a resource.
 func (c Creation) ID() string { return string(c.Of) + "/" + c.Resource }
 

@@ -94,7 +94,7 @@ func New(rec record.Record, history []record.Event, now time.Time) Document {
 		Incident: answer.NewAnswer([]containment.Outcome{{
 			Instance: rec.Instance, Verdict: verdictOf(rec.Status), Reason: rec.Reason, Record: rec,
 		}}).Incidents[0],
-		ByPerson: rec.ByPerson, Made: now.UTC(),
+		Name: rec.Name, ByPerson: rec.ByPerson, Made: now.UTC(),
 		Times:    Times{Opened: rec.Opened, Updated: rec.Updated, Contained: rec.Contained, Released: rec.Released},
 		Findings: []Finding{}, Peers: []Peer{}, History: []Event{}, Originals: []Group{}, Interfaces: []Interface{},
 	}

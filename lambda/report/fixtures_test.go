@@ -129,6 +129,9 @@ func crowdedDocument() Document {
 	}
 	rec.Reason = hostile + " " + unbroken
 	rec.Exposure = append(rec.Exposure, record.Exposure{Kind: "novel-kind", Detail: hostile + " " + unbroken})
+	for _, kind := range []record.ExposureKind{record.UnknownPeers, "survivor", "quarantine-leaks"} {
+		rec.Exposure = append(rec.Exposure, record.Exposure{Kind: kind, Detail: "as the picture shows"})
+	}
 	rec.Findings[0].Type = hostile
 	d := New(rec, []record.Event{{Time: began, ID: "1", Verdict: "novel", Reason: hostile, Finding: hostile, Changes: []string{hostile, unbroken}}}, began)
 	d.Name, d.Region, d.Account, d.Stack = hostile, "eu-west-1", "111122223333", hostile

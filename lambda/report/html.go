@@ -132,7 +132,7 @@ func facts(d Document) []fact {
 		add("Opened", exact(d.Times.Opened))
 	}
 	if t := d.Times; !t.Contained.IsZero() && !t.Opened.IsZero() {
-		add("Complete after", span(t.Contained.Sub(t.Opened)))
+		add("Complete after", plain.Brief(t.Contained.Sub(t.Opened)))
 	}
 	if d.ByPerson {
 		add("Asked for by", "a person")
@@ -140,14 +140,6 @@ func facts(d Document) []fact {
 		add("Asked for by", "an event")
 	}
 	return all
-}
-
-// span is a duration with its digits below ten seconds.
-func span(d time.Duration) string {
-	if d < 10*time.Second {
-		return fmt.Sprintf("%.2f s", max(d.Seconds(), 0))
-	}
-	return plain.Span(d)
 }
 
 // A moment is one entry of the timeline.
@@ -159,8 +151,8 @@ type moment struct {
 	Changes []string
 }
 
-// titles say what an event of the history was.
-var titles = map[string]string{
+// verdicts say what an event of the history was.
+var verdicts = map[string]string{
 	string(record.Contain): "Containment", string(record.Release): "Release", string(record.Reconcile): "Reconciled",
 	string(record.Expire): "Denials expired", string(record.Held): "Held back", string(record.Exempt): "Exempt",
 	string(record.Sample): "Sample finding", string(record.NotActionable): "Not acted on", string(record.OtherAccount): "Not acted on",
@@ -180,7 +172,7 @@ func timeline(d Document) []moment {
 		}
 	}
 	for _, e := range d.History {
-		title, ok := titles[e.Verdict]
+		title, ok := verdicts[e.Verdict]
 		if !ok {
 			title = cleaned(e.Verdict)
 		}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -142,11 +143,16 @@ func whyOpen(d Document, address string) string {
 // address of a finding stands for.
 var beside = []record.ExposureKind{"survivor", "quarantine-leaks", record.UnknownPeers, record.ResolverDNS, record.IMDSCredentials}
 
+// titles are shorter ones, where those of the text don't fit into a box.
+var titles = map[record.ExposureKind]string{
+	"survivor": "A survivor", "quarantine-leaks": "New connections", record.UnknownPeers: "Older, unnamed connections",
+}
+
 func (s *scene) others(d Document) {
 	for _, kind := range beside {
 		has := slices.ContainsFunc(d.Incident.Exposure, func(e answer.ExposureAnswer) bool { return e.Kind == kind })
 		if has {
-			s.peers = append(s.peers, drawnPeer{address: plain.Exposure(kind), about: plain.Reason(kind), other: true})
+			s.peers = append(s.peers, drawnPeer{address: cmp.Or(titles[kind], plain.Exposure(kind)), about: plain.Reason(kind), other: true})
 		}
 	}
 }
@@ -179,7 +185,7 @@ func aboutPeer(p Peer) string {
 	if p.RemotePort > 0 {
 		words = append(words, fmt.Sprintf("port %d", p.RemotePort))
 	}
-	return plain.Line(strings.Join(words, " "), maxLabel)
+	return plain.Line(cmp.Or(strings.Join(words, " "), "no port is known"), maxLabel)
 }
 
 // interfacesOf are the interfaces as EC2 shows them, or, where that could not be read,

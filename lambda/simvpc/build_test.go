@@ -53,7 +53,7 @@ func TestBuildFromNothing(t *testing.T) {
 	permit(t, ingress(*group.GroupId, permission("tcp", 443, 443, "0.0.0.0/0"))(ctx, c))
 	run, err := c.RunInstances(ctx, &ec2.RunInstancesInput{
 		ImageId: aws.String("ami-0123456789abcdef0"), InstanceType: types.InstanceTypeM5Large, MinCount: aws.Int32(1), MaxCount: aws.Int32(2),
-		SubnetId: id, SecurityGroupIds: []string{*group.GroupId}, ClientToken: aws.String("once"), KeyName: aws.String("key"),
+		SubnetId: id, SecurityGroupIds: []string{*group.GroupId}, Ipv6AddressCount: aws.Int32(2), ClientToken: aws.String("once"), KeyName: aws.String("key"),
 		IamInstanceProfile: &types.IamInstanceProfileSpecification{Name: aws.String("web-role")},
 		BlockDeviceMappings: []types.BlockDeviceMapping{{
 			DeviceName: aws.String("/dev/xvdb"), Ebs: &types.EbsBlockDevice{VolumeSize: aws.Int32(50), DeleteOnTermination: aws.Bool(false)},
@@ -73,6 +73,9 @@ func TestBuildFromNothing(t *testing.T) {
 		t.Errorf("instance %+v", i)
 	}
 	w := s.World()
+	if got := w.InterfacesOf(*i.InstanceId)[0].IPv6; len(got) != 2 || got[0].String() != "2001:db8:a01::4" {
+		t.Errorf("IPv6 addresses %v", got)
+	}
 	f, err := world.ParseFlow("tcp 192.0.2.80:40000 -> " + *i.PublicIpAddress + ":443")
 	permit(t, err)
 	if v := oracle.Connects(w, f); !v.Passes {
@@ -191,5 +194,56 @@ func TestDeleteWhatIsEmpty(t *testing.T) {
 	permit(t, ignore(c.DeleteVpc(t.Context(), &ec2.DeleteVpcInput{VpcId: aws.String("vpc-1")})))
 	if got := s.World().String(); got != "account 111122223333\nregion eu-central-1\n" {
 		t.Errorf("left:\n%s", got)
+	}
+}
+
+func TestSecondaryAddresses(t *testing.T) {
+	t.Parallel()
+	s, c := start(t, web, simvpc.Options{})
+	ctx := t.Context()
+	before := s.World()
+	v4, err := c.AssignPrivateIpAddresses(ctx, &ec2.AssignPrivateIpAddressesInput{NetworkInterfaceId: aws.String("eni-1"), SecondaryPrivateIpAddressCount: aws.Int32(2)})
+	permit(t, err)
+	v6, err := c.AssignIpv6Addresses(ctx, &ec2.AssignIpv6AddressesInput{NetworkInterfaceId: aws.String("eni-1"), Ipv6Addresses: []string{"2001:db8:1:1::77"}})
+	permit(t, err)
+	if n := s.World().Interface("eni-1"); len(v4.AssignedPrivateIpAddresses) != 2 || len(n.Private) != 3 || len(n.IPv6) != 2 || v6.AssignedIpv6Addresses[0] != "2001:db8:1:1::77" {
+		t.Errorf("assigned %+v, %+v: %+v", v4, v6, n)
+	}
+	primary := &ec2.UnassignPrivateIpAddressesInput{NetworkInterfaceId: aws.String("eni-1"), PrivateIpAddresses: []string{"10.0.1.10"}}
+	if _, err := c.UnassignPrivateIpAddresses(ctx, primary); code(err) != "InvalidParameterValue" {
+		t.Errorf("the primary address: %v", err)
+	}
+	taken := &ec2.AssignPrivateIpAddressesInput{NetworkInterfaceId: aws.String("eni-1"), PrivateIpAddresses: []string{"10.0.1.30"}}
+	if _, err := c.AssignPrivateIpAddresses(ctx, taken); code(err) != "InvalidIPAddress.InUse" {
+		t.Errorf("an address of another interface: %v", err)
+	}
+	var gone []string
+	for _, a := range v4.AssignedPrivateIpAddresses {
+		gone = append(gone, *a.PrivateIpAddress)
+	}
+	permit(t, ignore(c.UnassignPrivateIpAddresses(ctx, &ec2.UnassignPrivateIpAddressesInput{NetworkInterfaceId: aws.String("eni-1"), PrivateIpAddresses: gone})))
+	permit(t, ignore(c.UnassignIpv6Addresses(ctx, &ec2.UnassignIpv6AddressesInput{NetworkInterfaceId: aws.String("eni-1"), Ipv6Addresses: []string{"2001:db8:1:1::77"}})))
+	unchanged(t, before, s)
+}
+
+func TestDescriptionsOfRules(t *testing.T) {
+	t.Parallel()
+	s, c := start(t, web, simvpc.Options{})
+	describe := func(p types.IpPermission) error {
+		p.IpRanges[0].Description = aws.String("everybody")
+		return ignore(c.UpdateSecurityGroupRuleDescriptionsIngress(t.Context(), &ec2.UpdateSecurityGroupRuleDescriptionsIngressInput{
+			GroupId: aws.String("sg-web"), IpPermissions: []types.IpPermission{p},
+		}))
+	}
+	permit(t, describe(permission("tcp", 443, 443, "0.0.0.0/0")))
+	if err := describe(permission("tcp", 444, 444, "0.0.0.0/0")); code(err) != "InvalidPermission.NotFound" {
+		t.Errorf("a rule that is not there: %v", err)
+	}
+	described := false
+	for _, r := range s.World().Group("sg-web").In {
+		described = described || r.Ports.From == 443 && r.Description == "everybody"
+	}
+	if !described {
+		t.Errorf("rules %v", s.World().Group("sg-web").In)
 	}
 }

@@ -111,7 +111,10 @@ func TestProtection(t *testing.T) {
 	if err := terminate("i-web")(t.Context(), c); code(err) != "OperationNotPermitted" {
 		t.Errorf("termination of a protected instance: %v", err)
 	}
-	permit(t, protect("i-web", false)(t.Context(), c))
+	_, err := c.ModifyInstanceAttribute(t.Context(), &ec2.ModifyInstanceAttributeInput{ // the other form
+		InstanceId: aws.String("i-web"), Attribute: types.InstanceAttributeNameDisableApiTermination, Value: aws.String("false"),
+	})
+	permit(t, err)
 	permit(t, terminate("i-web")(t.Context(), c))
 	w := s.World()
 	if v := w.Volume("vol-root"); v == nil || v.Instance != "" {

@@ -178,7 +178,7 @@ func TestRefusals(t *testing.T) {
 			SubnetId: aws.String("subnet-1"), PrivateIpAddress: aws.String("10.0.2.10"),
 		}), "InvalidParameterValue"},
 		{"interface with forgotten parameter", newInterface(&ec2.CreateNetworkInterfaceInput{
-			SubnetId: aws.String("subnet-1"), Ipv6AddressCount: aws.Int32(2),
+			SubnetId: aws.String("subnet-1"), Ipv4PrefixCount: aws.Int32(2),
 		}), "UnknownParameter"},
 		{"start terminated", func(ctx context.Context, c *ec2.Client) error {
 			return ignore(c.StartInstances(ctx, &ec2.StartInstancesInput{InstanceIds: []string{"i-0aaaaaaaaaaaaaaa3"}}))

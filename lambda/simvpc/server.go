@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tourniquet/lambda/simvpc/autoscaling"
@@ -58,7 +59,13 @@ type Server struct {
 	services services
 	faults   []*armed
 	before   func(Call) Fault
+
+	changes atomic.Uint64
 }
+
+// Changes counts the changes that the world may have had so far, for those who keep
+// what follows from it.
+func (s *Server) Changes() uint64 { return s.changes.Load() }
 
 // New returns a server of a copy of the world, which it normalizes.
 func New(w *world.World, opts Options) *Server {
@@ -142,6 +149,7 @@ func (s *Server) pass() {
 		if service.Pass(s.world, s.now()) {
 			s.world.Normalize()
 			s.views.changed(s)
+			s.changes.Add(1)
 		}
 	}
 }
@@ -152,6 +160,7 @@ func (s *Server) change(f func()) {
 	f()
 	s.world.Normalize()
 	s.views.changed(s)
+	s.changes.Add(1)
 }
 
 // ServeHTTP answers one call.

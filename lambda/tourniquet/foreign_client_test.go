@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tourniquet/lambda/drill"
 	"tourniquet/lambda/emulator"
 )
 
@@ -25,7 +26,7 @@ var update = flag.Bool("update", false, "rewrite what the foreign client should 
 // others, for EC2.
 func TestSimulateForBoto3(t *testing.T) {
 	world := filepath.Join(t.TempDir(), "world.txt")
-	write(t, world, builtinWorld+`
+	write(t, world, drill.BuiltinWorld+`
 vpc vpc-2 10.1.0.0/16
 group sg-elsewhere vpc-2
 interface eni-lb - subnet-front 10.0.1.200 groups sg-web managed amazon-elb type network_load_balancer
@@ -48,7 +49,7 @@ interface eni-lb - subnet-front 10.0.1.200 groups sg-web managed amazon-elb type
 
 // simulate runs the command until stop is called, which returns the world that it
 // prints in the end.
-func simulate(t *testing.T, world string) (url string, stop func() string) {
+func simulate(t *testing.T, world ...string) (url string, stop func() string) {
 	t.Helper()
 	ctx, interrupt := context.WithCancel(t.Context())
 	t.Cleanup(interrupt)
@@ -56,7 +57,7 @@ func simulate(t *testing.T, world string) (url string, stop func() string) {
 	var errs bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"simulate", world, "--listen", "127.0.0.1:0"}, in, &errs)
+		ended <- run(ctx, append([]string{"simulate", "--listen", "127.0.0.1:0"}, world...), in, &errs)
 		_ = in.Close()
 	}()
 	lines := bufio.NewReader(out)
@@ -80,5 +81,23 @@ func simulate(t *testing.T, world string) (url string, stop func() string) {
 			t.Fatal("the command doesn't end")
 		}
 		return string(after)
+	}
+}
+
+// A client that nobody here wrote builds its own world from nothing, and leaves
+// nothing but its terminated instance.
+func TestSimulateFromNothing(t *testing.T) {
+	url, stop := simulate(t)
+	transcript := emulator.Python(t, "testdata/from_nothing.py", url)
+	want := `VPCs at first: 0
+interfaces: [(0, '198.18.0.1'), (1, '198.18.0.2')]
+routes: [('10.0.0.0/16', 'active'), ('0.0.0.0/0', 'active')]
+VPCs in the end: 0
+`
+	if d := cmp.Diff(want, transcript); d != "" {
+		t.Error(d)
+	}
+	if after := stop(); !strings.HasPrefix(after, "account 111122223333\nregion eu-central-1\ninstance i-") || strings.Count(after, "\n") != 3 {
+		t.Errorf("left:\n%s", after)
 	}
 }

@@ -6,6 +6,7 @@
 //	tourniquet contain i-… --reason …    and release, plan, report, admit, reconcile, watch, expire
 //	tourniquet drill                     the built-in compromise
 //	tourniquet drill finding.json        a finding of your own
+//	tourniquet drill --naive             what a swap of the groups alone leaves
 //	tourniquet simulate world.txt        a simulated EC2 for the AWS CLI or an SDK
 //
 // Exit status: 0 done as asked; 1 done in part, or in a drill a peer's flow still
@@ -24,6 +25,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"tourniquet/lambda/drill"
 	"tourniquet/lambda/tourniquet/completion"
 	"tourniquet/lambda/tourniquet/console"
 	"tourniquet/lambda/tourniquet/operate"
@@ -38,7 +40,7 @@ const (
 type cli struct {
 	operate.Commands
 
-	Drill      drillCmd         `cmd:"" group:"rehearse" help:"Rehearse a containment on a simulated VPC, with the real responder and the real AWS SDK."`
+	Drill      drill.Command    `cmd:"" group:"rehearse" help:"Rehearse a containment on a simulated VPC, with the real responder and the real AWS SDK."`
 	Simulate   simulateCmd      `cmd:"" group:"rehearse" help:"Serve a simulated VPC to any AWS client, until interrupted."`
 	Completion completion.Cmd   `cmd:"" help:"Print the script by which a shell completes this command."`
 	Version    kong.VersionFlag `help:"Print the version."`
@@ -65,6 +67,7 @@ func runOn(ctx context.Context, args []string, c *console.Console) int {
 		}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"version": "tourniquet " + version.String()},
 		kong.Writers(c.Out, c.Err), kong.Exit(func(n int) { code = n }), kong.Bind(c),
+		kong.Bind(terminal(c)),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(c.Out, (*io.Writer)(nil)))
 	if err != nil {
 		fmt.Fprintln(c.Err, err)
@@ -83,13 +86,19 @@ func runOn(ctx context.Context, args []string, c *console.Console) int {
 	return exit(c, err)
 }
 
+// terminal is where a drill is shown live.
+func terminal(c *console.Console) drill.Terminal {
+	out, colours := c.Terminal()
+	return drill.Terminal{Out: out, Colours: colours}
+}
+
 // exit says what went wrong, and is the exit status.
 func exit(c *console.Console, err error) int {
 	if err == nil {
 		return operate.ExitDone
 	}
 	fmt.Fprintln(c.Err, console.Bad.Render("tourniquet:"), err)
-	if errors.Is(err, errStillOpen) {
+	if errors.Is(err, drill.ErrStillOpen) {
 		return exitOpen
 	}
 	return operate.ExitCode(err)

@@ -243,3 +243,18 @@ func TestTerminalProgress(t *testing.T) {
 		t.Errorf("%d invocations for two commands", n)
 	}
 }
+
+// On a terminal the drill is live, with colours; NO_COLOR takes those away.
+func TestTerminalDrill(t *testing.T) {
+	t.Parallel()
+	for _, noColour := range []bool{false, true} {
+		var env []string
+		if noColour {
+			env = []string{"NO_COLOR=1"}
+		}
+		out, code := inTerminal(t, 120, env, "drill", "--speed", "20").end()
+		if code != 0 || colour.MatchString(out) == noColour || !strings.Contains(colour.ReplaceAllString(out, ""), "\r   ..") {
+			t.Errorf("NO_COLOR %t: exit status %d, coloured %t:\n%q", noColour, code, colour.MatchString(out), out)
+		}
+	}
+}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
+	"tourniquet/lambda/drill"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -34,13 +34,5 @@ func readWorld(file string) (*world.World, error) {
 	if file == "" {
 		return simvpc.ParseWorld("")
 	}
-	text, err := os.ReadFile(file) //nolint:gosec // the file that the user names
-	if err != nil {
-		return nil, err
-	}
-	w, err := simvpc.ParseWorld(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return w, nil
+	return drill.ReadWorld(file)
 }

@@ -3,44 +3,120 @@ package vpc
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"tourniquet/lambda/network"
 )
 
-// network joins what was read of one target.
+// network joins what was read of one target with what was seen of it before.
 func (s *survey) network(t network.Target) (network.Network, error) {
-	n := network.Network{
-		Instance: s.instances[t.Instance], Ranges: map[string][]netip.Prefix{}, Subnets: map[string]network.Subnet{}, ACLs: map[string]network.ACL{},
-		Owners: map[netip.Addr]network.Owner{}, Quarantine: s.groups,
+	n := network.Network{Owners: map[netip.Addr]network.Owner{}, Quarantine: s.groups}
+	switch t.Look {
+	case network.Owners:
+		n = *t.Since
+		n.Owners = maps.Clone(t.Since.Owners)
+		s.own(n, t.Peers)
+		return n, nil
+	case network.Again, network.AgainInterfaces, network.AgainACLs:
+		n.Instance, n.Quarantine = s.since(t), t.Since.Quarantine
+	case network.Whole, network.Standing, network.Recorded:
+		n.Instance = s.instances[t.Instance]
 	}
 	n.Instance.ID = t.Instance
-	for _, i := range s.interfaces[t.Instance] {
-		n.Interfaces = append(n.Interfaces, fromSDKInterface(i))
+	for _, i := range s.interfacesOf(t) {
+		n.Interfaces = append(n.Interfaces, s.completed(fromSDKInterface(i), t))
 	}
 	slices.SortFunc(n.Interfaces, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
+	if t.Look == network.AgainACLs {
+		n.Interfaces = t.Since.Interfaces
+	}
+	if t.Look.OfDrift() {
+		s.standing(&n, t)
+		return n, nil
+	}
 	if !n.Exists() || n.Bare() {
 		n.Missing = append(n.Missing, t.Instance)
 	}
-	for _, id := range s.wanted(t.Instance) {
-		acl := s.serves[id]
-		if acl == "" {
-			return n, fmt.Errorf("describing network ACLs: none is associated with %s", id)
-		}
-		subnet, read := s.subnets[id]
-		if !read {
-			return n, fmt.Errorf("describing subnets: EC2 does not show %s", id)
-		}
-		n.Subnets[id] = fromSDKSubnet(subnet, acl)
-		n.ACLs[acl] = fromSDKACL(s.acls[acl])
-	}
-	for _, id := range n.VPCs() {
-		if v, read := s.vpcs[id]; read {
-			n.Ranges[id] = fromSDKRanges(v)
-		}
+	if err := s.place(&n); err != nil {
+		return n, err
 	}
 	s.recorded.add(&n, t)
 	s.own(n, t.Peers)
 	return n, nil
+}
+
+// since is the instance as it was seen, with the tags that it got since if it was read.
+func (s *survey) since(t network.Target) network.Instance {
+	i := t.Since.Instance
+	if now, read := s.instances[t.Instance]; read {
+		i.Tags = maps.Clone(i.Tags)
+		if i.Tags == nil {
+			i.Tags = map[string]string{}
+		}
+		maps.Copy(i.Tags, now.Tags)
+	}
+	return i
+}
+
+// completed is an interface with what the look before showed of it and this one does not.
+func (s *survey) completed(i network.Interface, t network.Target) network.Interface {
+	if !s.scarce || t.Since == nil {
+		return i
+	}
+	if before, known := t.Since.Find(i.ID); known {
+		i.Originals, i.ManagedBy, i.Associated = before.Originals, before.ManagedBy, before.Associated
+	}
+	return i
+}
+
+// place adds the places of the interfaces.
+func (s *survey) place(n *network.Network) error {
+	n.Ranges, n.Subnets, n.ACLs = map[string][]netip.Prefix{}, map[string]network.Subnet{}, map[string]network.ACL{}
+	for _, id := range wanted(n.Interfaces) {
+		acl := s.serves[id]
+		if acl == "" {
+			return fmt.Errorf("describing network ACLs: none is associated with %s", id)
+		}
+		subnet, known := s.subnets[id]
+		if !known {
+			return fmt.Errorf("describing subnets: EC2 does not show %s", id)
+		}
+		subnet.ACL = acl
+		n.Subnets[id] = subnet
+		n.ACLs[acl] = s.acls[acl]
+	}
+	for _, id := range n.VPCs() {
+		if ranges, known := s.ranges[id]; known {
+			n.Ranges[id] = ranges
+		}
+	}
+	return nil
+}
+
+// standing adds which of the named ACLs stands before which subnet.
+func (s *survey) standing(n *network.Network, t network.Target) {
+	n.Subnets, n.ACLs, n.Elsewhere = map[string]network.Subnet{}, map[string]network.ACL{}, map[string]network.ACL{}
+	for _, id := range wanted(n.Interfaces) {
+		n.Subnets[id] = network.Subnet{ID: id}
+	}
+	for _, id := range t.ACLs {
+		a, there := s.recorded.acls[id]
+		if !there {
+			continue
+		}
+		n.Elsewhere[id] = fromSDKACL(a)
+		for _, as := range a.Associations {
+			if subnet, ours := n.Subnets[aws.ToString(as.SubnetId)]; ours {
+				subnet.ACL = id
+				n.Subnets[subnet.ID], n.ACLs[id] = subnet, n.Elsewhere[id]
+			}
+		}
+		if _, serves := n.ACLs[id]; serves {
+			delete(n.Elsewhere, id)
+		}
+	}
 }

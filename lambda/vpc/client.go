@@ -26,14 +26,23 @@ const idleConnections = 64
 
 // Client implements containment.EC2.
 type Client struct {
-	ec2 *ec2.Client
+	ec2    *ec2.Client
+	pacing *retryer
+	memory *memory
 }
 
 // New makes a client for the account and Region of a configuration.
-func New(cfg aws.Config) *Client {
-	return &Client{ec2: ec2.NewFromConfig(cfg, func(o *ec2.Options) {
-		o.Retryer = newRetryer()
-	})}
+func New(cfg aws.Config) *Client { return newClient(cfg, newRetryer(false)) }
+
+// NewPatient makes a client for work that nobody waits for. It leaves most of each of
+// EC2's buckets of requests to those who contain, and steps back when EC2 throttles.
+func NewPatient(cfg aws.Config) *Client { return newClient(cfg, newRetryer(true)) }
+
+func newClient(cfg aws.Config, pacing *retryer) *Client {
+	return &Client{
+		ec2:    ec2.NewFromConfig(cfg, func(o *ec2.Options) { o.Retryer = pacing }),
+		pacing: pacing, memory: newMemory(),
+	}
 }
 
 // HTTPClient keeps as many connections open as a containment makes calls at once.

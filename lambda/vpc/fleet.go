@@ -59,8 +59,11 @@ func (c *Client) Provision(ctx context.Context) error {
 			continue
 		}
 		work.Go(func() error {
-			_, err := c.prepare(wctx, vpc, groups[vpc])
-			return err
+			_, full, err := c.prepare(wctx, vpc, fromSDKRanges(v), groups[vpc])
+			if err != nil {
+				return err
+			}
+			return c.emptyAll(wctx, full)
 		})
 	}
 	return work.Wait()

@@ -31,6 +31,32 @@ func fromSDKInterface(i types.NetworkInterface) network.Interface {
 	return eni
 }
 
+// fromSDKShown are an instance's interfaces as the instance shows them, in the form that
+// a read of interfaces has.
+func fromSDKShown(i types.Instance) []types.NetworkInterface {
+	var all []types.NetworkInterface
+	for _, n := range i.NetworkInterfaces {
+		eni := types.NetworkInterface{
+			NetworkInterfaceId: n.NetworkInterfaceId, VpcId: n.VpcId, SubnetId: n.SubnetId, Groups: n.Groups, Operator: n.Operator,
+			InterfaceType: types.NetworkInterfaceType(aws.ToString(n.InterfaceType)),
+			Attachment:    &types.NetworkInterfaceAttachment{InstanceId: i.InstanceId},
+		}
+		for _, a := range n.PrivateIpAddresses {
+			eni.PrivateIpAddresses = append(eni.PrivateIpAddresses, types.NetworkInterfacePrivateIpAddress{PrivateIpAddress: a.PrivateIpAddress})
+		}
+		for _, a := range n.Ipv6Addresses {
+			eni.Ipv6Addresses = append(eni.Ipv6Addresses, types.NetworkInterfaceIpv6Address{Ipv6Address: a.Ipv6Address})
+		}
+		if t := n.ConnectionTrackingConfiguration; t != nil {
+			eni.ConnectionTrackingConfiguration = &types.ConnectionTrackingConfiguration{
+				TcpEstablishedTimeout: t.TcpEstablishedTimeout, UdpStreamTimeout: t.UdpStreamTimeout, UdpTimeout: t.UdpTimeout,
+			}
+		}
+		all = append(all, eni)
+	}
+	return all
+}
+
 // managedBy is the service that alone may change an interface, or empty. A service
 // that made the interface is its requester; one that operates it together with the
 // instance, as EKS Auto Mode does, is its operator.
@@ -96,8 +122,8 @@ func addresses(i types.NetworkInterface, public bool) []netip.Addr {
 	return addrs
 }
 
-func fromSDKSubnet(s types.Subnet, acl string) network.Subnet {
-	subnet := network.Subnet{ID: aws.ToString(s.SubnetId), VPC: aws.ToString(s.VpcId), ACL: acl, DNS64: aws.ToBool(s.EnableDns64)}
+func fromSDKSubnet(s types.Subnet) network.Subnet {
+	subnet := network.Subnet{ID: aws.ToString(s.SubnetId), VPC: aws.ToString(s.VpcId), DNS64: aws.ToBool(s.EnableDns64)}
 	cidrs := []string{aws.ToString(s.CidrBlock)}
 	for _, a := range s.Ipv6CidrBlockAssociationSet {
 		cidrs = append(cidrs, aws.ToString(a.Ipv6CidrBlock))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -18,45 +19,70 @@ import (
 	"tourniquet/lambda/pause"
 )
 
-// Prepare makes or repairs the quarantine groups of the interfaces' VPCs; see
+// Prepare makes the quarantine groups of the interfaces' VPCs that are missing; see
 // containment.EC2.
-func (c *Client) Prepare(ctx context.Context, seen network.Network) (map[string][]network.Quarantined, error) {
+func (c *Client) Prepare(ctx context.Context, seen network.Network) (map[string][]network.Quarantined, func(context.Context) error, error) {
 	var mu sync.Mutex
 	groups := maps.Clone(seen.Quarantine)
+	if groups == nil {
+		groups = map[string][]network.Quarantined{}
+	}
+	var full []fullGroup
 	g, gctx := errgroup.WithContext(ctx)
 	for _, vpc := range seen.VPCs() {
 		g.Go(func() error {
-			ready, err := c.prepare(gctx, vpc, seen.Quarantine[vpc])
+			have, rules, err := c.prepare(gctx, vpc, seen.Ranges[vpc], seen.Quarantine[vpc])
 			mu.Lock()
 			defer mu.Unlock()
-			groups[vpc] = ready
+			groups[vpc], full = have, append(full, rules...)
 			return err
 		})
 	}
-	return groups, g.Wait()
+	err := g.Wait()
+	return groups, func(ctx context.Context) error { return c.emptyAll(ctx, full) }, err
 }
 
-// prepare sees to one VPC: it makes a group if there is none, and empties those
-// that have rules.
-func (c *Client) prepare(ctx context.Context, vpc string, have []network.Quarantined) ([]network.Quarantined, error) {
+// A fullGroup is a quarantine group that has rules.
+type fullGroup struct {
+	id    string
+	rules []types.IpPermission // the egress rules that EC2 has just given it, if it is new
+}
+
+// prepare sees to it that one VPC has a group. It returns all of the VPC's as they are to
+// be, and those that have to be emptied for that.
+func (c *Client) prepare(ctx context.Context, vpc string, ranges []netip.Prefix, have []network.Quarantined) ([]network.Quarantined, []fullGroup, error) {
 	if len(have) == 0 {
-		id, err := c.createGroup(ctx, vpc)
+		id, made, err := c.createGroup(ctx, vpc)
 		if err != nil {
-			return nil, fmt.Errorf("creating a quarantine group in %s: %w", vpc, err)
+			return nil, nil, fmt.Errorf("creating a quarantine group in %s: %w", vpc, err)
 		}
-		have = []network.Quarantined{{Group: id}}
+		full := fullGroup{id: id}
+		if made {
+			full.rules = defaultRules(ranges)
+		}
+		return []network.Quarantined{{Group: id, Empty: true}}, []fullGroup{full}, nil
 	}
 	ready := slices.Clone(have)
+	var full []fullGroup
 	for i, q := range ready {
-		if q.Empty {
-			continue
+		if !q.Empty {
+			full, ready[i].Empty = append(full, fullGroup{id: q.Group}), true
 		}
-		if err := c.emptyGroup(ctx, q.Group); err != nil {
-			return nil, fmt.Errorf("removing the rules of the quarantine group %s: %w", q.Group, err)
-		}
-		ready[i].Empty = true
 	}
-	return ready, nil
+	return ready, full, nil
+}
+
+func (c *Client) emptyAll(ctx context.Context, groups []fullGroup) error {
+	g, gctx := errgroup.WithContext(ctx)
+	for _, full := range groups {
+		g.Go(func() error {
+			if err := c.emptyGroup(gctx, full); err != nil {
+				return fmt.Errorf("removing the rules of the quarantine group %s: %w", full.id, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // maxNames bounds the names to try when others have groups of the name we use.
@@ -67,7 +93,7 @@ var errNamesTaken = errors.New("all names for it are taken by groups without the
 // createGroup makes a group under the first name that nobody has. A group's name
 // is unique in its VPC, so of two invocations that create it at once one is told
 // of a duplicate, and uses the other's.
-func (c *Client) createGroup(ctx context.Context, vpc string) (string, error) {
+func (c *Client) createGroup(ctx context.Context, vpc string) (id string, made bool, err error) {
 	for n := 1; n <= maxNames; n++ {
 		name := network.GroupName
 		if n > 1 {
@@ -82,17 +108,17 @@ func (c *Client) createGroup(ctx context.Context, vpc string) (string, error) {
 			}},
 		})
 		if err == nil {
-			return aws.ToString(out.GroupId), nil
+			return aws.ToString(out.GroupId), true, nil
 		}
 		if code(err) != codeGroupExists {
-			return "", err
+			return "", false, err
 		}
 		id, ours, err := c.named(ctx, vpc, name)
 		if err != nil || ours {
-			return id, err
+			return id, false, err
 		}
 	}
-	return "", errNamesTaken
+	return "", false, errNamesTaken
 }
 
 // named finds the group of a name that EC2 says exists, and whether it has our tag.
@@ -109,12 +135,16 @@ func (c *Client) named(ctx context.Context, vpc, name string) (id string, ours b
 	return id, ours, err
 }
 
-// emptyGroup removes every rule of a group of ours, until a look shows none. A new
-// group comes with rules that allow all egress, and may take a while to be seen.
-// https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
-func (c *Client) emptyGroup(ctx context.Context, id string) error {
+// emptyGroup removes every rule of a group of ours, until a look shows none. Which
+// rules a new one has is known, so that they are removed before the first look.
+func (c *Client) emptyGroup(ctx context.Context, full fullGroup) error {
+	if len(full.rules) > 0 {
+		if err := c.revokeEgress(ctx, full.id, full.rules); err != nil {
+			return err
+		}
+	}
 	return eventually(ctx, func() (bool, error) {
-		found, err := c.describeGroups(ctx, filter("group-id", id))
+		found, err := c.describeGroups(ctx, filter("group-id", full.id))
 		if err != nil || len(found) == 0 {
 			return false, err
 		}
@@ -124,6 +154,25 @@ func (c *Client) emptyGroup(ctx context.Context, id string) error {
 		}
 		return false, c.revokeAll(ctx, g)
 	})
+}
+
+// defaultRules are those that a new group in a VPC with some ranges comes with: all
+// egress, in the families that the VPC has.
+// https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
+func defaultRules(ranges []netip.Prefix) []types.IpPermission {
+	all := types.IpPermission{IpProtocol: aws.String("-1"), IpRanges: []types.IpRange{{CidrIp: aws.String("0.0.0.0/0")}}}
+	if slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		all.Ipv6Ranges = []types.Ipv6Range{{CidrIpv6: aws.String("::/0")}}
+	}
+	return []types.IpPermission{all}
+}
+
+func (c *Client) revokeEgress(ctx context.Context, id string, rules []types.IpPermission) error {
+	_, err := c.ec2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{GroupId: aws.String(id), IpPermissions: rules})
+	if err != nil && !passingOnGroup(err) {
+		return err
+	}
+	return nil
 }
 
 func (c *Client) revokeAll(ctx context.Context, g types.SecurityGroup) error {
@@ -136,12 +185,7 @@ func (c *Client) revokeAll(ctx context.Context, g types.SecurityGroup) error {
 		}
 	}
 	if len(g.IpPermissionsEgress) > 0 {
-		_, err := c.ec2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{
-			GroupId: g.GroupId, IpPermissions: g.IpPermissionsEgress,
-		})
-		if err != nil && !passingOnGroup(err) {
-			return err
-		}
+		return c.revokeEgress(ctx, aws.ToString(g.GroupId), g.IpPermissionsEgress)
 	}
 	return nil
 }

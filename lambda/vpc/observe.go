@@ -13,7 +13,7 @@ import (
 	"tourniquet/lambda/network"
 )
 
-// Observe reads an instance and all that decides its traffic, side by side; see
+// Observe reads an instance and what decides its traffic, side by side; see
 // containment.EC2. Interfaces in other subnets than the target says cost a second
 // turn.
 func (c *Client) Observe(ctx context.Context, t network.Target) (network.Network, error) {
@@ -24,18 +24,36 @@ func (c *Client) Observe(ctx context.Context, t network.Target) (network.Network
 	return s.network(t)
 }
 
+// Survey reads what decides the traffic of many instances, in as few calls as it takes
+// for one of them where there are few; see containment.Fleet.
+func (c *Client) Survey(ctx context.Context, targets []network.Target) (map[string]network.Network, error) {
+	s, err := c.survey(ctx, targets)
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]network.Network, len(targets))
+	for _, t := range targets {
+		if n, err := s.network(t); err == nil {
+			seen[t.Instance] = n
+		}
+	}
+	return seen, nil
+}
+
 // A survey collects what decides the traffic of some instances. Each read of a turn
 // has fields of its own, so that the reads need no lock.
 type survey struct {
 	*Client
 	targets []network.Target
+	scarce  bool // EC2 throttled when the survey began
 
 	instances  map[string]network.Instance
 	interfaces interfacesByInstance
-	vpcs       map[string]types.Vpc
-	subnets    map[string]types.Subnet
-	acls       map[string]types.NetworkAcl // those that serve the subnets
-	serves     map[string]string           // the ACL of each subnet
+	shown      interfacesByInstance      // as the instances show them
+	subnets    map[string]network.Subnet // without their ACLs
+	ranges     map[string][]netip.Prefix // of VPCs
+	acls       map[string]network.ACL
+	serves     map[string]string // the ACL of each subnet
 	groups     map[string][]network.Quarantined
 	owners     map[netip.Addr][]types.NetworkInterface
 	recorded   recorded
@@ -44,21 +62,25 @@ type survey struct {
 // survey reads in two turns. The second one is for the places of interfaces that no
 // target has named.
 func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey, error) {
-	s := &survey{Client: c, targets: targets}
+	s := &survey{
+		Client: c, targets: targets, scarce: c.Scarce(), shown: interfacesByInstance{}, subnets: map[string]network.Subnet{}, ranges: map[string][]netip.Prefix{},
+		acls: map[string]network.ACL{}, serves: map[string]string{},
+	}
+	s.recallSince()
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.readInstances(gctx) })
-	g.Go(func() (err error) { s.interfaces, err = s.readInterfaces(gctx, s.instanceIDs()); return err })
-	g.Go(func() (err error) { s.groups, err = s.quarantineGroups(gctx); return err })
+	byInstance, byInterface := s.split()
+	g.Go(func() error { return s.readInstances(gctx, byInstance) })
+	g.Go(func() error { return s.readInterfaces(gctx, byInterface) })
+	g.Go(func() error { return s.readGroups(gctx) })
 	g.Go(func() error { return s.readOwners(gctx) })
 	g.Go(func() (err error) { s.recorded, err = s.readRecorded(gctx, namesIn(targets)); return err })
-	named := placesIn(targets)
-	var first, second places
-	g.Go(func() (err error) { first, err = s.readPlaces(gctx, named); return err })
+	var first places
+	g.Go(func() (err error) { first, err = s.readPlaces(gctx, s.named()); return err })
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	s.take(first)
-	second, err := s.readPlaces(ctx, s.missing())
+	second, err := s.readPlaces(ctx, s.unnamed())
 	if err != nil {
 		return nil, err
 	}
@@ -66,30 +88,56 @@ func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey,
 	return s, nil
 }
 
-func (s *survey) instanceIDs() []string {
+// split says for which targets to read instances, and for which interfaces. The second
+// look at an instance's groups can go by either: while EC2 throttles, it goes by the one
+// that fewer others go by.
+func (s *survey) split() (byInstance, byInterface []network.Target) {
+	byInstance = s.with(network.Whole, network.Standing, network.Recorded)
+	byInterface = s.with(network.Whole, network.Drift, network.Standing)
+	again := s.with(network.Again, network.AgainInterfaces)
+	if s.scarce {
+		return append(byInstance, again...), byInterface
+	}
+	return byInstance, append(byInterface, again...)
+}
+
+// recallSince takes over which ACLs were seen to stand before which subnets.
+func (s *survey) recallSince() {
+	for _, t := range s.with(network.AgainInterfaces) {
+		maps.Copy(s.acls, t.Since.ACLs)
+		for id, subnet := range t.Since.Subnets {
+			s.serves[id] = subnet.ACL
+		}
+	}
+}
+
+// with are the targets to look at in one of some ways.
+func (s *survey) with(looks ...network.Look) []network.Target {
+	return slices.DeleteFunc(slices.Clone(s.targets), func(t network.Target) bool { return !slices.Contains(looks, t.Look) })
+}
+
+func instanceIDs(targets []network.Target) []string {
 	var ids []string
-	for _, t := range s.targets {
+	for _, t := range targets {
 		ids = append(ids, t.Instance)
 	}
 	return ids
 }
 
-func (s *survey) readInstances(ctx context.Context) error {
-	found, err := filtered(ctx, s.describeInstances, "instance-id", s.instanceIDs())
+func (s *survey) readInstances(ctx context.Context, targets []network.Target) error {
+	found, err := filtered(ctx, s.describeInstances, "instance-id", instanceIDs(targets))
 	if err != nil {
 		return err
 	}
 	s.instances = map[string]network.Instance{}
-	s.note(found)
-	return nil
-}
-
-func (s *survey) note(found []types.Reservation) {
 	for _, r := range found {
 		for _, i := range r.Instances {
-			s.instances[aws.ToString(i.InstanceId)] = fromSDKInstance(i, aws.ToString(r.OwnerId))
+			id := aws.ToString(i.InstanceId)
+			s.instances[id] = fromSDKInstance(i, aws.ToString(r.OwnerId))
+			s.shown[id] = fromSDKShown(i)
 		}
 	}
+	return nil
 }
 
 // interfacesByInstance are the instances' interfaces, those of their pods included.
@@ -97,32 +145,32 @@ type interfacesByInstance map[string][]types.NetworkInterface
 
 // readInterfaces reads the instances' interfaces, and where one is a trunk those of
 // the pods behind it.
-func (c *Client) readInterfaces(ctx context.Context, instances []string) (interfacesByInstance, error) {
-	attached, err := filtered(ctx, c.describeInterfaces, "attachment.instance-id", instances)
+func (s *survey) readInterfaces(ctx context.Context, targets []network.Target) error {
+	attached, err := filtered(ctx, s.describeInterfaces, "attachment.instance-id", instanceIDs(targets))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	all := interfacesByInstance{}
+	s.interfaces = interfacesByInstance{}
 	trunks := map[string]string{} // the instance of each
 	for _, i := range attached {
 		if i.Attachment == nil {
 			continue
 		}
 		instance := aws.ToString(i.Attachment.InstanceId)
-		all[instance] = append(all[instance], i)
+		s.interfaces[instance] = append(s.interfaces[instance], i)
 		if i.InterfaceType == types.NetworkInterfaceTypeTrunk {
 			trunks[aws.ToString(i.NetworkInterfaceId)] = instance
 		}
 	}
-	branches, err := filtered(ctx, c.describeInterfaces, "tag:"+trunkTag, slices.Collect(maps.Keys(trunks)), filter("interface-type", "branch"))
+	branches, err := filtered(ctx, s.describeInterfaces, "tag:"+trunkTag, slices.Collect(maps.Keys(trunks)), filter("interface-type", "branch"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, i := range branches {
 		instance := trunks[fromSDKTags(i.TagSet)[trunkTag]]
-		all[instance] = append(all[instance], i)
+		s.interfaces[instance] = append(s.interfaces[instance], i)
 	}
-	return all, nil
+	return nil
 }
 
 // trunkTag names the trunk interface of a pod's branch interface. A branch is
@@ -132,6 +180,22 @@ func (c *Client) readInterfaces(ctx context.Context, instances []string) (interf
 // https://docs.aws.amazon.com/eks/latest/userguide/security-groups-for-pods.html
 // https://github.com/aws/amazon-vpc-resource-controller-k8s
 const trunkTag = "vpcresources.k8s.aws/trunk-eni-id"
+
+// readGroups reads the quarantine groups of all VPCs: a finding may be wrong about the VPC.
+// While EC2 throttles, those of an instance whose swap is on record may be moments old.
+func (s *survey) readGroups(ctx context.Context) (err error) {
+	if len(s.with(network.Whole, network.Drift, network.Standing)) == 0 {
+		if len(s.with(network.Recorded)) == 0 {
+			return nil
+		}
+		if groups, kept := s.memory.groups.get(network.RoleTag); kept {
+			s.groups = groups
+			return nil
+		}
+	}
+	s.groups, err = s.quarantineGroups(ctx)
+	return err
+}
 
 // quarantineGroups are the groups with our tag, by VPC. All are read: there is one
 // a VPC, and a finding may be wrong about the VPC.
@@ -148,5 +212,6 @@ func (c *Client) quarantineGroups(ctx context.Context) (map[string][]network.Qua
 	for _, list := range groups {
 		network.SortQuarantined(list)
 	}
+	c.memory.groups.put(network.RoleTag, groups)
 	return groups, nil
 }

@@ -12,13 +12,19 @@ import (
 	"tourniquet/lambda/network"
 )
 
-// readOwners asks which interfaces of this account have the peers' addresses.
-// Filters on different fields can't be joined in one call.
+// readOwners asks which interfaces of this account have the peers' addresses, except
+// for addresses that were asked for moments ago. Filters on different fields can't be
+// joined in one call.
 func (s *survey) readOwners(ctx context.Context) error {
+	s.owners = map[netip.Addr][]types.NetworkInterface{}
 	byFilter := map[string][]string{}
 	asked := map[netip.Addr]bool{}
 	for _, t := range s.targets {
 		for _, a := range t.Peers {
+			if have, known := s.memory.owners.get(a); known {
+				s.owners[a] = have
+				continue
+			}
 			if asked[a] {
 				continue
 			}
@@ -40,7 +46,6 @@ func (s *survey) readOwners(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	s.owners = map[netip.Addr][]types.NetworkInterface{}
 	for range byFilter {
 		for _, i := range <-found {
 			for _, a := range addresses(i, true) {
@@ -49,6 +54,9 @@ func (s *survey) readOwners(ctx context.Context) error {
 				}
 			}
 		}
+	}
+	for a := range asked {
+		s.memory.owners.put(a, s.owners[a])
 	}
 	return nil
 }

@@ -24,13 +24,16 @@ import (
 // The SDK's adaptive mode has one pace for all operations of a client.
 type retryer struct {
 	*retry.Standard // what can be retried at all
+	patient         bool
 
-	mu    sync.Mutex
-	paces map[string]*pace // by operation
+	mu        sync.Mutex
+	paces     map[string]*pace // by operation
+	throttled time.Time        // when a call was last throttled
 }
 
-func newRetryer() *retryer {
+func newRetryer(patient bool) *retryer {
 	return &retryer{
+		patient: patient,
 		Standard: retry.NewStandard(func(o *retry.StandardOptions) {
 			// The SDK's own quota on retries is made for a fleet of clients in
 			// trouble; one incident with many peers would use it up.
@@ -74,9 +77,27 @@ func (r *retryer) GetAttemptToken(ctx context.Context) (func(error) error, error
 		}
 	}
 	return func(err error) error {
-		p.answered(time.Now(), throttled(err))
+		r.answered(p, throttled(err))
 		return nil
 	}, nil
+}
+
+func (r *retryer) answered(p *pace, throttled bool) {
+	now := time.Now()
+	p.answered(now, throttled)
+	if throttled {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.throttled = now
+	}
+}
+
+// Scarce reports whether EC2 has throttled this client lately, so that a call that is
+// saved gains more time than a round trip that is saved.
+func (c *Client) Scarce() bool {
+	c.pacing.mu.Lock()
+	defer c.pacing.mu.Unlock()
+	return time.Since(c.pacing.throttled) < forget
 }
 
 var errNoTurn = fmt.Errorf("EC2 throttles, and there is no time left to wait: %w", context.DeadlineExceeded)
@@ -86,7 +107,7 @@ func (r *retryer) pace(operation string) *pace {
 	defer r.mu.Unlock()
 	p := r.paces[operation]
 	if p == nil {
-		p = &pace{}
+		p = &pace{operation: operation, patient: r.patient}
 		r.paces[operation] = p
 	}
 	return p
@@ -99,7 +120,11 @@ func throttled(err error) bool {
 // A pace spaces the calls of one operation. Without a gap, which is how it begins,
 // they are made at once.
 type pace struct {
+	operation string
+	patient   bool
+
 	mu     sync.Mutex
+	ration ration        // of a patient client
 	gap    time.Duration // between calls
 	next   time.Time     // when the next call may be made
 	slowed time.Time     // when the gap last grew
@@ -116,6 +141,15 @@ const (
 func (p *pace) turn(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	wait := p.spaced(now)
+	if p.patient {
+		wait = max(wait, p.ration.take(p.operation, now))
+	}
+	return wait
+}
+
+// spaced is how long a call has to wait for those before it.
+func (p *pace) spaced(now time.Time) time.Duration {
 	if p.gap == 0 || now.Sub(p.last) > forget {
 		p.gap = 0
 		return 0
@@ -138,6 +172,9 @@ func (p *pace) answered(now time.Time, throttled bool) {
 		p.last = now
 		if now.Sub(p.slowed) >= p.gap {
 			p.gap = min(max(2*p.gap, leastGap), mostGap)
+			if p.patient { // whoever has no time needs the bucket now
+				p.gap = mostGap
+			}
 			p.slowed = now
 		}
 		if at := now.Add(pause.Around(p.gap)); at.After(p.next) {

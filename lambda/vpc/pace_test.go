@@ -30,7 +30,7 @@ func attempt(t *testing.T, r *retryer, operation string, answer error) time.Dura
 
 func TestPaceIsFoundByTrying(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRetryer()
+		r := newRetryer(false)
 		for range 200 {
 			if w := attempt(t, r, "CreateTags", nil); w != 0 {
 				t.Fatalf("a call waits for %v though none was throttled", w)
@@ -57,7 +57,7 @@ func TestPaceIsFoundByTrying(t *testing.T) {
 
 func TestPaceIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRetryer()
+		r := newRetryer(false)
 		for range 10 {
 			attempt(t, r, "CreateTags", errThrottled)
 		}
@@ -71,7 +71,7 @@ func TestPaceIsForgotten(t *testing.T) {
 // Calls that were throttled together come back one after the other.
 func TestThrottledCallsAreSpaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRetryer()
+		r := newRetryer(false)
 		ctx := awsmiddleware.SetOperationName(t.Context(), "CreateNetworkAclEntry")
 		var underWay []func(error) error
 		for range 50 {
@@ -107,7 +107,7 @@ func TestThrottledCallsAreSpaced(t *testing.T) {
 
 func TestNoWaitPastTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRetryer()
+		r := newRetryer(false)
 		for range 10 {
 			attempt(t, r, "CreateTags", errThrottled)
 		}
@@ -123,7 +123,7 @@ func TestNoWaitPastTheDeadline(t *testing.T) {
 // What fails for another reason than throttling is given up after some attempts.
 func TestRetriesEnd(t *testing.T) {
 	t.Parallel()
-	r := newRetryer()
+	r := newRetryer(false)
 	down := &smithy.GenericAPIError{Code: codeUnavailable}
 	for n := 1; n < maxAttempts; n++ {
 		if d, err := r.RetryDelay(n, down); err != nil || d <= 0 || d > 4*time.Second {
@@ -143,13 +143,41 @@ func TestRetriesEnd(t *testing.T) {
 func TestRetriesWaitAtAnyDate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)))
-		r := newRetryer()
+		r := newRetryer(false)
 		down := &smithy.GenericAPIError{Code: codeUnavailable}
 		for range 60 {
 			if d, err := r.RetryDelay(1, down); err != nil || d < 50*time.Millisecond {
 				t.Errorf("at %v: %v, %v, want 50ms at least", time.Now(), d, err)
 			}
 			time.Sleep(24 * time.Hour)
+		}
+	})
+}
+
+// A patient client takes a share of a bucket, and steps back when somebody else needs
+// the rest.
+func TestPatientClientLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRetryer(true)
+		for range 25 {
+			if w := attempt(t, r, "ModifyNetworkInterfaceAttribute", nil); w != 0 {
+				t.Fatalf("one of the first calls waits for %v", w)
+			}
+		}
+		start := time.Now()
+		for range 50 {
+			attempt(t, r, "ModifyNetworkInterfaceAttribute", nil)
+		}
+		if took := time.Since(start); took < 19*time.Second || took > 21*time.Second {
+			t.Errorf("50 more calls take %v, want 20s: half of what the bucket gains", took)
+		}
+		attempt(t, r, "DescribeInstances", errThrottled)
+		if w := attempt(t, r, "DescribeInstances", nil); w < mostGap/2 {
+			t.Errorf("throttled once, the next call waits for %v, want about %v", w, mostGap)
+		}
+		time.Sleep(time.Hour)
+		if w := attempt(t, r, "ModifyNetworkInterfaceAttribute", nil); w != 0 {
+			t.Errorf("an hour later, a call waits for %v", w)
 		}
 	})
 }

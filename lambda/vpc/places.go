@@ -12,34 +12,61 @@ import (
 	"tourniquet/lambda/network"
 )
 
-// Places are where interfaces are: subnets and VPCs by id.
-type placeIDs struct{ subnets, vpcs []string }
-
-// placesIn are the places that targets name.
-func placesIn(targets []network.Target) placeIDs {
-	var ids placeIDs
-	for _, t := range targets {
-		ids.subnets, ids.vpcs = append(ids.subnets, t.Subnets...), append(ids.vpcs, t.VPCs...)
-	}
-	return ids
+// A search is what to read of places: the ACLs of some subnets, and what is not
+// remembered of subnets and VPCs.
+type search struct {
+	acls          []string // by the subnets that they serve
+	subnets, vpcs []string // by id
+	subnetsIn     []string // all of some VPCs
 }
 
-// missing are the places of interfaces that have not been read yet.
-func (s *survey) missing() placeIDs {
-	var ids placeIDs
-	for _, list := range s.interfaces {
-		for _, i := range list {
-			for _, subnet := range subnetsOf(i) {
-				if _, read := s.subnets[subnet]; !read {
-					ids.subnets = append(ids.subnets, subnet)
-				}
-			}
-			if _, read := s.vpcs[aws.ToString(i.VpcId)]; !read {
-				ids.vpcs = append(ids.vpcs, aws.ToString(i.VpcId))
-			}
+// named are the places that the targets name.
+func (s *survey) named() search {
+	var f search
+	for _, t := range s.with(network.Whole, network.Again, network.AgainACLs, network.Recorded) {
+		f.acls = append(f.acls, t.Subnets...)
+		f.subnets = append(f.subnets, recall(&s.memory.subnets, s.subnets, t.Subnets...)...)
+		f.vpcs = append(f.vpcs, recall(&s.memory.ranges, s.ranges, t.VPCs...)...)
+		if len(f.subnets) > 0 && s.scarce {
+			f.subnetsIn = append(f.subnetsIn, t.VPCs...)
 		}
 	}
-	return ids
+	if len(f.subnetsIn) > 0 { // one read for this incident and the next ones
+		f.subnets = nil
+	}
+	return f
+}
+
+// unnamed are the places of interfaces that have not been read yet.
+func (s *survey) unnamed() search {
+	var f search
+	for _, t := range s.with(network.Whole, network.Again, network.AgainInterfaces, network.Recorded) {
+		for _, i := range s.interfacesOf(t) {
+			for _, subnet := range subnetsOf(i) {
+				if s.serves[subnet] == "" {
+					f.acls = append(f.acls, subnet)
+				}
+				f.subnets = append(f.subnets, recall(&s.memory.subnets, s.subnets, subnet)...)
+			}
+			f.vpcs = append(f.vpcs, recall(&s.memory.ranges, s.ranges, aws.ToString(i.VpcId))...)
+		}
+	}
+	return f
+}
+
+// recall adds to what is read what is remembered of some ids, and returns the others.
+func recall[V any](c *cache[string, V], read map[string]V, ids ...string) (unknown []string) {
+	for _, id := range ids {
+		if _, there := read[id]; there {
+			continue
+		}
+		if value, kept := c.get(id); kept {
+			read[id] = value
+			continue
+		}
+		unknown = append(unknown, id)
+	}
+	return unknown
 }
 
 // subnetsOf are the subnets of an interface: that in which it was made, and those
@@ -57,50 +84,68 @@ type places struct {
 	vpcs    []types.Vpc
 }
 
-// readPlaces reads subnets with their ACLs, and VPCs; nothing of what is not asked for.
-func (s *survey) readPlaces(ctx context.Context, ids placeIDs) (places, error) {
+// readPlaces reads what is searched for, and nothing of what is not.
+func (s *survey) readPlaces(ctx context.Context, f search) (places, error) {
 	var p places
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		p.subnets, err = filtered(gctx, s.describeSubnets, "subnet-id", ids.subnets)
+	g.Go(func() error {
+		some, err := filtered(gctx, s.describeSubnets, "subnet-id", f.subnets)
+		if err != nil {
+			return err
+		}
+		all, err := filtered(gctx, s.describeSubnets, "vpc-id", f.subnetsIn)
+		p.subnets = slices.Concat(some, all)
 		return err
 	})
 	g.Go(func() (err error) {
-		p.acls, err = filtered(gctx, s.describeACLs, "association.subnet-id", ids.subnets)
+		p.acls, err = filtered(gctx, s.describeACLs, "association.subnet-id", f.acls)
 		return err
 	})
 	g.Go(func() (err error) {
-		p.vpcs, err = filtered(gctx, s.describeVPCs, "vpc-id", ids.vpcs)
+		p.vpcs, err = filtered(gctx, s.describeVPCs, "vpc-id", f.vpcs)
 		return err
 	})
 	return p, g.Wait()
 }
 
-// take adds what a turn has read.
+// take adds what a turn has read, and remembers it.
 func (s *survey) take(p places) {
-	if s.subnets == nil {
-		s.subnets, s.acls, s.vpcs = map[string]types.Subnet{}, map[string]types.NetworkAcl{}, map[string]types.Vpc{}
-		s.serves = map[string]string{}
-	}
-	for _, subnet := range p.subnets {
-		s.subnets[aws.ToString(subnet.SubnetId)] = subnet
-	}
-	for _, a := range p.acls {
-		s.acls[aws.ToString(a.NetworkAclId)] = a
-		for _, as := range a.Associations {
-			s.serves[aws.ToString(as.SubnetId)] = aws.ToString(a.NetworkAclId)
-		}
+	for _, sdk := range p.subnets {
+		subnet := fromSDKSubnet(sdk)
+		s.subnets[subnet.ID] = subnet
+		s.memory.subnets.put(subnet.ID, subnet)
 	}
 	for _, v := range p.vpcs {
-		s.vpcs[aws.ToString(v.VpcId)] = v
+		id := aws.ToString(v.VpcId)
+		s.ranges[id] = fromSDKRanges(v)
+		s.memory.ranges.put(id, s.ranges[id])
+	}
+	for _, a := range p.acls {
+		s.serve(a)
 	}
 }
 
-// wanted are the subnets of an instance's interfaces, sorted.
-func (s *survey) wanted(instance string) []string {
+func (s *survey) serve(a types.NetworkAcl) {
+	s.acls[aws.ToString(a.NetworkAclId)] = fromSDKACL(a)
+	for _, as := range a.Associations {
+		s.serves[aws.ToString(as.SubnetId)] = aws.ToString(a.NetworkAclId)
+	}
+}
+
+// interfacesOf are the interfaces of a target's instance, as far as they were read.
+func (s *survey) interfacesOf(t network.Target) []types.NetworkInterface {
+	if t.Look == network.Recorded || s.scarce && (t.Look == network.Again || t.Look == network.AgainInterfaces) {
+		return s.shown[t.Instance]
+	}
+	return s.interfaces[t.Instance]
+}
+
+// wanted are the subnets of interfaces, sorted.
+func wanted(interfaces []network.Interface) []string {
 	ids := map[string]bool{}
-	for _, i := range s.interfaces[instance] {
-		for _, subnet := range subnetsOf(i) {
+	for _, i := range interfaces {
+		ids[i.Subnet] = true
+		for _, subnet := range i.Associated {
 			ids[subnet] = true
 		}
 	}

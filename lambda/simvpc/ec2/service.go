@@ -5,6 +5,12 @@ package ec2
 import (
 	"time"
 
+	"tourniquet/lambda/simvpc/ec2/call"
+	"tourniquet/lambda/simvpc/ec2/group"
+	"tourniquet/lambda/simvpc/ec2/machine"
+	"tourniquet/lambda/simvpc/ec2/network"
+	"tourniquet/lambda/simvpc/ec2/nic"
+	"tourniquet/lambda/simvpc/ec2/route"
 	"tourniquet/lambda/simvpc/wire"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -23,31 +29,31 @@ type Options struct {
 
 // A Service is the EC2 API. It is called by one at a time.
 type Service struct {
-	state    *state
+	state    *call.State
 	throttle bool
 	buckets  map[string]*bucket
 }
 
 // New returns an EC2 of which nothing has been asked yet.
 func New(opts Options) *Service {
-	return &Service{newState(opts.PageSize, opts.GroupLag), opts.Throttle, map[string]*bucket{}}
+	return &Service{call.NewState(opts.PageSize, opts.GroupLag), opts.Throttle, map[string]*bucket{}}
 }
 
 // Protocol is EC2's query protocol.
 func (s *Service) Protocol() *wire.Protocol { return wire.EC2Query }
 
 // Pass completes snapshots, and ends the suppression of checks that has an end.
-func (s *Service) Pass(w *world.World, now time.Time) bool { return pass(s.state, w, now) }
+func (s *Service) Pass(w *world.World, now time.Time) bool { return machine.Pass(s.state, w, now) }
 
 // Operation finds an action of the API.
 func (s *Service) Operation(name string) (wire.Operation, bool) {
-	for _, part := range []map[string]operation{callOperations, networkOperations, nicOperations, machineOperations} {
+	for _, part := range []map[string]call.Operation{call.Operations, network.Operations, group.Operations, nic.Operations, machine.Operations, route.Operations} {
 		if op, ok := part[name]; ok {
-			return wire.Operation{Mutating: op.mutating, Lagged: !op.mutating, Run: func(r *wire.Request) (any, error) {
-				if s.throttle && !s.admit(r.Op, params{r.Params}, r.Now) {
+			return wire.Operation{Mutating: op.Mutating, Lagged: !op.Mutating, Run: func(r *wire.Request) (any, error) {
+				if s.throttle && !s.admit(r.Op, call.Params{Values: r.Params}, r.Now) {
 					return nil, wire.EC2Query.Throttled
 				}
-				return s.state.perform(op, r)
+				return s.state.Perform(op, r)
 			}}, true
 		}
 	}

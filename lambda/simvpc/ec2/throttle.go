@@ -3,6 +3,8 @@ package ec2
 import (
 	"strings"
 	"time"
+
+	"tourniquet/lambda/simvpc/ec2/call"
 )
 
 // A bucket holds an operation's request tokens.
@@ -14,10 +16,10 @@ type bucket struct {
 // limits is the size and refill per second of an operation's bucket
 // (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html). The
 // key sets apart the calls that are limited apart.
-func limits(op string, p params) (key string, size, refill float64) {
+func limits(op string, p call.Params) (key string, size, refill float64) {
 	switch op {
 	case "DescribeInstances", "DescribeNetworkInterfaces", "DescribeSecurityGroups":
-		if len(p.structs("Filter")) == 0 && p.str("MaxResults") == "" && p.str("NextToken") == "" {
+		if len(p.Structs("Filter")) == 0 && p.Str("MaxResults") == "" && p.Str("NextToken") == "" {
 			return op + " unfiltered", 50, 10
 		}
 	case "CreateTags":
@@ -32,7 +34,7 @@ func limits(op string, p params) (key string, size, refill float64) {
 }
 
 // admit takes a token for a call, if there is one.
-func (s *Service) admit(op string, p params, now time.Time) bool {
+func (s *Service) admit(op string, p call.Params, now time.Time) bool {
 	key, size, refill := limits(op, p)
 	b := s.buckets[key]
 	if b == nil {

@@ -53,7 +53,7 @@ func Healthy(w *world.World, i *world.Instance) (healthy bool, why string) {
 // probe is an address in the subnet of an interface that nobody has.
 func probe(w *world.World, n *world.Interface) netip.Addr {
 	if s := w.Subnet(n.Subnet); s != nil {
-		if a := w.FreeAddress(s); a.IsValid() {
+		if a := w.FreeAddress(s, false); a.IsValid() {
 			return a
 		}
 	}

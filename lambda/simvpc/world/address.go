@@ -49,14 +49,15 @@ func (n *Interface) primary() netip.Addr {
 	return netip.Addr{}
 }
 
-// FreeAddress is the lowest address of a subnet that nobody holds; EC2 keeps
-// the first four and the last
+// FreeAddress is the lowest address of a subnet, of one family, that nobody holds and
+// that is not among others; EC2 keeps the first four and the last. It is not valid
+// when there is none
 // (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html).
-func (w *World) FreeAddress(s *Subnet) netip.Addr {
-	if len(s.CIDRs) == 0 {
-		return netip.Addr{}
-	}
+func (w *World) FreeAddress(s *Subnet, six bool, others ...netip.Addr) netip.Addr {
 	taken := map[netip.Addr]bool{}
+	for _, a := range others {
+		taken[a] = true
+	}
 	for _, n := range w.Interfaces {
 		if w.Subnet(n.Subnet) != nil && w.Subnet(n.Subnet).VPC == s.VPC {
 			for _, a := range n.addresses() {
@@ -64,14 +65,18 @@ func (w *World) FreeAddress(s *Subnet) netip.Addr {
 			}
 		}
 	}
-	cidr := s.CIDRs[0]
-	a := cidr.Addr()
-	for range 4 {
-		a = a.Next()
-	}
-	for ; cidr.Contains(a.Next()); a = a.Next() {
-		if !taken[a] {
-			return a
+	for _, cidr := range s.CIDRs {
+		if cidr.Addr().Is6() != six {
+			continue
+		}
+		a := cidr.Addr()
+		for range 4 {
+			a = a.Next()
+		}
+		for ; cidr.Contains(a.Next()); a = a.Next() {
+			if !taken[a] {
+				return a
+			}
 		}
 	}
 	return netip.Addr{}

@@ -20,6 +20,7 @@ func (p *parser) checkMachines() error {
 	for _, s := range p.w.Snapshots {
 		errs = append(errs, unique(p, p.w.Snapshots, s, func(s *Snapshot) string { return s.ID }))
 	}
+	errs = append(errs, p.checkRoutes()...)
 	return errors.Join(append(errs, p.checkScaling(), p.checkFlowLogs())...)
 }
 

@@ -26,6 +26,10 @@ func (w *World) Clone() *World {
 		n.Associated = slices.Clone(n.Associated)
 		n.Groups, n.Tags = slices.Clone(n.Groups), maps.Clone(n.Tags)
 	})
+	c.Gateways = cloneAll(w.Gateways, func(g *InternetGateway) { g.Tags = maps.Clone(g.Tags) })
+	c.RouteTables = cloneAll(w.RouteTables, func(t *RouteTable) {
+		t.Subnets, t.Routes, t.Tags = slices.Clone(t.Subnets), slices.Clone(t.Routes), maps.Clone(t.Tags)
+	})
 	c.Addresses = cloneAll(w.Addresses, func(e *ElasticIP) { e.Tags = maps.Clone(e.Tags) })
 	c.Secondary = cloneAll(w.Secondary, func(n *SecondaryInterface) { n.Private = slices.Clone(n.Private) })
 	c.Volumes = cloneAll(w.Volumes, func(v *Volume) { v.Tags = maps.Clone(v.Tags) })

@@ -51,6 +51,7 @@ func (w *World) Normalize() {
 		i.Lifecycle = cmp.Or(i.Lifecycle, derivedLifecycle(i))
 	}
 	w.normalizeMachines()
+	w.normalizeRoutes()
 	for _, n := range w.Interfaces {
 		w.normalizeInterface(n)
 	}
@@ -129,9 +130,9 @@ func (w *World) normalizeInterface(n *Interface) {
 		return
 	}
 	if len(n.Private) == 0 && len(n.IPv6) == 0 {
-		if a := w.FreeAddress(s); a.Is4() {
+		if a := w.FreeAddress(s, false); a.IsValid() {
 			n.Private = []netip.Addr{a}
-		} else if a.IsValid() {
+		} else if a := w.FreeAddress(s, true); a.IsValid() {
 			n.IPv6 = []netip.Addr{a}
 		}
 	}
@@ -152,6 +153,8 @@ func (w *World) Sort() {
 	sortBy(w.Instances, func(i *Instance) string { return i.ID })
 	sortBy(w.Interfaces, func(n *Interface) string { return n.ID })
 	sortBy(w.Secondary, func(n *SecondaryInterface) string { return n.ID })
+	sortBy(w.Gateways, func(g *InternetGateway) string { return g.ID })
+	sortBy(w.RouteTables, func(t *RouteTable) string { return t.ID })
 	sortBy(w.Addresses, func(e *ElasticIP) string { return e.ID })
 	sortBy(w.Volumes, func(v *Volume) string { return v.ID })
 	sortBy(w.Snapshots, func(s *Snapshot) string { return s.ID })

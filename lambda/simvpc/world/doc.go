@@ -45,6 +45,9 @@
 //	                           nocheck, keep, description TEXT, tags
 //	secondary ID INSTANCE ADDRESS…
 //	elastic-ip ID ADDRESS      tags
+//	internet-gateway ID VPC|-  tags
+//	route-table ID VPC         main, subnets ID…, tags
+//	  to CIDR IGW|ENI
 //	volume ID INSTANCE|- DEVICE
 //	                           root, keep, size GIB, encrypted, modifying, tags
 //	snapshot ID VOLUME         state STATE, size GIB, encrypted, description TEXT, tags

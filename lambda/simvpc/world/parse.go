@@ -46,6 +46,7 @@ type parser struct {
 	w       *World
 	group   *SecurityGroup // whose rules follow
 	acl     *NetworkACL    // whose entries follow
+	table   *RouteTable    // whose routes follow
 	lineOf  map[any]*line  // where each thing was declared
 	serves  []served       // ACLs and the subnets they name
 	derived []*Flow        // flows that don't say where they are tracked
@@ -62,19 +63,21 @@ func (p *parser) parse(l *line) error {
 	switch {
 	case word == "in" || word == "out":
 		return p.rule(l)
+	case word == "to":
+		return p.route(l)
 	case word[0] >= '0' && word[0] <= '9':
 		return p.entry(l)
 	}
 	l.words = l.words[1:]
-	p.group, p.acl = nil, nil
+	p.group, p.acl, p.table = nil, nil, nil
 	declare := map[string]func(*line) error{
 		"account": p.account, "region": p.region, "vpc": p.vpc, "subnet": p.subnet, "group": p.securityGroup,
 		"acl": p.networkACL, "groups-per-interface": p.groupsPerInterface, "instance": p.instance, "interface": p.networkInterface, "flow": p.flow,
-		"managed-resources": p.managedResources, "secondary": p.secondary, "elastic-ip": p.elasticIP,
+		"managed-resources": p.managedResources, "secondary": p.secondary, "internet-gateway": p.internetGateway, "route-table": p.routeTable, "elastic-ip": p.elasticIP,
 		"volume": p.volume, "snapshot": p.snapshot, "autoscaling-group": p.autoScalingGroup, "log-group": p.logGroup, "flow-log": p.flowLog,
 	}[word]
 	if declare == nil {
-		return l.errorf("keyword", "unknown; want account, region, groups-per-interface, managed-resources, vpc, subnet, group, acl, instance, interface, secondary, elastic-ip, "+
+		return l.errorf("keyword", "unknown; want account, region, groups-per-interface, managed-resources, vpc, subnet, group, acl, instance, interface, secondary, elastic-ip, internet-gateway, route-table, "+
 			"volume, snapshot, autoscaling-group, log-group, flow-log or flow")
 	}
 	return declare(l)
@@ -197,7 +200,7 @@ func (p *parser) rule(l *line) error {
 	}
 	if strings.HasPrefix(source, "sg-") {
 		if !ValidID(source, "sg-") {
-			return l.errorf("group", "%q is no group", source)
+			return l.errorf("group", "invalid group %q", source)
 		}
 		r.Group = source
 	} else if r.CIDR, err = ParseCIDR(source); err != nil {

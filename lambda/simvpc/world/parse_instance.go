@@ -67,7 +67,7 @@ func (p *parser) interfaceOptions(l *line, n *Interface) map[string]func() error
 				return err
 			}
 			if n.Public, err = netip.ParseAddr(s); err != nil || !n.Public.Is4() {
-				return l.errorf("public", "%q is no IPv4 address", s)
+				return l.errorf("public", "invalid IPv4 address %q", s)
 			}
 			return nil
 		},

@@ -64,6 +64,7 @@ func (w *World) printNetwork(b *strings.Builder, full bool) {
 			w.printACL(b, a)
 		}
 	}
+	w.printRoutes(b, full)
 }
 
 // printMachines writes what instances have beside their network.

@@ -56,7 +56,7 @@ func ParseProtocol(s string) (Protocol, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 || n > 255 {
-		return 0, fmt.Errorf("%q is no protocol: want all, tcp, udp, icmp, icmpv6 or a number up to 255", s)
+		return 0, fmt.Errorf("invalid protocol %q: want all, tcp, udp, icmp, icmpv6 or a number up to 255", s)
 	}
 	return Protocol(n), nil
 }

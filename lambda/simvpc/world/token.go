@@ -169,7 +169,7 @@ func (l *line) integer(field string) (int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 {
-		return 0, l.errorf(field, "%q is no number", s)
+		return 0, l.errorf(field, "invalid number %q", s)
 	}
 	return n, nil
 }
@@ -272,7 +272,7 @@ func splitTag(word string) (key, value string, ok bool, err error) {
 func ParseCIDR(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil || p.Addr().Is4In6() {
-		return netip.Prefix{}, fmt.Errorf("%q is no CIDR", s)
+		return netip.Prefix{}, fmt.Errorf("invalid CIDR %q", s)
 	}
 	return p.Masked(), nil
 }

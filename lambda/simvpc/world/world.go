@@ -25,6 +25,8 @@ type World struct {
 	Interfaces  []*Interface
 	Secondary   []*SecondaryInterface
 	Addresses   []*ElasticIP
+	Gateways    []*InternetGateway
+	RouteTables []*RouteTable
 	Volumes     []*Volume
 	Snapshots   []*Snapshot
 	FlowLogs    []*FlowLog

@@ -124,6 +124,10 @@ func TestParseErrors(t *testing.T) {
 		"visibility":      {"managed-resources shown", "line 1: managed-resources: visibility"},
 		"no such group":   {"instance i-1 autoscaling web", `line 1: instance: autoscaling: "web" is not declared`},
 		"not in a group":  {"instance i-1 lifecycle Standby", "line 1: instance: lifecycle"},
+		"two mains":       {vpc + "route-table rtb-1 vpc-1 main\nroute-table rtb-2 vpc-1 main", "line 5: route-table: main"},
+		"served by two":   {vpc + "route-table rtb-1 vpc-1 subnets subnet-1\nroute-table rtb-2 vpc-1 subnets subnet-1", "line 5: route-table: subnets"},
+		"loose route":     {"to 0.0.0.0/0 igw-1", "line 1: to: to"},
+		"bad target":      {vpc + "route-table rtb-1 vpc-1\nto 0.0.0.0/0 nat-1", "line 5: to: target"},
 		"desired":         {"autoscaling-group web min 2 max 3 desired 1", "line 1: autoscaling-group: desired: 1 is not between 2 and 3"},
 		"nobody's volume": {"volume vol-1 i-9 /dev/xvda", "line 1: volume: instance: i-9 is not declared"},
 		"log of nothing":  {"flow-log fl-1 eni-9 group g", "line 1: flow-log: resource: eni-9 is not declared"},
@@ -240,6 +244,24 @@ func TestRoundTrip(t *testing.T) {
 func FuzzParseWorld(f *testing.F) {
 	f.Add(web)
 	f.Add("account 111122223333\nregion x\nvpc vpc-1 10.0.0.0/16\nflow tcp 10.0.1.10:1 -> 1.2.3.4:5 via nat idle 5m untracked")
+	f.Add(`managed-resources visible
+groups-per-interface 9
+vpc vpc-1 10.0.0.0/16 no-dns dns-names
+subnet subnet-1 vpc-1 10.0.1.0/24 dns64 map-public
+internet-gateway igw-1 vpc-1
+route-table rtb-1 vpc-1 subnets subnet-1
+  to 0.0.0.0/0 igw-1
+autoscaling-group web min 1 max 3 desired 2 health ELB deleting
+instance i-1 image ami-1 operator eks spot protected shutdown terminate profile p profile-changing no-metadata ssm windows isolated
+instance i-2 autoscaling web lifecycle Standby pinned health-port 80 status-check suppressed
+interface eni-1 i-1 subnet-1 10.0.1.9 groups sg-default-1
+secondary si-1 i-1 10.9.0.1
+elastic-ip eipalloc-1 192.0.2.1
+volume vol-1 - /dev/xvda root keep size 9 encrypted modifying
+snapshot snap-1 vol-1 state pending description "a b"
+log-group g
+flow-log fl-1 eni-1 group g role r interval 60 traffic REJECT format "x y"
+flow udp 10.0.1.9:1 -> 10.9.0.1:2 agent quiet untracked idle 3s`)
 	f.Add("instance i-1 tags \x85Name=\xc5\x85")
 	f.Fuzz(func(t *testing.T, text string) {
 		w, err := world.Parse(text, oracle.TrackedBy)

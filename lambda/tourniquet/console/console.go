@@ -61,6 +61,16 @@ func coloured(w io.Writer, environment []string) io.Writer {
 	return &colorprofile.Writer{Forward: w, Profile: p}
 }
 
+// Terminal is the terminal that results go to, as it is, and whether it shows colours.
+// It is nil where they go elsewhere.
+func (c *Console) Terminal() (out io.Writer, colours bool) {
+	w, ok := c.Out.(*colorprofile.Writer)
+	if !ok || !isTerminal(w.Forward) {
+		return nil, false
+	}
+	return w.Forward, w.Profile > colorprofile.ASCII
+}
+
 func lookup(environment []string, name string) string {
 	value := ""
 	for _, e := range environment {

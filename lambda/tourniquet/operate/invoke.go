@@ -171,6 +171,5 @@ func functionFailed(function string, r request, payload []byte) error {
 // command, or a field of it.
 func unknownCommand(message string) bool {
 	return strings.HasPrefix(message, "command: ") && (strings.Contains(message, "is no command") ||
-		strings.Contains(message, "invalid command") || strings.Contains(message, "unknown field") ||
-		strings.Contains(message, "is not a command"))
+		strings.Contains(message, "invalid command") || strings.Contains(message, "unknown field"))
 }

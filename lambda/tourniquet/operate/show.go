@@ -150,7 +150,7 @@ func (s *session) printDocument(w io.Writer, d report.Document) {
 func (s *session) printFacts(w io.Writer, d report.Document) {
 	facts := []string{fmt.Sprintf("containment %d, opened %s by %s", d.Incident.Generation, s.moment(d.Times.Opened), opener(d))}
 	if !d.Times.Contained.IsZero() {
-		facts = append(facts, "complete after "+exact(d.Times.Contained.Sub(d.Times.Opened)))
+		facts = append(facts, "complete after "+plain.Brief(d.Times.Contained.Sub(d.Times.Opened)))
 	}
 	if !d.Times.Released.IsZero() {
 		facts = append(facts, "release asked for "+s.moment(d.Times.Released))
@@ -169,14 +169,6 @@ func opener(d report.Document) string {
 		return "a person"
 	}
 	return "an event"
-}
-
-// exact is a short duration with its digits, such as the time to contain.
-func exact(d time.Duration) string {
-	if d < 10*time.Second {
-		return fmt.Sprintf("%.1f s", max(d.Seconds(), 0))
-	}
-	return plain.Span(d)
 }
 
 func (s *session) printCut(w io.Writer, d report.Document) {

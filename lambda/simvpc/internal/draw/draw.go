@@ -52,6 +52,13 @@ func World(t *rapid.T) *world.World {
 
 // drawMachines draws what instances have beside their network.
 func drawMachines(t *rapid.T, w *world.World, some *rapid.Generator[string], tags *rapid.Generator[map[string]string]) {
+	w.Gateways = []*world.InternetGateway{{ID: "igw-0", VPC: rapid.SampledFrom([]string{"", "vpc-0"}).Draw(t, "attached")}}
+	if rapid.Bool().Draw(t, "routes") {
+		w.RouteTables = []*world.RouteTable{{
+			ID: "rtb-0", VPC: "vpc-0", Main: rapid.Bool().Draw(t, "main"), Subnets: rapid.SampledFrom([][]string{nil, {"subnet-00"}}).Draw(t, "served"),
+			Routes: []world.Route{{CIDR: world.AnyIPv4, Target: "igw-0"}, {CIDR: world.AnyIPv6, Target: "eni-9"}}, Tags: tags.Draw(t, "tags"),
+		}}
+	}
 	w.AutoScaling = []*world.AutoScalingGroup{{Name: some.Draw(t, "group"), Max: 3, Desired: 2, Health: "ELB"}}
 	w.LogGroups = rapid.SliceOfNDistinct(some, 0, 2, rapid.ID[string]).Draw(t, "log groups")
 	for n, i := range w.Instances {

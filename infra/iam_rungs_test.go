@@ -1,0 +1,94 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"tourniquet/lambda/config"
+	"tourniquet/lambda/host"
+)
+
+func documentARN(name string) string {
+	return "arn:aws:ssm:" + testRegion + ":" + testAccount + ":document/" + name
+}
+
+const (
+	sendCommand   = "ssm:SendCommand"
+	getInvocation = "ssm:GetCommandInvocation"
+)
+
+// hostRows are about commands to hosts, where the setting is on, or off.
+func hostRows(on bool) []iamRow {
+	isolate, restore := documentARN(host.IsolateName), documentARN(host.RestoreName)
+	rows := []iamRow{
+		{"isolate: the document", access{contain, sendCommand, isolate, nil, nil}, on},
+		{"isolate: an instance", access{contain, sendCommand, instance, nil, nil}, on},
+		{"isolate: another account's instance", access{contain, sendCommand, foreign(instance), nil, nil}, denied},
+		{"isolate: another Region's instance", access{contain, sendCommand, elsewhere(instance), nil, nil}, denied},
+		{"hear of it", access{contain, getInvocation, "*", nil, nil}, on},
+		{"hear of it in another Region", access{contain, getInvocation, "*", nil, object{"aws:RequestedRegion": "us-east-1"}}, denied},
+		{"restore: from the function that faces events", access{contain, sendCommand, restore, nil, nil}, denied},
+		{"restore: the document", access{release, sendCommand, restore, nil, nil}, on},
+		{"restore: an instance", access{release, sendCommand, instance, nil, nil}, on},
+		{"restore: another account's instance", access{release, sendCommand, foreign(instance), nil, nil}, denied},
+		{"isolate: from the function that releases", access{release, sendCommand, isolate, nil, nil}, denied},
+		{"hear of the restore", access{release, getInvocation, "*", nil, nil}, on},
+	}
+	for _, role := range []string{contain, release} {
+		for _, document := range []string{
+			documentARN("AWS-RunShellScript"), documentARN(host.IsolateName + "-2"),
+			foreign(isolate), elsewhere(restore),
+		} {
+			rows = append(rows, iamRow{"run another document", access{role, sendCommand, document, nil, nil}, denied})
+		}
+		for _, action := range []string{"ssm:CreateDocument", "ssm:UpdateDocument", "ssm:UpdateDocumentDefaultVersion", "ssm:ModifyDocumentPermission", "ssm:DeleteDocument"} {
+			rows = append(rows, iamRow{"change the document", access{role, action, isolate, nil, nil}, denied})
+		}
+		for _, action := range []string{"ssm:StartSession"} {
+			rows = append(rows, iamRow{"get into a host", access{role, action, instance, nil, nil}, denied})
+		}
+	}
+	return rows
+}
+
+// The documents are in the stack where the rung is on, with the scripts of the code and
+// without a parameter, and each function knows the name of its own.
+func TestHostDocuments(t *testing.T) {
+	on, off := plain(t), bare(t)
+	if n := len(off.of("AWS::SSM::Document")); n != 0 {
+		t.Errorf("turned off, there are %d documents", n)
+	}
+	names := map[string]string{}
+	for _, d := range on.of("AWS::SSM::Document") {
+		name := d.Properties["Name"].(string)
+		content := d.Properties["Content"].(map[string]any)
+		names[name] = ""
+		if content["schemaVersion"] != "2.2" || content["parameters"] != nil || d.Properties["UpdateMethod"] != "NewVersion" || d.Properties["DocumentType"] != "Command" {
+			t.Errorf("%s: got %v", name, d.Properties)
+		}
+		if steps := content["mainSteps"].([]any); len(steps) != 2 {
+			t.Errorf("%s has %d steps", name, len(steps))
+		}
+	}
+	if len(names) != 2 {
+		t.Errorf("got the documents %v", names)
+	}
+	for handler, want := range map[string]map[string]string{
+		contain: {config.IsolateDocument: host.IsolateName, config.RestoreDocument: ""},
+		release: {config.IsolateDocument: "", config.RestoreDocument: host.RestoreName},
+	} {
+		_, fn := on.function(t, handler)
+		for variable, value := range want {
+			got, _ := pick(fn, "Environment", "Variables", variable).(string)
+			if got != value {
+				t.Errorf("%s: %s is %q, want %q", handler, variable, got, value)
+			}
+		}
+		_, fn = off.function(t, handler)
+		for variable := range pick(fn, "Environment", "Variables").(map[string]any) {
+			if strings.HasSuffix(variable, "_DOCUMENT") {
+				t.Errorf("turned off, %s has %s", handler, variable)
+			}
+		}
+	}
+}

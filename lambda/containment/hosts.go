@@ -1,0 +1,104 @@
+package containment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
+)
+
+// Hosts tells what has become of commands to hosts.
+type Hosts interface {
+	// Report is what is known of a command to an instance by now. A command that is not
+	// known yet is awaited, and no error.
+	Report(ctx context.Context, command, instance string) (network.HostReport, error)
+}
+
+// reportWait bounds how long an invocation waits to hear of a command.
+const reportWait = 5 * time.Second
+
+// hearing is what one invocation has heard of a command to a host. It asks once.
+type hearing struct {
+	asked bool
+	said  network.HostReport
+}
+
+// of asks what has become of a command, unless the record says so already. What can't
+// be learned now is asked by the next invocation.
+func (h *hearing) of(ctx context.Context, hosts Hosts, instance string, was network.HostReport) (network.HostReport, error) {
+	if h.asked || hosts == nil || was.Command == "" || was.Ended() {
+		return h.said, nil
+	}
+	h.asked = true
+	ctx, cancel := context.WithTimeout(ctx, reportWait)
+	defer cancel()
+	said, err := hosts.Report(ctx, was.Command, instance)
+	if err != nil {
+		return h.said, fmt.Errorf("asking what has become of the command to %s: %w", instance, err)
+	}
+	h.said = said
+	return said, nil
+}
+
+// hear asks what has become of the command to the host. Only a reconcile does: a
+// containment has better things to do.
+func (c *containing) hear(ctx context.Context, seen *network.Network, known record.Known) {
+	open := known.Open()
+	if open == nil || !c.in.Trigger.Reconciles() {
+		return
+	}
+	said, err := c.heard.of(ctx, c.r.Hosts, c.in.Instance, open.Host)
+	if err != nil {
+		c.rounds.warn(ctx, err)
+	}
+	seen.Host = said
+}
+
+// hear asks what has become of the command that takes the host's rules away, and adds
+// what this invocation has sent itself.
+func (c *releasing) hear(ctx context.Context, seen *network.Network, known record.Known) {
+	seen.Made, seen.Refused = c.made, c.refused
+	if known.Record == nil {
+		return
+	}
+	said, err := c.heard.of(ctx, c.r.Hosts, c.ask.Instance, known.Record.Restore)
+	if err != nil {
+		c.rounds.warn(ctx, err)
+	}
+	seen.Restore = said
+}
+
+// askHost asks the host to take its own rules away, once. Nothing waits for the answer:
+// an expiry fetches it, and asks again where none has come.
+func (c *releasing) askHost(ctx context.Context, asks []record.Step) bool {
+	if c.hostAsked || len(asks) == 0 {
+		return false
+	}
+	c.hostAsked = true
+	c.made, c.refused = map[string][]string{}, map[string]network.Refusal{}
+	m := c.r.Beside[record.KindHost]
+	if m == nil {
+		for _, s := range asks {
+			c.refused[s.ID()] = network.Refusal{Reason: "this deployment can't send commands to hosts (any more)"}
+		}
+		return true
+	}
+	for i, result := range m.Take(ctx, asks) {
+		id := asks[i].ID()
+		if result.Err == nil {
+			c.made[id] = result.Made
+			continue
+		}
+		reason := "could not be asked"
+		if refusal, refused := errors.AsType[network.Refusal](result.Err); refused {
+			reason = refusal.Reason
+		} else {
+			c.rounds.warn(ctx, result.Err) // a record with its request id would say something new each time
+		}
+		c.refused[id] = network.Refusal{Reason: reason}
+	}
+	return true
+}

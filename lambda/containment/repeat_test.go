@@ -1,0 +1,121 @@
+package containment_test
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/record"
+	"tourniquet/lambda/simvpc/world"
+)
+
+// counted is a gate that counts calls.
+func counted(n *int) gate {
+	return func(context.Context, call) fate { *n++; return passes }
+}
+
+// A repeat with nothing new costs four calls at most, the ledger's among them, in a
+// process that knows nothing of the first.
+func TestRepeatCostsFourCalls(t *testing.T) {
+	t.Parallel()
+	for name, peers := range map[string][]string{"peers": threePeers, "no peer": nil} {
+		synctest.Test(t, func(t *testing.T) {
+			w := crashWorld(t)
+			s := newStage(w)
+			s.must(t, containing(w, peers...))
+			calls := 0
+			in := incidentWith(w, "f1", peers...)
+			in.Repeated = true
+			before, history := s.server.World(), len(s.book.Events())
+			first, _ := s.book.Load(t.Context(), victim, nil)
+			out, err := s.process(counted(&calls)).responder().Contain(t.Context(), in)
+			if err != nil || out.Verdict != record.Contain || !out.Record.Says(*first.Record) {
+				t.Errorf("%s: got %+v, %v", name, out, err)
+			}
+			if calls > 4 {
+				t.Errorf("%s: a repeat costs %d calls, want 4 at most", name, calls)
+			}
+			if d := world.Diff(before, s.server.World()); d != "" || len(s.book.Events()) != history {
+				t.Errorf("%s: a repeat changed something:\n%s", name, d)
+			}
+		})
+	}
+}
+
+// A repeat finds whatever a containment has lost, and makes up for it; it takes in what
+// is new as if it were the first.
+func TestRepeatRepairsDrift(t *testing.T) {
+	t.Parallel()
+	for name, drift := range map[string]func(w *world.World){
+		"groups put back": func(w *world.World) { w.Interface("eni-0").Groups = []string{"sg-web"} },
+		"one group more":  func(w *world.World) { w.Interface("eni-0").Groups = append(w.Interface("eni-0").Groups, "sg-web") },
+		"an entry removed": func(w *world.World) {
+			acl := w.ACL("acl-1")
+			i := slices.IndexFunc(acl.Entries, func(e world.Entry) bool { return !e.Allow })
+			acl.Entries = slices.Delete(acl.Entries, i, i+1)
+		},
+		"an interface more": func(w *world.World) { attachThird(w) },
+		"a rule in the quarantine group": func(w *world.World) {
+			g := w.Group(w.Interface("eni-0").Groups[0])
+			g.In = append(g.In, w.Group("sg-web").In...)
+		},
+		"another ACL before the subnet": func(w *world.World) {
+			w.ACLs = append(w.ACLs, &world.NetworkACL{ID: "acl-9", VPC: "vpc-1", Owner: w.Account, Quota: world.DefaultACLQuota, Entries: []world.Entry{
+				{Number: 100, Protocol: world.All, Allow: true, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
+				{Number: 101, Protocol: world.All, Allow: true, CIDR: netip.MustParsePrefix("::/0")},
+				{Number: 100, Egress: true, Protocol: world.All, Allow: true, CIDR: netip.MustParsePrefix("0.0.0.0/0")},
+				{Number: 101, Egress: true, Protocol: world.All, Allow: true, CIDR: netip.MustParsePrefix("::/0")},
+			}})
+			w.Subnet("subnet-0").ACL = "acl-9"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := crashWorld(t)
+				s := newStage(w)
+				s.must(t, containing(w, threePeers...))
+				s.server.Edit(drift)
+				in := incidentWith(w, "f1", threePeers...)
+				in.Repeated = true
+				if err := s.process(always).contain(t.Context(), in); err != nil {
+					t.Fatal(err)
+				}
+				contained(victim)(t, s)
+				for _, i := range s.server.World().Interfaces {
+					g := s.server.World().Group(i.Groups[0])
+					if i.Instance == victim && (len(i.Groups) != 1 || len(g.Rules(true))+len(g.Rules(false)) > 0) {
+						t.Errorf("%s has the groups %v, or they have rules", i.ID, i.Groups)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A repeat that names a new peer has it denied.
+func TestRepeatWithANewPeer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := crashWorld(t)
+		s := newStage(w)
+		s.must(t, containing(w, "198.51.100.7"))
+		in := incidentWith(w, "f1", "198.51.100.7", "203.0.113.10")
+		in.Repeated = true
+		if err := s.process(always).contain(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		contained(victim)(t, s)
+		for _, id := range []string{"acl-0", "acl-1"} {
+			denied := slices.ContainsFunc(s.server.World().ACL(id).Entries, func(e world.Entry) bool {
+				return !e.Allow && e.CIDR == network.Host(incidentWith(w, "f", "203.0.113.10").Peers[0].Addr)
+			})
+			if !denied {
+				t.Errorf("%s does not deny the new peer", id)
+			}
+		}
+	})
+}

@@ -1,0 +1,236 @@
+package drill
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tourniquet/lambda/answer"
+	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
+	"tourniquet/lambda/policy"
+	"tourniquet/lambda/simvpc"
+)
+
+// A report is what a drill shows.
+type report struct {
+	Finding  findingReport   `json:"finding"`
+	Differs  []string        `json:"differs,omitempty"` // what the world has otherwise than the finding
+	Decision policy.Decision `json:"decision"`
+	Naive    bool            `json:"naive,omitempty"` // it stopped after the group swap
+	Observed []string        `json:"observed"`
+	Plan     answer.Answer   `json:"plan"`
+	Calls    []callReport    `json:"changes"`
+	Answer   answer.Answer   `json:"answer"`
+	Prompts  []promptReport  `json:"prompts"`
+	Flows    []flowReport    `json:"flows"`
+	Minute   minuteReport    `json:"minute"`
+	Release  releaseReport   `json:"release"`
+	ByOracle []string        `json:"byOracle,omitempty"` // flows that no packets show, and why
+
+	disagreements []string // between packets and oracle: a fault of this program
+}
+
+// A promptReport is what the intruder has typed, and what came back.
+type promptReport struct {
+	When    string `json:"when"` // before, groups swapped, or contained
+	From    string `json:"from"`
+	Command string `json:"command"`
+	Answer  string `json:"answer,omitempty"`
+	Silence string `json:"silence,omitempty"` // why no answer came
+}
+
+// A minuteReport says what the minute after the containment brought.
+type minuteReport struct {
+	Connections int    `json:"connections"` // of peers, cut, whose ends went on sending
+	Stopped     int    `json:"stopped"`     // of their packets
+	Arrived     int    `json:"arrived"`
+	Neighbour   string `json:"neighbour,omitempty"`
+}
+
+type findingReport struct {
+	Type     string   `json:"type"`
+	Severity float64  `json:"severity"`
+	Instance string   `json:"instance"`
+	Peers    []string `json:"peers"`
+}
+
+// A callReport is one change made through the API.
+type callReport struct {
+	Millis float64 `json:"millis"` // since the event arrived
+	Call   string  `json:"call"`
+	Error  string  `json:"error,omitempty"`
+}
+
+// A flowReport says whether a flow passes before, after a swap of the groups
+// alone, after Tourniquet, and when the instance has been released while the denials
+// linger.
+type flowReport struct {
+	Flow string `json:"flow"`
+	Peer bool   `json:"peer"` // with a peer of the finding
+	New  bool   `json:"new"`  // a connection still to be made
+	// Collateral: it is a neighbour's, with a peer of the finding. A denial is for the
+	// whole subnet, so that the neighbour loses the peer too.
+	Collateral bool   `json:"collateral"`
+	Packets    bool   `json:"packets"` // real packets showed it; else the oracle says so
+	Before     bool   `json:"before"`
+	Naive      bool   `json:"afterGroupSwapAlone"`
+	After      bool   `json:"afterTourniquet"`
+	Released   bool   `json:"released"`
+	Why        string `json:"why"`
+}
+
+func summarize(f guardduty.Finding, in plan.Incident) findingReport {
+	r := findingReport{Type: f.Type, Severity: f.Severity, Instance: in.Instance, Peers: []string{}}
+	for _, a := range in.Target(nil).Peers {
+		r.Peers = append(r.Peers, a.String())
+	}
+	return r
+}
+
+func observed(n network.Network) []string {
+	var lines []string
+	for _, i := range n.Interfaces {
+		subnet := n.Subnets[i.Subnet]
+		lines = append(lines, fmt.Sprintf("%s in %s behind %s, groups %s", i.ID, subnet.ID, subnet.ACL, strings.Join(i.Groups, " ")))
+	}
+	return lines
+}
+
+func calls(log []simvpc.Call, start time.Time) []callReport {
+	var changes []callReport
+	for _, c := range log {
+		if !c.Mutating {
+			continue
+		}
+		what := []string{c.Op}
+		for _, p := range []string{"NetworkInterfaceId", "NetworkAclId", "RuleNumber", "CidrBlock", "Ipv6CidrBlock", "SecurityGroupId.1", "ResourceId.1", "GroupName"} {
+			if v := c.Params.Get(p); v != "" {
+				what = append(what, v)
+			}
+		}
+		if e := c.Params.Get("Egress"); e != "" {
+			what = append(what, map[string]string{"true": "out", "false": "in"}[e])
+		}
+		changes = append(changes, callReport{
+			Millis: float64(c.End.Sub(start).Microseconds()) / 1000, Call: strings.Join(what, " "), Error: c.Code,
+		})
+	}
+	return changes
+}
+
+// open reports whether a flow with a peer still passes.
+func (r *report) open() bool {
+	return slices.ContainsFunc(r.Flows, func(f flowReport) bool { return f.Peer && (f.After || r.Naive && f.Naive) })
+}
+
+// print shows the end of a drill: what its course has not shown yet.
+func (r *report) print(show *screen) {
+	if !r.Naive {
+		r.Release.print(show)
+	}
+	show.title("What still passes")
+	r.printFlows(show)
+	if !r.Naive {
+		show.title("What may still flow, and why")
+	}
+	for _, i := range r.Answer.Incidents {
+		for _, e := range i.Exposure {
+			show.line("%s: %s", e.Kind, clean(e.Detail))
+		}
+	}
+	colour := green
+	if r.open() {
+		colour = red
+	}
+	show.write("\n" + show.paint(colour, r.verdict()) + "\n")
+}
+
+func (r *report) printFlows(show *screen) {
+	head := []cell{{"", ""}, {"before", ""}, {"group swap alone", ""}}
+	if !r.Naive {
+		head = append(head, cell{"Tourniquet", ""}, cell{"released", ""})
+	}
+	rows := [][]cell{head}
+	for _, f := range r.Flows {
+		mark := f.mark()
+		row := []cell{{mark + f.Flow, ""}, passes(f, f.Before), passes(f, f.Naive)}
+		if !r.Naive {
+			row = append(row, passes(f, f.After), passes(f, f.Released))
+		}
+		rows = append(rows, append(row, cell{clean(f.Why), dim}))
+	}
+	show.table(rows)
+	for _, o := range r.ByOracle {
+		show.line("judged by the oracle: %s", clean(o))
+	}
+	legend := "! with a peer of the finding"
+	if slices.ContainsFunc(r.Flows, func(f flowReport) bool { return f.Collateral }) {
+		legend += "; ~ a neighbour's, with that peer"
+	}
+	if !r.Naive {
+		legend += "; released: an hour later, while the denials linger"
+	}
+	show.line("%s", legend)
+}
+
+func (r *report) verdict() string {
+	naive, peers := 0, 0
+	for _, f := range r.Flows {
+		if f.Peer {
+			peers++
+		}
+		if f.Peer && f.Naive {
+			naive++
+		}
+	}
+	switch {
+	case r.Naive && r.open():
+		return fmt.Sprintf("NOT contained: with the groups swapped, %d of the peers' connections are alive.", naive)
+	case r.open():
+		return "NOT contained: a flow with a peer still passes."
+	case peers == 0:
+		return "Quarantined. The finding names no peer, so that no connection was rehearsed, and none was denied."
+	case r.Naive:
+		return "No connection with a peer has survived the group swap."
+	default:
+		return fmt.Sprintf("Contained. The group swap alone would have left %d of the peers' connections alive.", naive)
+	}
+}
+
+// mark is the sign before a flow in a table.
+func (f flowReport) mark() string {
+	switch {
+	case f.Peer:
+		return "! "
+	case f.Collateral:
+		return "~ "
+	default:
+		return "  "
+	}
+}
+
+// passes is the word for whether a flow passes, red where it shouldn't.
+func passes(f flowReport, yes bool) cell {
+	switch {
+	case f.Collateral:
+		return cell{map[bool]string{true: "passes", false: "cut"}[yes], ""}
+	case yes && f.Peer:
+		return cell{"passes", red}
+	case yes:
+		return cell{"passes", green}
+	case f.Peer:
+		return cell{"cut", green}
+	default:
+		return cell{"cut", red}
+	}
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, " ")
+}

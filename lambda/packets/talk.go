@@ -1,0 +1,161 @@
+package packets
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"tourniquet/lambda/packets/fabric"
+	"tourniquet/lambda/simvpc/world"
+)
+
+// A Talk is a connection over which one end asks and the other answers, line by line:
+// a shell, when the one who asks is an intruder.
+type Talk struct {
+	*Connection
+
+	asks    io.Writer
+	answers chan string
+	number  int
+}
+
+// A Program answers a line.
+type Program func(line string) string
+
+// Talk opens a connection on which the end outside the VPC asks and the program
+// answers; where both ends are inside, or none, the initiator asks. Of a ping the
+// initiator always asks, and the host answers with what was asked.
+func (v *VPC) Talk(ctx context.Context, f world.Flow, program Program) (*Talk, error) {
+	c, err := v.Connect(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	t := &Talk{Connection: c, answers: make(chan string, 1024)}
+	switch {
+	case c.Responder == nil:
+		t.asks = c.Initiator
+		v.running.Go(func() { t.hear(c.Initiator) })
+	case v.outside(f.To.Addr()) && !v.outside(f.From.Addr()):
+		t.asks = c.Responder
+		v.running.Go(func() { t.hear(c.replies) })
+		v.running.Go(func() { answer(c.Initiator, c.Initiator, program) })
+	default:
+		t.asks = c.Initiator
+		v.running.Go(func() { t.hear(c.Initiator) })
+		v.running.Go(func() { answer(c.replies, c.Responder, program) })
+	}
+	return t, nil
+}
+
+// hear collects answers until the connection ends.
+func (t *Talk) hear(r io.Reader) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		select {
+		case t.answers <- lines.Text():
+		default: // nobody listens
+		}
+	}
+}
+
+// answer runs a program until the connection ends.
+func answer(r io.Reader, w io.Writer, program Program) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if _, err := io.WriteString(w, program(lines.Text())+"\n"); err != nil {
+			return
+		}
+	}
+}
+
+// Say sends a line to the end that answers.
+func (t *Talk) Say(line string) error {
+	_, err := io.WriteString(t.asks, line+"\n")
+	return err
+}
+
+// Heard is the next answer, if one has arrived.
+func (t *Talk) Heard() (line string, ok bool) {
+	select {
+	case line := <-t.answers:
+		return line, true
+	default:
+		return "", false
+	}
+}
+
+// ErrSilent is the error of a question that nothing stopped, and nobody answered.
+var ErrSilent = errors.New("no answer")
+
+// patience is how long Ask waits for an answer that nothing stops, in real time.
+const patience = 10 * time.Second
+
+// Ask sends a question and waits for its answer. It gives up with a StoppedError as
+// soon as a packet of the connection is stopped; TCP goes on trying all the same.
+func (t *Talk) Ask(question string) (string, error) {
+	t.trace.forget()
+	if err := t.Say(question); err != nil {
+		return "", err
+	}
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	select {
+	case line := <-t.answers:
+		return line, nil
+	case reason := <-t.trace.stopped:
+		return "", &StoppedError{reason}
+	case <-timeout.C:
+		return "", ErrSilent
+	}
+}
+
+// Alive asks something that was never asked before, and reports whether the answer to
+// just that arrives, with what stopped it if not. Answers to earlier questions, which
+// TCP may deliver late, don't count.
+func (t *Talk) Alive() (bool, fabric.Reason) {
+	t.number++
+	want := fmt.Sprint("echo ", t.number)
+	line, err := t.Ask(want)
+	for err == nil {
+		if strings.TrimPrefix(line, "echo ") == strings.TrimPrefix(want, "echo ") {
+			return true, fabric.Reason{}
+		}
+		select {
+		case line = <-t.answers:
+		case reason := <-t.trace.stopped:
+			return false, reason
+		case <-time.After(patience):
+			err = ErrSilent
+		}
+	}
+	var stopped *StoppedError
+	if errors.As(err, &stopped) {
+		return false, stopped.Reason
+	}
+	return false, fabric.Reason{Hop: fabric.Nobody, At: err.Error()}
+}
+
+// Shell is a program that answers as a shell on an instance would.
+func Shell(hostname string) Program {
+	return func(line string) string {
+		word, rest, _ := strings.Cut(line, " ")
+		switch word {
+		case "echo":
+			return rest
+		case "id":
+			return "uid=0(root) gid=0(root) groups=0(root)"
+		case "hostname":
+			return hostname
+		case "whoami":
+			return "root"
+		case "cat":
+			return "cat: " + rest + ": 1 line of " + hostname
+		default:
+			return "sh: " + word + ": not found"
+		}
+	}
+}

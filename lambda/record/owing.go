@@ -1,0 +1,109 @@
+package record
+
+import (
+	"slices"
+	"strings"
+)
+
+// The kinds of exposure that watch adds: traffic that flows in spite of a containment.
+const (
+	exposureSurvivor = ExposureKind("survivor")
+	exposureLeaks    = ExposureKind("quarantine-leaks")
+)
+
+// A Told is what has been told of a containment, so that nothing is told twice: how it
+// stood when this invocation first saw it, or when it last told of it.
+type Told struct {
+	Generation int // 0: there was none
+	Status     Status
+	Exposure   []Exposure
+}
+
+// TellOf is how a record stands, as far as others are told.
+func TellOf(r *Record) Told {
+	if r == nil {
+		return Told{}
+	}
+	return Told{r.Generation, r.Status, r.Exposure}
+}
+
+// Owing is what a change must tell: people of each change of status that they may have
+// to act on, of steps that had to be applied again, and of traffic that survives; the
+// bus of each change of status, and of residual exposure. Applied are the steps that
+// were applied since was. A containment or release that is under way owes nothing yet.
+func Owing(was Told, applied []string, c Change) []Owed {
+	r := c.Record
+	if was.Generation != r.Generation {
+		was = Told{Generation: r.Generation}
+	}
+	var to []Channel
+	moved, exposed := was.Status != r.Status, !sameExposure(was.Exposure, r.Exposure)
+	switch r.Status {
+	case Contained, PartiallyContained:
+		if moved || len(applied) > 0 || gained(was.Exposure, r.Exposure, exposureSurvivor, exposureLeaks) {
+			to = append(to, ToPeople)
+		}
+		if moved || exposed {
+			to = append(to, ToBus)
+		}
+	case Released:
+		if moved {
+			to = append(to, ToPeople)
+		}
+		if moved || exposed {
+			to = append(to, ToBus)
+		}
+	case Closed:
+		if moved {
+			to = append(to, ToPeople)
+		}
+	case Observed:
+		if moved && !r.ByPerson { // a person who asks for a dry run has the answer
+			to = append(to, ToPeople)
+		}
+	}
+	owed := c.Event.Owes(to...)
+	for i := range owed {
+		owed[i].Generation, owed[i].Was, owed[i].Status, owed[i].Applied = r.Generation, was.Status, r.Status, applied
+	}
+	return owed
+}
+
+// Owes is what an event owes to some channels.
+func (e Event) Owes(to ...Channel) []Owed {
+	var owed []Owed
+	for _, channel := range to {
+		owed = append(owed, Owed{
+			Time: e.Time, Instance: e.Instance, ID: e.ID, To: channel,
+			Verdict: e.Verdict, Reason: e.Reason, Finding: e.Finding, Request: e.Request,
+		}.Bounded())
+	}
+	return owed
+}
+
+// OwingVerdict is to whom a verdict not to act is told.
+func OwingVerdict(v Verdict) []Channel {
+	switch v {
+	case Held:
+		return []Channel{ToPeople, ToBus}
+	case Sample, Exempt:
+		return []Channel{ToPeople}
+	default:
+		return nil
+	}
+}
+
+// sameExposure reports whether two lists have the same entries, in any order.
+func sameExposure(a, b []Exposure) bool {
+	order := func(x, y Exposure) int {
+		return strings.Compare(string(x.Kind)+" "+x.Detail, string(y.Kind)+" "+y.Detail)
+	}
+	return slices.Equal(slices.SortedFunc(slices.Values(a), order), slices.SortedFunc(slices.Values(b), order))
+}
+
+// gained reports whether a list has an entry of some kinds that another had not.
+func gained(was, now []Exposure, kinds ...ExposureKind) bool {
+	return slices.ContainsFunc(now, func(e Exposure) bool {
+		return slices.Contains(kinds, e.Kind) && !slices.Contains(was, e)
+	})
+}
