@@ -372,7 +372,8 @@ func TestContainedAgainBeforeAllWasUndone(t *testing.T) {
 			return err
 		})
 		if i := s.server.World().Instance(victim); i.Lifecycle != world.InService || i.Profile != "web" {
-			t.Errorf("after the second release: %+v", i)
+			st, _ := s.record(t).Step(record.StandbyOf(victim).ID())
+			t.Errorf("after the second release: %+v; standby %+v", i, st)
 		}
 	})
 }

@@ -141,6 +141,9 @@ func (p *planner) aside(r record.Replacement) (s record.StepState, planned bool)
 	default:
 		p.unread = append(p.unread, r)
 		p.holdBack(r.ID())
+		if left, there := p.leftOver(r, r.After); !recorded && there { // the next plan does not see it any more
+			was, recorded = record.StepState{Step: left, State: record.Pending}, true
+		}
 	}
 	if recorded {
 		p.record.Steps = append(p.record.Steps, was)
