@@ -114,6 +114,7 @@ func TestIAMTruth(t *testing.T) {
 func TestIAMAllowsTheScenarios(t *testing.T) {
 	var requests []struct {
 		Role, Action, Resource, Creating string
+		Attribute, Value                 string
 		Foreign                          bool
 		Tags, Sets                       tags
 	}
@@ -138,6 +139,12 @@ func TestIAMAllowsTheScenarios(t *testing.T) {
 				pairs = append(pairs, k, v)
 			}
 			a.context = setting(pairs...)
+		}
+		if r.Attribute != "" {
+			a.context["ec2:Attribute"] = r.Attribute
+		}
+		if r.Value != "" {
+			a.context["ec2:Attribute/"+r.Attribute] = r.Value
 		}
 		if r.Creating != "" {
 			a.context = creating(r.Creating, a.context)
