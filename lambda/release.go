@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 
 	"tourniquet/lambda/answer"
 	"tourniquet/lambda/containment"
@@ -34,11 +35,16 @@ type releaseCommand struct {
 	RequestedBy string `json:"requestedBy"`
 	Force       bool   `json:"force"`
 	DryRun      bool   `json:"dryRun"`
+
+	// For admit only. An empty list takes away what is admitted; none is an error.
+	Groups *[]string `json:"groups"`
+	OnHost bool      `json:"onHost"`
 }
 
 const (
 	release = "release"
 	expire  = "expire"
+	admit   = "admit"
 )
 
 // Release handles one command. Its error is a *guardduty.EventError when the
@@ -53,12 +59,27 @@ func (h *ReleaseHandler) Release(ctx context.Context, raw json.RawMessage) (*ans
 		case cmd.Command == expire:
 			return h.expire(ctx)
 		}
+		if cmd.Command == admit {
+			return h.admit(ctx, cmd)
+		}
 		out, err := h.Releaser.Release(ctx, cmd.ask(requestID(ctx)))
 		if errors.Is(err, containment.ErrNotContained) {
 			return work{}, &guardduty.EventError{Field: "instanceId", Err: err}
 		}
 		return work{outcomes: []containment.Outcome{out}}, err
 	})
+}
+
+// admit lets forensics in.
+func (h *ReleaseHandler) admit(ctx context.Context, cmd releaseCommand) (work, error) {
+	ask := cmd.ask(requestID(ctx))
+	out, err := h.Releaser.Admit(ctx, containment.Admission{
+		Instance: ask.Instance, Groups: *cmd.Groups, Reason: ask.Reason, Request: ask.Request, OnHost: cmd.OnHost, DryRun: ask.DryRun,
+	})
+	if refused, ok := errors.AsType[*containment.AdmissionError](err); ok {
+		return work{}, &guardduty.EventError{Field: refused.Field, Err: refused.Err}
+	}
+	return work{outcomes: []containment.Outcome{out}}, err
 }
 
 func (h *ReleaseHandler) expire(ctx context.Context) (work, error) {
@@ -72,9 +93,9 @@ func parseRelease(raw []byte) (releaseCommand, error) {
 	var cmd releaseCommand
 	if !isCommand(raw) {
 		return cmd, &guardduty.EventError{Field: "command", Err: errors.New(
-			"is missing: this function releases by command only, and takes no findings; want release or expire")}
+			"is missing: this function releases by command only, and takes no findings; want release, admit or expire")}
 	}
-	if err := decodeCommand(raw, &cmd, "command, instanceId, reason, requestedBy, force, dryRun"); err != nil {
+	if err := decodeCommand(raw, &cmd, "command, instanceId, reason, requestedBy, force, dryRun, groups, onHost"); err != nil {
 		return cmd, err
 	}
 	return cmd, cmd.check()
@@ -89,8 +110,34 @@ func (c releaseCommand) check() error {
 	case c.Command == reconcile || c.Command == "contain":
 		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
 			"%q is not for the function that releases; invoke the one that contains", c.Command)}
+	case c.Command == admit:
+		return c.checkAdmission()
 	case c.Command != release:
-		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("invalid command %q; want release or expire", guardduty.Clean(c.Command, 64))}
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("invalid command %q; want release, admit or expire", guardduty.Clean(c.Command, 64))}
+	}
+	if c.Groups != nil || c.OnHost {
+		return &guardduty.EventError{Field: "command", Err: errors.New("groups and onHost are for admit")}
+	}
+	return checkInstance(c.InstanceID)
+}
+
+// groupID is the form of a security group's id.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html
+var groupID = regexp.MustCompile(`^sg-[0-9a-z-]{1,40}$`)
+
+func (c releaseCommand) checkAdmission() error {
+	switch {
+	case c.Force:
+		return &guardduty.EventError{Field: "force", Err: errors.New("is for release")}
+	case c.Groups == nil:
+		return &guardduty.EventError{Field: "groups", Err: errors.New("is missing: want the groups to admit, or an empty list to take them away")}
+	case len(*c.Groups) >= record.MaxGroups:
+		return &guardduty.EventError{Field: "groups", Err: fmt.Errorf("%d are more than an interface can have beside the quarantine group", len(*c.Groups))}
+	}
+	for _, g := range *c.Groups {
+		if !groupID.MatchString(g) {
+			return &guardduty.EventError{Field: "groups", Err: fmt.Errorf("invalid group %q: want an id such as sg-0123456789abcdef0", guardduty.Clean(g, 64))}
+		}
 	}
 	return checkInstance(c.InstanceID)
 }
@@ -98,9 +145,13 @@ func (c releaseCommand) check() error {
 // ask is what the command asks to release.
 func (c releaseCommand) ask(request string) containment.Ask {
 	const maxName = 128
-	reason := "released by command"
+	did := "released"
+	if c.Command == admit {
+		did = "forensic access changed"
+	}
+	reason := did + " by command"
 	if c.RequestedBy != "" {
-		reason = "released by " + guardduty.Clean(c.RequestedBy, maxName)
+		reason = did + " by " + guardduty.Clean(c.RequestedBy, maxName)
 	}
 	if c.Reason != "" {
 		reason += ": " + guardduty.Clean(c.Reason, maxReason)

@@ -172,6 +172,7 @@ func jobs(t *testing.T, w *world.World) map[string]job {
 	}
 	all := rungJobs(w)
 	maps.Copy(all, keepingJobs(t))
+	maps.Copy(all, admitJobs(t))
 	maps.Copy(all, map[string]job{
 		"contain":                            {before: func(*testing.T, *stage) {}, do: containing(w, threePeers...)},
 		"release while flows are tracked":    {before: after(0, nil), do: releasing},

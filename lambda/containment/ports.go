@@ -87,6 +87,10 @@ type Restorer interface {
 	// Untag removes tags, by resource. It removes as many as it can and joins the errors.
 	Untag(ctx context.Context, keys map[string][]string) error
 
+	// Forensics are the groups of the account and Region with the tag
+	// tourniquet:role=forensics, each with its VPC.
+	Forensics(ctx context.Context) (map[string]string, error)
+
 	// ACLs are all network ACLs of the account and Region.
 	ACLs(ctx context.Context) ([]network.ACL, error)
 }

@@ -22,8 +22,9 @@ type releasing struct {
 	began      time.Time
 	rounds     *rounds
 
-	heard     hearing // of the command that takes the host's rules away
-	hostAsked bool    // this invocation has asked the host
+	heard     hearing  // of the command that takes the host's rules away
+	lifted    []string // the commands by which an admission has asked the host
+	hostAsked bool     // this invocation has asked the host
 	made      map[string][]string
 	refused   map[string]network.Refusal
 

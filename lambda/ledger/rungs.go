@@ -13,9 +13,9 @@ var firstKinds = []string{string(record.KindQuarantine), string(record.KindDenia
 // addRungs adds to an item what goes beyond quarantine and denials. Then an older
 // program would lose it, and must not touch the item.
 func (i *containmentItem) addRungs(r record.Record) {
-	i.Rungs, i.Asked = r.Rungs, r.Asked
+	i.Rungs, i.Asked, i.Admitted = r.Rungs, r.Asked, texts(r.Admitted)
 	i.Host, i.Restore = fromReport(r.Host), fromReport(r.Restore)
-	if i.Rungs || i.Host != nil || i.Restore != nil || i.Asked > 0 || i.hasLaterKinds() {
+	if i.Rungs || len(i.Admitted) > 0 || i.Host != nil || i.Restore != nil || i.Asked > 0 || i.hasLaterKinds() {
 		i.Schema = schemaRungs
 	}
 }

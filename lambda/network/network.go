@@ -92,6 +92,10 @@ type Network struct {
 	// rules away again.
 	Host, Restore HostReport
 
+	// Admitted are groups that a person has let in beside the quarantine group. An
+	// interface that has some of them is in quarantine all the same.
+	Admitted []string
+
 	// Refused are the steps, by id, that EC2 has refused in this invocation for a
 	// reason that repeating them doesn't mend.
 	Refused map[string]Refusal
@@ -245,15 +249,25 @@ func (n Network) AllEmpty(vpc string) bool {
 }
 
 // Quarantined reports whether an interface has one group, and that is a
-// quarantine group without rules.
+// quarantine group without rules. Groups that are admitted beside it don't count.
 func (n Network) Quarantined(i Interface) bool {
-	return len(i.Groups) == 1 && slices.Contains(n.Quarantine[i.VPC], Quarantined{Group: i.Groups[0], Empty: true})
+	own := n.beside(i.Groups)
+	return len(own) == 1 && slices.Contains(n.Quarantine[i.VPC], Quarantined{Group: own[0], Empty: true})
 }
 
 // Held reports whether an interface has one group, and that is a quarantine group,
-// with rules or without.
+// with rules or without. Groups that are admitted beside it don't count.
 func (n Network) Held(i Interface) bool {
-	return len(i.Groups) == 1 && slices.ContainsFunc(n.Quarantine[i.VPC], func(q Quarantined) bool { return q.Group == i.Groups[0] })
+	own := n.beside(i.Groups)
+	return len(own) == 1 && slices.ContainsFunc(n.Quarantine[i.VPC], func(q Quarantined) bool { return q.Group == own[0] })
+}
+
+// beside are groups without those that are admitted.
+func (n Network) beside(groups []string) []string {
+	if len(n.Admitted) == 0 {
+		return groups
+	}
+	return slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return slices.Contains(n.Admitted, g) })
 }
 
 // Find is an interface by its id, attached to the instance or not.

@@ -10,12 +10,13 @@ import (
 
 // The tags that Tourniquet sets, and the one by which it finds its groups.
 const (
-	StatusTag    = "tourniquet:status"          // on a contained instance
-	PeersTag     = "tourniquet:peers"           // on one contained without the ledger: addresses, separated by spaces
-	OriginalsTag = "tourniquet:original-groups" // on its interfaces: group ids, separated by spaces
-	RoleTag      = "tourniquet:role"            // on quarantine groups
-	RoleValue    = "quarantine"
-	GroupName    = "tourniquet-quarantine"
+	StatusTag     = "tourniquet:status"          // on a contained instance
+	PeersTag      = "tourniquet:peers"           // on one contained without the ledger: addresses, separated by spaces
+	OriginalsTag  = "tourniquet:original-groups" // on its interfaces: group ids, separated by spaces
+	RoleTag       = "tourniquet:role"            // on quarantine groups
+	RoleValue     = "quarantine"
+	ForensicsRole = "forensics" // of the owner's groups that a person may admit beside it
+	GroupName     = "tourniquet-quarantine"
 )
 
 // MaxTagValue is how long a tag's value can be.

@@ -28,6 +28,7 @@ func (in Incident) Adds(open record.Record) bool {
 // denial is in the ACL before its subnet, where nothing comes before it. It is false
 // where the look does not tell.
 func Holds(open record.Record, seen network.Network, rules Rules, now time.Time) bool {
+	seen.Admitted = open.Admitted
 	if len(seen.Interfaces) == 0 || seen.Exists() && !(exposesAsRecorded(open, seen, now) && keepsAsRecorded(open, seen, rules, now)) {
 		return false
 	}
@@ -57,7 +58,7 @@ func Holds(open record.Record, seen network.Network, rules Rules, now time.Time)
 // exposesAsRecorded reports whether what a containment leaves open whoever the peers are
 // is still what the record says.
 func exposesAsRecorded(open record.Record, seen network.Network, now time.Time) bool {
-	p := &planner{in: Incident{Now: now}, seen: seen, record: record.Record{Unreadable: open.Unreadable, Steps: open.Steps}}
+	p := &planner{in: Incident{Now: now}, seen: seen, record: record.Record{Unreadable: open.Unreadable, Steps: open.Steps, Admitted: open.Admitted}}
 	p.remain()
 	return !slices.ContainsFunc(p.record.Exposure, func(e record.Exposure) bool { return !slices.Contains(open.Exposure, e) }) &&
 		!slices.ContainsFunc(open.Exposure, func(e record.Exposure) bool {

@@ -108,6 +108,8 @@ func (p *planner) hostState(was record.StepState, recorded bool, step record.Cre
 		return record.Failed // a verdict: who asks again may ask again
 	case sent:
 		return record.Applied
+	case recorded && was.State == record.Lingering && !asked:
+		return record.Lingering // a person has let forensics in: its rules are being taken away
 	case len(step.Made) == 0 || p.in.OnHost:
 		return record.Pending
 	case report.State == network.HostUndelivered && (len(step.Made) < maxSent || asked):
@@ -126,6 +128,8 @@ func (p *planner) exposeHost(s record.StepState) {
 	switch {
 	case s.State == record.Failed && p.seen.Refused[s.Step.ID()].Reason != "" && !p.seen.Refused[s.Step.ID()].Unmanaged:
 		p.expose(record.HostUnconfirmed, "%s was not told to let nothing pass: %s", id, s.Note)
+	case s.State == record.Lingering:
+		p.expose(record.HostUnconfirmed, "%s was told to take its own rules away, so that forensics get in", id)
 	case s.State == record.Failed:
 		p.expose(record.HostNotManaged, "%s: nothing was done on the host", s.Note)
 	case len(made(s)) == 0:

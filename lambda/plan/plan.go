@@ -126,6 +126,9 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 			in.Peers = append(in.Peers, guardduty.Peer{Addr: a})
 		}
 	}
+	if open := known.Open(); open != nil {
+		seen.Admitted = open.Admitted
+	}
 	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, seen.Instance.Tags["Name"], known, rules)}
 	p.quarantine()
 	p.deny()
@@ -345,6 +348,9 @@ func (p *planner) remain() {
 	}
 	p.expose(record.ResolverDNS, "DNS queries to the VPC's resolver pass groups and ACLs; only Route 53 Resolver DNS Firewall stops a DNS tunnel")
 	p.exposeCredentials()
+	if len(p.record.Admitted) > 0 {
+		p.expose(record.ForensicsAdmitted, "a person has admitted %s beside the quarantine group: their rules say what may flow", strings.Join(p.record.Admitted, ", "))
+	}
 }
 
 // claimNothing names the entries that only tags say may be ours: a release leaves

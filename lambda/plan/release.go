@@ -52,6 +52,7 @@ type ReleasePlan struct {
 // that nobody else holds it: from then on nobody can come to rely on it. Only then
 // it is removed, and only when a look shows it gone is the slot free.
 func NewReleasePlan(rec record.Record, seen network.Network, slots []record.Slot, terms Terms) ReleasePlan {
+	seen.Admitted = rec.Admitted
 	p := &releasePlanner{was: rec, seen: seen, terms: terms}
 	for _, s := range rec.Steps {
 		p.undo(s, slots)
@@ -240,6 +241,9 @@ func (p *releasePlanner) result() ReleasePlan {
 		if p.was.Status != record.Releasing {
 			rec.Released = p.terms.Began
 		}
+	}
+	if rec.Status == record.Released {
+		rec.Admitted = nil
 	}
 	for _, e := range p.revived {
 		if !slices.Contains(rec.Exposure, e) {

@@ -67,6 +67,10 @@ type Record struct {
 	// of an earlier version gets none by itself.
 	Rungs bool
 
+	// Admitted are the owner's groups, sorted, that a person has let in beside the
+	// quarantine group, for forensics.
+	Admitted []string
+
 	// Host and Restore are the last commands to the host, and what came of them: the one
 	// that isolates it, and the one of a release that takes its rules away. What the
 	// host says in them is evidence, and proves nothing.
@@ -120,7 +124,7 @@ func (r Record) Says(o Record) bool {
 }
 
 func (r Record) saysOfRungs(o Record) bool {
-	return r.Rungs == o.Rungs && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore)
+	return r.Rungs == o.Rungs && slices.Equal(r.Admitted, o.Admitted) && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore)
 }
 
 // Awaits reports whether something is to be learned yet of what was done beside the cut.
