@@ -35,6 +35,8 @@ type beside struct {
 	over    chan struct{}  // closed when nobody listens any more
 	running map[string]bool
 	looking map[string]bool
+	begun   int            // how much has begun
+	old     map[string]int // by step, the last look that is not to be believed
 
 	made    map[string][]string
 	values  map[string][]string
@@ -44,6 +46,7 @@ type beside struct {
 
 // ended is what became of steps, or what a look has shown of them.
 type ended struct {
+	number  int // in the order in which all has begun
 	look    bool
 	steps   []record.Step
 	results []Result
@@ -52,7 +55,7 @@ type ended struct {
 func newBeside(r *Responder, instance string) *beside {
 	return &beside{
 		r: r, instance: instance, tries: map[string]int{}, looks: map[string]int{}, ended: make(chan ended), over: make(chan struct{}),
-		running: map[string]bool{}, looking: map[string]bool{},
+		running: map[string]bool{}, looking: map[string]bool{}, old: map[string]int{},
 		made: map[string][]string{}, values: map[string][]string{}, refused: map[string]network.Refusal{}, trouble: map[string]string{},
 	}
 }
@@ -67,13 +70,27 @@ func (b *beside) start(ctx context.Context, missing []record.Step) {
 
 // look has steps looked for, except those that are. What can't be read is not asked for
 // ever.
-func (b *beside) look(ctx context.Context, unread []record.Step) {
+func (b *beside) look(ctx context.Context, unread []record.Step, anew bool) {
 	if b.r.Keeping == nil {
 		return
+	}
+	if anew {
+		b.forget(unread)
 	}
 	b.begin(ctx, ended{look: true, steps: slices.DeleteFunc(slices.Clone(unread), func(s record.Step) bool {
 		return b.looking[s.ID()] || b.looks[s.ID()] >= besideTries
 	})}, b.looks, b.looking, b.r.Keeping.Look)
+}
+
+// forget gives up what looks have shown, or are about to show: it may be older than
+// what the ledger says.
+func (b *beside) forget(steps []record.Step) {
+	for _, s := range steps {
+		id := s.ID()
+		delete(b.values, id)
+		delete(b.looking, id)
+		b.old[id], b.looks[id] = b.begun, 0
+	}
 }
 
 // begin does something with steps, and has it told what came of it. An invocation that
@@ -84,6 +101,8 @@ func (b *beside) begin(
 	if len(e.steps) == 0 {
 		return
 	}
+	b.begun++
+	e.number = b.begun
 	for _, s := range e.steps {
 		tries[s.ID()]++
 		under[s.ID()] = true
@@ -214,6 +233,9 @@ func (b *beside) note(ctx context.Context, e ended) {
 	}
 	for i, result := range e.results {
 		id := e.steps[i].ID()
+		if e.look && e.number <= b.old[id] {
+			continue
+		}
 		delete(under, id)
 		log := b.r.Log.With("instance", b.instance, "step", id, "doing", "beside")
 		refusal, refused := errors.AsType[network.Refusal](result.Err)

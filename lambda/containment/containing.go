@@ -78,7 +78,7 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, _ recor
 			target.Look = network.Recorded
 		}
 	}
-	c.beside.look(ctx, c.early())
+	c.beside.look(ctx, c.early(), false)
 	for {
 		g, gctx := errgroup.WithContext(ctx)
 		g.Go(func() (err error) { seen, err = c.look(gctx, target, known); return err })

@@ -101,7 +101,7 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 		case err != nil:
 			return c.stopped(planned, missing, fmt.Errorf("recording the plan for %s: %w", c.in.Instance, err))
 		}
-		c.beside.look(ctx, planned.Unread)
+		c.beside.look(ctx, planned.Unread, planned.Anew)
 		c.apply(ctx, missing)
 		if len(deciding(missing)) == 0 && (round+2 >= maxRounds || !c.beside.wait(ctx)) && c.believes(planned) {
 			return c.settled(planned)
@@ -127,7 +127,7 @@ func (c *containing) plan(ctx context.Context, seen network.Network, known recor
 	if !c.preview {
 		return p
 	}
-	for c.beside.look(ctx, p.Unread); c.beside.wait(ctx); c.beside.look(ctx, p.Unread) { // nothing is in a hurry
+	for c.beside.look(ctx, p.Unread, false); c.beside.wait(ctx); c.beside.look(ctx, p.Unread, false) { // nothing is in a hurry
 		c.beside.report(ctx, &seen)
 		p = plan.NewPlan(c.in, seen, known, c.r.Rules)
 	}

@@ -30,8 +30,12 @@ func (p *planner) denyCredentials() {
 	}
 	metadata := record.MetadataOf(i.ID, i.Metadata)
 	was, recorded = p.recorded(metadata.ID())
-	if recorded || !p.othersPending() {
+	switch left, there := p.leftOver(metadata, metadata.After); {
+	case recorded || !p.othersPending():
 		p.since(p.replace(metadata), was)
+	case there: // a later plan does not see any more what was there before
+		p.record.Steps = append(p.record.Steps, record.StepState{Step: left, State: record.Pending})
+		p.holdBack(metadata.ID())
 	}
 }
 

@@ -82,7 +82,7 @@ func (p *planner) standby() (record.StepState, bool) {
 	r := record.StandbyOf(p.seen.Instance.ID)
 	value, read := p.seen.Values[r.ID()]
 	_, recorded := p.recorded(r.ID())
-	if p.settled(r.ID()) || !read {
+	if p.settled(r.ID()) || !read || p.justClosed() {
 		return p.aside(r)
 	}
 	switch {
@@ -135,7 +135,7 @@ func (p *planner) aside(r record.Replacement) (s record.StepState, planned bool)
 	value, read := p.seen.Values[r.ID()]
 	switch {
 	case p.settled(r.ID()):
-	case read:
+	case read && !(p.justClosed() && slices.Equal(value, r.After)):
 		r.Before = value
 		return p.replace(r), true
 	default:

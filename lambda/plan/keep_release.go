@@ -68,9 +68,9 @@ func Aside(rec record.Record) []record.Step {
 	return steps
 }
 
-// leftOver is the step of the instance's last containment that a release could not undo,
-// if the attribute still has the value that it set: what was there before it is to be
-// restored, and not what it has set.
+// leftOver is the step of the instance's last containment whose value an attribute still
+// has: a release could not undo it, or has just done so, and the value was read before.
+// Then what was there before that step is to be restored, and not what it has set.
 func (p *planner) leftOver(r record.Replacement, value []string) (record.Replacement, bool) {
 	last := p.known.Record
 	if !r.Of.Keeps() || last == nil || last.Status.Open() || last.Status == record.Observed {
@@ -78,5 +78,13 @@ func (p *planner) leftOver(r record.Replacement, value []string) (record.Replace
 	}
 	s, there := last.Step(r.ID())
 	was, replaces := s.Step.(record.Replacement)
-	return was, there && replaces && !s.State.Final() && s.State != record.Planned && slices.Equal(value, was.After)
+	ours := there && replaces && s.State != record.Planned && slices.Equal(value, was.After)
+	return was, ours && (!s.State.Final() || p.justClosed())
+}
+
+// justClosed reports whether the last containment has ended so short a while ago that
+// what is observed may be older.
+func (p *planner) justClosed() bool {
+	last := p.known.Record
+	return last != nil && !last.Status.Open() && p.in.Now.Sub(last.Updated) < MaxInvocation
 }

@@ -109,6 +109,7 @@ type Plan struct {
 	Relies  bool          // on an entry that the ledger does not know
 	Shown   bool          // as a preview: nothing of it is carried out
 	Unread  []record.Step // beside the cut: to look for before they can be planned
+	Anew    bool          // whatever was looked for before the ledger was read is too old
 	Held    []string      // pending steps, by id, that this invocation must not take now
 	ACLRoom *int          // how many more entries the fullest ACL takes; nil when there is none of this account's
 }
@@ -148,7 +149,7 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 	p.record.Status = p.status()
 	changed := known.Open() == nil || !p.record.Says(*known.Open()) || len(p.slots) > 0
 	return Plan{
-		Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies, ACLRoom: p.aclRoom, Unread: p.unread, Held: p.held,
+		Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies, ACLRoom: p.aclRoom, Unread: p.unread, Anew: p.justClosed(), Held: p.held,
 	}
 }
 
