@@ -5,7 +5,7 @@ FUZZTIME := 20s
 # Each linter is a module of its own, so that none picks another's requirements, nor the function's.
 TOOLS := .ci/tools
 
-.PHONY: help build zip release test race lint fuzz drill bench emulators deploy-tools integration ci
+.PHONY: help build zip organization release test race lint fuzz drill bench emulators deploy-tools integration ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ bootstrap: FORCE
 zip: ## what the stack deploys, the same bytes for the same source (ARCHITECTURE=arm64 or x86_64)
 	go run ./infra/bundle/zip $(ARCHITECTURE) > tourniquet-$(ARCHITECTURE).zip
 	sha256sum tourniquet-$(ARCHITECTURE).zip
+
+organization: ## what an organization deploys once, in dist/organization; SETTINGS="KEY=VALUE …" beside cdk.json's
+	go run ./infra organization dist/organization $(SETTINGS)
 
 release: ## the command for all platforms and the functions' zips, in dist/
 	.ci/release
@@ -38,7 +41,9 @@ lint: ## go vet, the linters, the workflows, the scripts (needs shellcheck)
 
 fuzz: ## the parsers, each for FUZZTIME
 	go test ./lambda/guardduty -run '^$$' -fuzz FuzzParseEvent -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
+	go test ./lambda/hub -run '^$$' -fuzz FuzzFromEvent -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 	go test ./lambda/simvpc/world -run '^$$' -fuzz FuzzParseWorld -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
+	go test ./lambda/packets/fabric -run '^$$' -fuzz FuzzSend -fuzzminimizetime 20x -fuzztime $(FUZZTIME)
 
 drill: ## the built-in rehearsal
 	go run ./lambda/tourniquet drill
@@ -56,7 +61,7 @@ infra/_tools/node_modules/.package-lock.json: infra/_tools/package-lock.json
 	touch $@
 
 integration: emulators deploy-tools ## the real binary and the deployed stack, against emulators
-	go test -tags integration -count=1 -p 1 ./infra/... ./lambda/emulator ./lambda ./lambda/ledger ./lambda/tourniquet
+	go test -tags integration -count=1 -p 1 ./infra/... ./lambda/emulator ./lambda ./lambda/ledger ./lambda/notice ./lambda/tourniquet
 	go test -tags integration -count=1 ./lambda/containment -run 'OnMiniStack|BurstOfAThousand'
 
 ci: ## all of it, from a clean clone

@@ -58,6 +58,10 @@ func alarms(w watched) []alarm {
 			says: "People or the event bus could not be told of an incident. Reconcile tries again; what is contained stays contained.",
 		},
 		{
+			name: "quarantine-leaks", metric: w.logged.leaks,
+			says: "The flow logs show a connection that was begun after the cut. The quarantine does not hold.",
+		},
+		{
 			name: "acl-nearly-full", metric: w.logged.aclRoom, low: aclRoomLow,
 			says: fmt.Sprintf("A network ACL has room for at most %d more entries in a direction.", aclRoomLow),
 		},

@@ -46,9 +46,13 @@ func TestDeploy(t *testing.T) {
 	t.Run("cfn-lint", d.lint)
 	d.deploy(t)
 	w := newWorld(t, d)
+	d.heard = d.listen(t)
+	d.buildCommand(t)
 	t.Run("findings contain", func(t *testing.T) { testFinding(t, d, w) })
 	t.Run("the log", func(t *testing.T) { testLog(t, d) })
 	t.Run("notifications", func(t *testing.T) { testNotification(t, d, w) })
+	t.Run("events", func(t *testing.T) { testEvents(t, d, w) })
+	t.Run("the operator's command", func(t *testing.T) { testCommand(t, d, w) })
 	t.Run("findings that call for nothing", func(t *testing.T) { testDeclined(t, d, w) })
 	t.Run("malformed events", func(t *testing.T) { testMalformed(t, d) })
 	t.Run("unknown types", func(t *testing.T) { testUnknown(t, d, w) })
@@ -77,6 +81,9 @@ type deployment struct {
 	logs     *cloudwatchlogs.Client
 
 	inbox string // URL of a queue that hears what people are told
+	heard string // URL of a queue that hears our events
+
+	tourniquet string // path of the operator's command
 }
 
 func newDeployment(t *testing.T) *deployment {
@@ -139,6 +146,7 @@ func (d *deployment) synthesize(t *testing.T) {
 	args := []string{
 		"synth", "--quiet", "--output", d.out, "-c", config.Prefix + "architecture=x86_64", "-c", config.Prefix + "endpointUrl=" + d.ministack,
 		"-c", config.Prefix + "endpointUrlEc2=" + d.moto,
+		"-c", config.Prefix + "onHost=off", // MiniStack's CloudFormation doesn't know SSM's documents
 	}
 	d.cdk(t, args...)
 	first := d.assets(t)

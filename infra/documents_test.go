@@ -113,8 +113,8 @@ func TestInvocationsRunOnce(t *testing.T) {
 			}
 		}
 	}
-	if seen < 3 {
-		t.Errorf("found only %d commands", seen)
+	if seen == 0 { // most of what was documented so is done by the command tourniquet now
+		t.Error("found no command")
 	}
 	if runsTwice := "aws lambda invoke --function-name f \\\n  --payload '{}' /dev/stdout"; invocation.FindString(runsTwice) != runsTwice {
 		t.Errorf("doesn't see all of %q", runsTwice)

@@ -74,9 +74,11 @@ func environment(p parts, name config.Function) *map[string]*string {
 	for variable, value := range p.settings.Variables(name) {
 		env[variable] = jsii.String(value)
 	}
-	for variable, value := range p.made() {
-		if name.Reads(variable) {
-			env[variable] = value
+	for _, values := range []map[string]*string{p.made(), p.left.variables} {
+		for variable, value := range values {
+			if name.Reads(variable) {
+				env[variable] = value
+			}
 		}
 	}
 	return &env

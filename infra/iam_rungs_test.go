@@ -92,3 +92,49 @@ func TestHostDocuments(t *testing.T) {
 		}
 	}
 }
+
+// watchRows are about flow logs, where the setting is on, or off.
+func watchRows(t *testing.T, tpl template, on bool) []iamRow {
+	t.Helper()
+	const makeLog, deleteLog, passRole, filterLog = "ec2:CreateFlowLogs", "ec2:DeleteFlowLogs", "iam:PassRole", "logs:FilterLogEvents"
+	flowLog, ours := ec2ARN("vpc-flow-log/fl-0123456789abcdef0"), tags{roleTag: "watch"}
+	rows := []iamRow{
+		{"log flows: the interface", access{contain, makeLog, eni, nil, nil}, on},
+		{"log flows: another account's interface", access{contain, makeLog, foreign(eni), nil, nil}, denied},
+		{"log flows: a whole subnet", access{contain, makeLog, subnet, nil, nil}, denied},
+		{"log flows: a whole VPC", access{contain, makeLog, vpcARN, nil, nil}, denied},
+		{"log flows: the log, tagged", access{contain, makeLog, flowLog, nil, setting(roleTag, "watch")}, on},
+		{"log flows: the log without a tag", access{contain, makeLog, flowLog, nil, nil}, denied},
+		{"log flows: the log with a tag too many", access{contain, makeLog, flowLog, nil, setting(roleTag, "watch", "Name", "x")}, denied},
+		{"tag the log that is made", access{contain, createTags, flowLog, nil, creating("CreateFlowLogs", setting(roleTag, "watch"))}, on},
+		{"tag a log later", access{contain, createTags, flowLog, nil, setting(roleTag, "watch")}, denied},
+		{"delete a log, facing events", access{contain, deleteLog, flowLog, ours, nil}, denied},
+		{"delete a log", access{release, deleteLog, flowLog, ours, nil}, on},
+		{"delete somebody else's log", access{release, deleteLog, flowLog, nil, nil}, denied},
+		{"delete another account's log", access{release, deleteLog, foreign(flowLog), ours, nil}, denied},
+		{"make a log, from the function that releases", access{release, makeLog, eni, nil, nil}, denied},
+		{"another log group", access{contain, filterLog, "arn:aws:logs:" + testRegion + ":" + testAccount + ":log-group:audit:*", nil, nil}, denied},
+		{"hand over another role", access{contain, passRole, "arn:aws:iam::" + testAccount + ":role/Admin", nil, object{"iam:PassedToService": "vpc-flow-logs.amazonaws.com"}}, denied},
+	}
+	if !on {
+		return rows
+	}
+	id, role := tpl.one(t, "AWS::IAM::Role", "FlowLogRole")
+	arn := tpl.arn(id)
+	group, _ := tpl.one(t, "AWS::Logs::LogGroup", "FlowLogs")
+	_, trust := tpl.Resources[id], tpl.resolve(role.Properties["AssumeRolePolicyDocument"])
+	conditions := pick(trust, "Statement", 0, "Condition")
+	if pick(conditions, "StringEquals", "aws:SourceAccount") != testAccount ||
+		pick(conditions, "ArnLike", "aws:SourceArn") != ec2ARN("vpc-flow-log/*") {
+		t.Errorf("who may use the role that delivers flow logs: %v", trust)
+	}
+	return append(rows,
+		iamRow{"hand over the role", access{contain, passRole, arn, nil, object{"iam:PassedToService": "vpc-flow-logs.amazonaws.com"}}, allowed},
+		iamRow{"hand it to an instance", access{contain, passRole, arn, nil, object{"iam:PassedToService": "ec2.amazonaws.com"}}, denied},
+		iamRow{"hand it over from the function that releases", access{release, passRole, arn, nil, object{"iam:PassedToService": "vpc-flow-logs.amazonaws.com"}}, denied},
+		iamRow{"read the flow logs", access{contain, filterLog, tpl.arn(group), nil, nil}, allowed},
+		iamRow{"read them from the function that releases", access{release, filterLog, tpl.arn(group), nil, nil}, denied},
+		iamRow{"write into the flow logs", access{contain, "logs:PutLogEvents", tpl.arn(group), nil, nil}, denied},
+		iamRow{"delete the flow logs", access{contain, "logs:DeleteLogGroup", tpl.arn(group), nil, nil}, denied},
+	)
+}

@@ -87,9 +87,9 @@ func TestIAMTruth(t *testing.T) {
 		tpl  template
 		rows []iamRow
 	}{
-		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template), hubRows(false), hostRows(true), keepRows(t, plain(t).template, true, false))},
-		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template), hubRows(true), hostRows(true), keepRows(t, withOptions(t).template, true, true))},
-		"bare":    {bare(t).template, slices.Concat(containRows, releaseRows, hostRows(false), keepRows(t, bare(t).template, false, false))},
+		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template), hubRows(false), hostRows(true), watchRows(t, plain(t).template, true), keepRows(t, plain(t).template, true, false))},
+		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template), hubRows(true), hostRows(true), watchRows(t, withOptions(t).template, true), keepRows(t, withOptions(t).template, true, true))},
+		"bare":    {bare(t).template, slices.Concat(containRows, releaseRows, hostRows(false), watchRows(t, bare(t).template, false), keepRows(t, bare(t).template, false, false))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var all []access

@@ -21,7 +21,11 @@ import (
 func main() {
 	code := 0
 	withRuntime(func() {
-		if err := run(); err != nil {
+		work := run
+		if len(os.Args) > 2 && os.Args[1] == "organization" {
+			work = func() error { return writeOrganization(os.Args[2], os.Args[3:]) }
+		}
+		if err := work(); err != nil {
 			fmt.Fprintf(os.Stderr, "tourniquet: %v\n", err)
 			code = 1
 		}

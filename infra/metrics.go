@@ -28,7 +28,7 @@ const (
 // logged are the metrics that are read from the functions' logs: most from the contain
 // function's, untold from both.
 type logged struct {
-	mayBeTerminated, partial, held, unrecorded, unknown, untold, owed, survivors, aclRoom, contained, open, repaired awscloudwatch.Metric
+	mayBeTerminated, partial, held, unrecorded, unknown, untold, owed, survivors, aclRoom, leaks, contained, open, repaired awscloudwatch.Metric
 }
 
 func newLogged(logs, releaseLogs awslogs.LogGroup) logged {
@@ -54,6 +54,7 @@ func newLogged(logs, releaseLogs awslogs.LogGroup) logged {
 			fmt.Sprintf(`{ $.message = %q && $.open = * }`, lineReconciled)),
 		repaired: measured(logs, "RepairedContainments", "$.changed", "Sum",
 			fmt.Sprintf(`{ $.message = %q && $.changed = * }`, lineReconciled)),
+		leaks: counted(logs, "QuarantineLeaks", fmt.Sprintf(`{ $.message = %q && $.leaks IS TRUE }`, lineIncident)),
 		aclRoom: measured(logs, "ACLRoom", "$.aclRoom", "Minimum",
 			fmt.Sprintf(`{ $.message = %q && $.aclRoom = * }`, lineIncident)),
 		contained: measured(logs, "ContainedMillis", "$.containedMillis", "Maximum",

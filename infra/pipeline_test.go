@@ -84,7 +84,8 @@ func testNotification(t *testing.T, d *deployment, w *world) {
 	})
 	var note struct{ Subject, Message string }
 	if err := json.Unmarshal([]byte(messages[0]), &note); err != nil || len(messages) != 1 ||
-		note.Subject != "Tourniquet: "+w.compromised+" contained" || !strings.Contains(note.Message, "quarantine/eni-") {
+		note.Subject != "Contained: "+w.compromised || !strings.Contains(note.Message, peerAddress+" is denied both ways in "+w.acl) ||
+		!strings.Contains(note.Message, "tourniquet release "+w.compromised) {
 		t.Errorf("got %d messages, the first %s (%v)", len(messages), messages[0], err)
 	}
 }
@@ -235,16 +236,18 @@ func testRelease(t *testing.T, d *deployment, w *world) {
 	}
 }
 
-// release releases an instance by hand, its denials at once.
+// release releases an instance with the operator's command, its denials at once.
 func (d *deployment) release(t *testing.T, instance string) error {
 	t.Helper()
-	got, err := d.invoke(t, d.outputs.ReleaseFunctionName, object{
-		"command": "release", "instanceId": instance, "reason": "false alarm", "force": true,
-	})
-	if err == nil && (got.Verdict != "release" || len(got.Incidents) != 1 || got.Incidents[0].Status != "released") {
-		t.Errorf("got %+v", got)
+	out, code := d.command(t, "release", instance, "--reason", "false alarm", "--force", "--yes", "--json")
+	var got answer
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		return fmt.Errorf("exit status %d: %w: %s", code, err, out)
 	}
-	return err
+	if code != 0 || got.Verdict != "release" || len(got.Incidents) != 1 || got.Incidents[0].Status != "released" {
+		t.Errorf("exit status %d, got %+v", code, got)
+	}
+	return nil
 }
 
 // testDestroy: what remains is what the README says, with what was written to it.
@@ -260,12 +263,14 @@ func testDestroy(t *testing.T, d *deployment) {
 	rules, err := d.events.ListRules(ctx, &eventbridge.ListRulesInput{})
 	must(t, err)
 	for _, r := range rules.Rules {
-		left = append(left, "rule "+*r.Name)
+		if *r.Name != heard { // the test's
+			left = append(left, "rule "+*r.Name)
+		}
 	}
 	queues, err := d.sqs.ListQueues(ctx, &sqs.ListQueuesInput{})
 	must(t, err)
 	for _, url := range queues.QueueUrls {
-		if url[strings.LastIndexByte(url, '/')+1:] != "inbox" { // the test's
+		if name := url[strings.LastIndexByte(url, '/')+1:]; name != "inbox" && name != heard { // the test's
 			left = append(left, "queue "+url)
 		}
 	}

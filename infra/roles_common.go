@@ -39,7 +39,7 @@ func (g granter) commonTerms() []term {
 		{sid: "HandOnFailures", actions: []string{"sqs:SendMessage"}, resources: []string{*g.failed.QueueArn()}},
 		// Write to the function's own log group.
 		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
-		{sid: "Log", actions: []string{"logs:*"}, resources: []string{*g.logs.LogGroupArn()}},
+		{sid: "Log", actions: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, resources: []string{*g.logs.LogGroupArn()}},
 		// Send traces. These actions have no resources; every request has the Region as
 		// a condition key. authorizationXRay, PutTelemetryRecords and PutTraceSegments.
 		{

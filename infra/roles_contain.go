@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"tourniquet/lambda/host"
 	"tourniquet/lambda/hub"
 	"tourniquet/lambda/network"
@@ -20,17 +22,8 @@ func (g granter) containTerms() []term {
 // tighteningTerms are for the cut itself.
 func (g granter) tighteningTerms() []term {
 	quarantine := when{"StringEquals": {"aws:ResourceTag/" + network.RoleTag: network.RoleValue}}
-	return append(append(g.commonTerms(), g.hostTerms(host.IsolateName)...),
-		// Note in Security Hub: the workflow status NOTIFIED and a note, and no other field.
-		// https://docs.aws.amazon.com/securityhub/latest/userguide/finding-update-batchupdatefindings.html
-		term{
-			sid: "NoteInSecurityHub", actions: []string{"securityhub:BatchUpdateFindings"},
-			resources: []string{g.ours("securityhub", "hub", "default")},
-			when: when{
-				"StringEquals": {hub.FieldKey + hub.StatusField: hub.Notified},
-				"Null":         absent(hub.UnusedFields),
-			},
-		},
+	return append(slices.Concat(g.commonTerms(), g.hostTerms(host.IsolateName), g.watchTerms()),
+		g.noteTerm(),
 		// Quarantine an interface. EC2 authorizes the call on the interface, and may
 		// authorize it on the instance and the subnet too. The group has a statement of
 		// its own. The key ec2:Attribute could exclude other attributes, but AWS doesn't
@@ -109,6 +102,20 @@ func (g granter) tighteningTerms() []term {
 			wildcard: "any instance may turn out to be compromised; the keys say that only our tags are set",
 		},
 	)
+}
+
+// noteTerm is to note in Security Hub: the workflow status NOTIFIED and a note, and no
+// other field.
+// https://docs.aws.amazon.com/securityhub/latest/userguide/finding-update-batchupdatefindings.html
+func (g granter) noteTerm() term {
+	return term{
+		sid: "NoteInSecurityHub", actions: []string{"securityhub:BatchUpdateFindings"},
+		resources: []string{g.ours("securityhub", "hub", "default")},
+		when: when{
+			"StringEquals": {hub.FieldKey + hub.StatusField: hub.Notified},
+			"Null":         absent(hub.UnusedFields),
+		},
+	}
 }
 
 // absent asks that a request does not set some fields of a finding.

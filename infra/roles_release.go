@@ -1,6 +1,10 @@
 package main
 
-import "tourniquet/lambda/host"
+import (
+	"slices"
+
+	"tourniquet/lambda/host"
+)
 
 // releaseTerms let the function that a person starts undo a containment. It can
 // restore any group, because any group may have been there, and remove ACL entries.
@@ -10,7 +14,7 @@ func (g granter) releaseTerms() []term {
 
 // looseningTerms undo the cut itself.
 func (g granter) looseningTerms() []term {
-	return append(append(g.commonTerms(), g.hostTerms(host.RestoreName)...),
+	return append(slices.Concat(g.commonTerms(), g.hostTerms(host.RestoreName), g.unwatchTerms()),
 		// Restore the groups of an interface.
 		// authorizationEC2, ModifyNetworkInterfaceAttribute.
 		term{

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tourniquet/lambda/bus"
+	"tourniquet/lambda/flowlog"
 	"tourniquet/lambda/host"
 	"tourniquet/lambda/hub"
 	"tourniquet/lambda/keep"
@@ -59,7 +60,7 @@ var conditional = map[string][][3]string{
 	},
 	"ec2:ModifyInstanceMetadataOptions":        {{"StringEqualsIgnoreCase", "ec2:Attribute/HttpEndpoint", "disabled"}},
 	"ec2:ReplaceIamInstanceProfileAssociation": {{"ArnEquals", "ec2:NewInstanceProfile", ""}},
-	"iam:PassRole": {{"StringEquals", "iam:PassedToService", "ec2.amazonaws.com"}},
+	"iam:PassRole": {{"StringEquals", "iam:PassedToService", "ec2.amazonaws.com"}, {"StringEquals", "iam:PassedToService", "vpc-flow-logs.amazonaws.com"}},
 	"ec2:EnableApplicationStatusCheckSuppression": {{"Null", "aws:ResourceTag/" + network.AutoScalingTag, "false"}},
 }
 
@@ -79,7 +80,8 @@ func unlawful(s statement) []string {
 		problems = append(problems, "is no plain Allow of actions on resources")
 	}
 	for _, a := range s.actions {
-		if slices.ContainsFunc(forbidden, func(f string) bool { return strings.HasPrefix(a, f) }) {
+		handsOn := a == "iam:PassRole" && !slices.ContainsFunc(s.resources, wildcardResource) && equals(s.condition, "iam:PassedToService", "vpc-flow-logs.amazonaws.com")
+		if !handsOn && slices.ContainsFunc(forbidden, func(f string) bool { return strings.HasPrefix(a, f) }) {
 			problems = append(problems, "allows "+a)
 		}
 		ofVolumes := a == "ec2:ModifyInstanceAttribute" && !slices.ContainsFunc(s.resources, func(r string) bool { return !strings.Contains(r, ":volume/") })
@@ -124,6 +126,8 @@ func TestRoleLawFindsBreaches(t *testing.T) {
 		{"replacement", "Allow", []string{"ec2:ReplaceNetworkAclEntry"}, []string{"*"}, nil, nil},
 		{"adoption", "Allow", []string{"ec2:CreateTags"}, group, nil, nil},
 		{"untagged", "Allow", []string{"ec2:CreateSecurityGroup"}, group, nil, nil},
+		{"any role", "Allow", []string{"iam:PassRole"}, []string{"*"}, object{"StringEquals": map[string]any{"iam:PassedToService": "vpc-flow-logs.amazonaws.com"}}, nil},
+		{"a role to anybody", "Allow", []string{"iam:PassRole"}, []string{"arn:aws:iam::111122223333:role/x"}, nil, nil},
 		{"opening", "Allow", []string{"ec2:AuthorizeSecurityGroupIngress"}, group, nil, nil},
 		{"any attribute", "Allow", []string{"ec2:ModifyInstanceAttribute"}, []string{"arn:aws:ec2:eu-central-1:111122223333:instance/*"}, nil, nil},
 		{"any role", "Allow", []string{"iam:PassRole"}, []string{"arn:aws:iam::111122223333:role/*"},
@@ -206,7 +210,7 @@ func TestRolesAreTheCode(t *testing.T) {
 			"contain": slices.Concat(keyActions, hub.Actions), "release": keyActions,
 		}},
 	} {
-		contain, release := slices.Concat(vpc.ContainActions, host.ContainActions), slices.Concat(vpc.ReleaseActions, host.ReleaseActions)
+		contain, release := slices.Concat(vpc.ContainActions, host.ContainActions, flowlog.ContainActions), slices.Concat(vpc.ReleaseActions, host.ReleaseActions, flowlog.ReleaseActions)
 		for _, key := range tt.rungs {
 			contain, release = append(contain, keep.Rungs[key].Contain...), append(release, keep.Rungs[key].Release...)
 		}
@@ -276,7 +280,7 @@ func functionPackages(t *testing.T) []string {
 }
 
 // prefixes are the services whose IAM prefix is not the SDK's name of them.
-var prefixes = map[string]string{"eventbridge": "events"}
+var prefixes = map[string]string{"cloudwatchlogs": "logs", "eventbridge": "events"}
 
 // sdkCalls finds the operations, such as "ec2:CreateTags", whose inputs are made
 // in packages' sources: no operation of the SDK goes without an input.

@@ -48,6 +48,12 @@ func addRules(p parts, contain, release awslambda.Function, undelivered, unknown
 	}
 	if s.Schedules {
 		addSchedules(p.stack, to(contain, command("reconcile")), to(release, command("expire")))
+		if p.flows.on() {
+			awsevents.NewRule(p.stack, jsii.String("Watch"), &awsevents.RuleProps{
+				Description: jsii.String("Looks in flow logs for who still exchanges packets with contained instances."),
+				Schedule:    awsevents.Schedule_Rate(awscdk.Duration_Minutes(jsii.Number(5))), Targets: to(contain, command("watch")),
+			})
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ func TestRules(t *testing.T) {
 		{"UnknownFindings", nil, unknown, nil},
 		{"Reconcile", "rate(15 minutes)", contain, `{"command":"reconcile"}`},
 		{"Expire", "rate(15 minutes)", release, `{"command":"expire"}`},
+		{"Watch", "rate(5 minutes)", contain, `{"command":"watch"}`},
 	} {
 		_, r := tpl.one(t, "AWS::Events::Rule", want.rule)
 		targets, _ := r.Properties["Targets"].([]any)
@@ -40,8 +41,8 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", r.Properties["Description"], cmp.Diff(want, got))
 		}
 	}
-	if n := len(tpl.of("AWS::Events::Rule")); n != 5 {
-		t.Errorf("got %d rules, want 5", n)
+	if n := len(tpl.of("AWS::Events::Rule")); n != 6 {
+		t.Errorf("got %d rules, want 6", n)
 	}
 }
 

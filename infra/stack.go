@@ -15,6 +15,7 @@ import (
 
 	"tourniquet/lambda/bus"
 	"tourniquet/lambda/config"
+	"tourniquet/lambda/flowlog"
 	"tourniquet/lambda/host"
 	"tourniquet/lambda/hub"
 	"tourniquet/lambda/ledger"
@@ -28,6 +29,7 @@ type Props struct {
 	Region   string // likewise
 	Settings config.Settings
 	Zip      string // path of the functions' zip
+	CodeKey  string // of the zip in the buckets of an organization; empty: the stack is for one account
 }
 
 // parts are what the functions share.
@@ -41,6 +43,8 @@ type parts struct {
 	code     awslambda.Code
 	denial   denial // zero: the credentials of contained instances are kept
 	host     hostRung
+	left     left
+	flows    flowLogs
 }
 
 // made are the variables that the stack makes, whether or not a function reads them.
@@ -50,6 +54,7 @@ func (p parts) made() map[string]*string {
 		made[config.DenyProfile] = p.denial.profile
 	}
 	maps.Copy(made, p.host.variables())
+	maps.Copy(made, p.flows.variables())
 	return made
 }
 
@@ -60,12 +65,14 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 		StackName:   jsii.String("Tourniquet"),
 		Description: jsii.String("Tourniquet: contains compromised EC2 instances on GuardDuty findings"),
 		Env:         &awscdk.Environment{Account: optional(props.Account), Region: optional(props.Region)},
+		Synthesizer: props.synthesizer(),
 	})
+	left := newLeft(stack, props)
 	key := newKey(stack, s.Encryption)
 	p := parts{
 		stack: stack, settings: s, key: key, table: newTable(stack, key), topic: newTopic(stack, s.Emails),
-		failed: newQueue(stack, "FailedEvents"), code: awslambda.Code_FromAsset(jsii.String(props.Zip), nil),
-		host: addHostRung(stack, s),
+		failed: newQueue(stack, "FailedEvents"), code: left.code(stack, props), left: left,
+		host: addHostRung(stack, s), flows: addFlowLogs(stack, s),
 	}
 	tell := slices.Concat(topic.Actions, bus.Actions)
 	note := hub.Actions
@@ -81,16 +88,18 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 		description: "Contains compromised EC2 instances. Faces events, and can only tighten.",
 		may:         "quarantines interfaces and denies peers; can undo neither",
 		concurrency: s.Concurrency,
-		calls:       unique(vpc.ContainActions, ledger.Actions, tell, note, p.host.calls(host.ContainActions), toContain), terms: granter.containTerms,
+		calls:       unique(vpc.ContainActions, ledger.Actions, tell, note, p.host.calls(host.ContainActions), p.flows.calls(flowlog.ContainActions), toContain), terms: granter.containTerms,
 	})
 	release, releaseLog := newFunction(p, function{
 		name: config.Release, id: "Release",
 		description: "Undoes a containment when a person asks. No event can start it.",
 		may:         "restores groups and removes denials",
-		calls:       unique(vpc.ReleaseActions, ledger.Actions, tell, p.host.calls(host.ReleaseActions), toRelease), terms: granter.releaseTerms,
+		calls:       unique(vpc.ReleaseActions, ledger.Actions, tell, p.host.calls(host.ReleaseActions), p.flows.calls(flowlog.ReleaseActions), toRelease), terms: granter.releaseTerms,
 	})
 	undelivered, unknown := newQueue(stack, "UndeliveredEvents"), newQueue(stack, "UnknownFindingTypes")
 	addRules(p, contain, release, undelivered, unknown)
+	addCentral(p, left.central, undelivered)
+	left.subscribe(stack, p.topic)
 	w := watched{
 		contain: contain, release: release, logged: newLogged(containLog, releaseLog),
 		undelivered: undelivered, failed: p.failed, unknown: unknown,

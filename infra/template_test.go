@@ -10,10 +10,13 @@ import (
 type template struct {
 	Resources map[string]resource
 	Outputs   map[string]map[string]any
+
+	Parameters, Conditions, Rules map[string]map[string]any
 }
 
 type resource struct {
 	Type                string
+	Condition           string
 	Properties          map[string]any
 	Metadata            map[string]any
 	DeletionPolicy      string
@@ -114,6 +117,10 @@ func (tpl template) call(v map[string]any) (any, bool) {
 		switch {
 		case ref == "AWS::Partition":
 			return "aws", true
+		case ref == "AWS::Region":
+			return testRegion, true
+		case ref == "AWS::AccountId":
+			return testAccount, true
 		case ref == "AWS::URLSuffix":
 			return "amazonaws.com", true
 		case tpl.Resources[ref].Type == "AWS::SNS::Topic":

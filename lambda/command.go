@@ -63,15 +63,15 @@ func decodeCommand(raw []byte, into any, fields string) error {
 
 func (c command) check() error {
 	switch {
-	case c.Command == reconcile && (c.InstanceID != "" || len(c.Peers) > 0 || c.DryRun || c.OnHost):
-		return &guardduty.EventError{Field: "command", Err: errors.New("reconcile is for all instances, and takes no other field than reason")}
-	case c.Command == reconcile:
+	case c.isForAll() && (c.InstanceID != "" || len(c.Peers) > 0 || c.DryRun || c.OnHost):
+		return &guardduty.EventError{Field: "command", Err: errors.New(c.Command + " is for all instances, and takes no other field than reason")}
+	case c.isForAll():
 		return nil
 	case c.Command == "release" || c.Command == "expire":
 		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
 			"%q is not for the function that contains; invoke the one that releases", c.Command)}
 	case c.Command != "contain":
-		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("invalid command %q; want contain or reconcile", guardduty.Clean(c.Command, 64))}
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("invalid command %q; want contain, reconcile or watch", guardduty.Clean(c.Command, 64))}
 	}
 	if err := checkInstance(c.InstanceID); err != nil {
 		return err
@@ -80,7 +80,12 @@ func (c command) check() error {
 	return err
 }
 
-const reconcile = "reconcile"
+const (
+	reconcile = "reconcile"
+	watch     = "watch"
+)
+
+func (c command) isForAll() bool { return c.Command == reconcile || c.Command == watch }
 
 func checkInstance(id string) error {
 	if instanceID.MatchString(id) {

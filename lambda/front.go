@@ -114,6 +114,9 @@ func (f Front) report(ctx context.Context, a answer.Answer, err error) {
 		if slices.ContainsFunc(i.Exposure, func(e answer.ExposureAnswer) bool { return e.Kind == record.MayBeTerminated }) {
 			attrs = append(attrs, "mayBeTerminated", true)
 		}
+		if i.Leaks {
+			attrs = append(attrs, "leaks", true)
+		}
 		if i.ACLRoom != nil {
 			attrs = append(attrs, "aclRoom", *i.ACLRoom)
 		}

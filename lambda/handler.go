@@ -31,6 +31,8 @@ type Handler struct {
 	Book containment.Book
 	Mode config.OperatingMode
 	Hub  *hub.Hub // nil: Security Hub gets no notes
+
+	Flows containment.Flows // nil: there are no flow logs
 	Front
 }
 
@@ -59,6 +61,9 @@ func (h *Handler) command(ctx context.Context, raw json.RawMessage) (work, error
 	}
 	if cmd.Command == reconcile {
 		return h.reconcile(ctx)
+	}
+	if cmd.Command == watch {
+		return h.watch(ctx)
 	}
 	if cmd.OnHost && h.Responder.Beside[record.KindHost] == nil {
 		return work{}, &guardduty.EventError{Field: "onHost", Err: errors.New("this deployment can't isolate hosts: tourniquet:onHost is off")}
@@ -90,6 +95,18 @@ func (h *Handler) reconcile(ctx context.Context) (work, error) {
 	}}
 	h.Log.InfoContext(ctx, "account reconciled", "open", len(outcomes), "changed", changed)
 	return w, unfinished("reconciling", err)
+}
+
+// watch reads the flow logs of contained instances.
+func (h *Handler) watch(ctx context.Context) (work, error) {
+	if h.Mode == config.Observe {
+		return work{overall: policy.Decision{Verdict: record.ObservedOnly, Reason: "in observe mode nothing is watched"}}, nil
+	}
+	w := &containment.Watcher{Responder: h.Patient(), Book: h.Book, Flows: h.Flows}
+	outcomes, err := w.Watch(ctx, requestID(ctx))
+	return work{outcomes: outcomes, overall: policy.Decision{
+		Verdict: record.Watched, Reason: fmt.Sprintf("instances of which there is something new: %d", len(outcomes)),
+	}}, unfinished("watching", err)
 }
 
 // findings decides on each finding, and contains what is to be contained.

@@ -83,6 +83,7 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 		Patient:   sync.OnceValue(func() *containment.Responder { return responder.With(vpc.NewPatient(s.aws)) }),
 		Book:      s.table, Mode: s.cfg.Mode, Front: s.front,
 	}
+	readFlows(h, s.cfg, s.aws)
 	if s.cfg.SecurityHubNote {
 		h.Hub = hub.New(s.aws)
 	}

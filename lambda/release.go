@@ -36,6 +36,9 @@ type releaseCommand struct {
 	Force       bool   `json:"force"`
 	DryRun      bool   `json:"dryRun"`
 
+	// ToGroups are groups to release to, in the place of the original ones.
+	ToGroups []string `json:"toGroups"`
+
 	// For admit only. An empty list takes away what is admitted; none is an error.
 	Groups *[]string `json:"groups"`
 	OnHost bool      `json:"onHost"`
@@ -66,6 +69,9 @@ func (h *ReleaseHandler) Release(ctx context.Context, raw json.RawMessage) (*ans
 		if errors.Is(err, containment.ErrNotContained) {
 			return work{}, &guardduty.EventError{Field: "instanceId", Err: err}
 		}
+		if errors.Is(err, containment.ErrGroup) {
+			return work{}, &guardduty.EventError{Field: "toGroups", Err: err}
+		}
 		return work{outcomes: []containment.Outcome{out}}, err
 	})
 }
@@ -95,7 +101,7 @@ func parseRelease(raw []byte) (releaseCommand, error) {
 		return cmd, &guardduty.EventError{Field: "command", Err: errors.New(
 			"is missing: this function releases by command only, and takes no findings; want release, admit or expire")}
 	}
-	if err := decodeCommand(raw, &cmd, "command, instanceId, reason, requestedBy, force, dryRun, groups, onHost"); err != nil {
+	if err := decodeCommand(raw, &cmd, "command, instanceId, reason, requestedBy, force, dryRun, toGroups, groups, onHost"); err != nil {
 		return cmd, err
 	}
 	return cmd, cmd.check()
@@ -103,11 +109,11 @@ func parseRelease(raw []byte) (releaseCommand, error) {
 
 func (c releaseCommand) check() error {
 	switch {
-	case c.Command == expire && c != releaseCommand{Command: expire}:
+	case c.Command == expire && !c.isBare():
 		return &guardduty.EventError{Field: "command", Err: errors.New("expire takes no other field")}
 	case c.Command == expire:
 		return nil
-	case c.Command == reconcile || c.Command == "contain":
+	case c.Command == reconcile || c.Command == watch || c.Command == "contain":
 		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
 			"%q is not for the function that releases; invoke the one that contains", c.Command)}
 	case c.Command == admit:
@@ -118,20 +124,19 @@ func (c releaseCommand) check() error {
 	if c.Groups != nil || c.OnHost {
 		return &guardduty.EventError{Field: "command", Err: errors.New("groups and onHost are for admit")}
 	}
-	return checkInstance(c.InstanceID)
+	if err := checkInstance(c.InstanceID); err != nil {
+		return err
+	}
+	return c.checkGroups()
 }
-
-// groupID is the form of a security group's id.
-// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html
-var groupID = regexp.MustCompile(`^sg-[0-9a-z-]{1,40}$`)
 
 func (c releaseCommand) checkAdmission() error {
 	switch {
-	case c.Force:
-		return &guardduty.EventError{Field: "force", Err: errors.New("is for release")}
+	case c.Force || len(c.ToGroups) > 0:
+		return &guardduty.EventError{Field: "command", Err: errors.New("force and toGroups are for release")}
 	case c.Groups == nil:
 		return &guardduty.EventError{Field: "groups", Err: errors.New("is missing: want the groups to admit, or an empty list to take them away")}
-	case len(*c.Groups) >= record.MaxGroups:
+	case len(*c.Groups) >= maxGroups:
 		return &guardduty.EventError{Field: "groups", Err: fmt.Errorf("%d are more than an interface can have beside the quarantine group", len(*c.Groups))}
 	}
 	for _, g := range *c.Groups {
@@ -140,6 +145,30 @@ func (c releaseCommand) checkAdmission() error {
 		}
 	}
 	return checkInstance(c.InstanceID)
+}
+
+// isBare reports whether a command has no field but its name.
+func (c releaseCommand) isBare() bool {
+	return c.InstanceID == "" && c.Reason == "" && c.RequestedBy == "" && !c.Force && !c.DryRun && len(c.ToGroups) == 0 && c.Groups == nil && !c.OnHost
+}
+
+// groupID is the shape of a security group's id.
+var groupID = regexp.MustCompile(`^sg-[0-9a-zA-Z-]{1,32}$`)
+
+// maxGroups is the most groups that an interface can have.
+// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
+const maxGroups = 16
+
+func (c releaseCommand) checkGroups() error {
+	if len(c.ToGroups) > maxGroups {
+		return &guardduty.EventError{Field: "toGroups", Err: fmt.Errorf("%d groups: an interface can have %d", len(c.ToGroups), maxGroups)}
+	}
+	for i, id := range c.ToGroups {
+		if !groupID.MatchString(id) {
+			return &guardduty.EventError{Field: fmt.Sprintf("toGroups[%d]", i), Err: fmt.Errorf("%q is not a group's id", guardduty.Clean(id, 64))}
+		}
+	}
+	return nil
 }
 
 // ask is what the command asks to release.
@@ -156,5 +185,5 @@ func (c releaseCommand) ask(request string) containment.Ask {
 	if c.Reason != "" {
 		reason += ": " + guardduty.Clean(c.Reason, maxReason)
 	}
-	return containment.Ask{Instance: c.InstanceID, Reason: reason, Request: request, Force: c.Force, DryRun: c.DryRun}
+	return containment.Ask{Instance: c.InstanceID, Reason: reason, Request: request, Force: c.Force, DryRun: c.DryRun, ToGroups: c.ToGroups}
 }

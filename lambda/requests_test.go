@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"tourniquet/lambda/flowlog"
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
@@ -91,6 +92,16 @@ func requestsOf(c simvpc.Call, w *world.World) []request {
 	case c.Op == "SendCommand":
 		document := request{Action: "ssm:SendCommand", Resource: "ssm:document/" + p.Get("DocumentName")}
 		return []request{document, {Action: "ssm:SendCommand", Resource: "instance"}}
+	case c.Op == "FilterLogEvents":
+		return nil // the stack names its log group: its own rows hold what is allowed there
+	case c.Op == "CreateFlowLogs":
+		made := of("vpc-flow-log", nil, "")
+		made.Sets = pairs(c, "TagSpecification.1.Tag")
+		tagged := made
+		tagged.Action, tagged.Creating = "ec2:CreateTags", c.Op
+		return []request{made, tagged, of("network-interface", nil, "")}
+	case c.Op == "DeleteFlowLogs":
+		return []request{of("vpc-flow-log", world.Tags{network.RoleTag: flowlog.RoleValue}, "")}
 	case c.Op == "GetCommandInvocation":
 		return []request{{Action: "ssm:GetCommandInvocation", Resource: "*"}}
 	case c.Op == "DescribeInstanceAttribute":

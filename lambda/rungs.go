@@ -5,6 +5,7 @@ import (
 
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/flowlog"
 	"tourniquet/lambda/host"
 	"tourniquet/lambda/keep"
 	"tourniquet/lambda/plan"
@@ -23,6 +24,24 @@ func addRungs(r *containment.Responder, cfg config.Config, sdk aws.Config) {
 		hosts := &host.Client{Config: sdk, Isolate: cfg.IsolateDocument}
 		r.Beside[record.KindHost], r.Hosts = host.Isolating{Client: hosts}, hosts
 	}
+	if flows := flowsOf(cfg, sdk); flows != nil {
+		r.Beside[record.KindFlowLog] = flowlog.Making{Client: flows}
+	}
+}
+
+// readFlows gives a handler the flow logs to read.
+func readFlows(h *Handler, cfg config.Config, sdk aws.Config) {
+	if flows := flowsOf(cfg, sdk); flows != nil {
+		h.Flows = flows
+	}
+}
+
+// flowsOf are the flow logs; nil where they are turned off.
+func flowsOf(cfg config.Config, sdk aws.Config) *flowlog.Client {
+	if cfg.Survivors == plan.SurvivorsOff || cfg.FlowLogGroup == "" || cfg.FlowLogRole == "" {
+		return nil
+	}
+	return &flowlog.Client{Config: sdk, Group: cfg.FlowLogGroup, Role: cfg.FlowLogRole}
 }
 
 // addReleaseRungs gives a releaser who undoes them.
@@ -32,5 +51,8 @@ func addReleaseRungs(r *containment.Releaser, cfg config.Config, sdk aws.Config)
 	if cfg.RestoreDocument != "" {
 		hosts := &host.Client{Config: sdk, Restore: cfg.RestoreDocument}
 		r.Beside[record.KindHost], r.Hosts = host.Restoring{Client: hosts}, hosts
+	}
+	if cfg.FlowLogGroup != "" {
+		r.Beside[record.KindFlowLog] = flowlog.Deleting{Client: &flowlog.Client{Config: sdk, Group: cfg.FlowLogGroup}}
 	}
 }

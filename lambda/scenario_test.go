@@ -101,7 +101,11 @@ func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := simvpc.Start(t, w, simvpc.Options{})
+	var opts simvpc.Options
+	if hasSection(a, "time") {
+		opts.Clock = func() time.Time { return noon }
+	}
+	server := simvpc.Start(t, w, opts)
 	server.Inject(parseFaults(t, section(a, "faults"))...)
 	if said := section(a, "host"); said != "" {
 		server.SetHost(func(ssm.Run) ssm.Output { return ssm.Output{Stdout: said, Forged: true} })
@@ -155,7 +159,7 @@ func newTestReleaser(h *Handler, server *simvpc.Server, vars map[string]string) 
 		Ledger: h.Responder.Ledger, Book: h.Book, Leases: h.Book.(containment.Leases), Log: h.Log, Now: h.Responder.Now,
 		DenialTTL: ttl, LedgerWait: h.Responder.LedgerWait,
 	}
-	addReleaseRungs(&releaser, config.Config{RestoreDocument: vars[config.RestoreDocument]}, awsConfig(server.URL))
+	addReleaseRungs(&releaser, config.Config{RestoreDocument: vars[config.RestoreDocument], FlowLogGroup: vars[config.FlowLogGroup]}, awsConfig(server.URL))
 	patient := releaser
 	patient.EC2 = &vpc.Reverter{Client: vpc.NewPatient(awsConfig(server.URL))}
 	return &ReleaseHandler{Releaser: &releaser, Patient: func() *containment.Releaser { return &patient }, Front: h.Front}
@@ -190,6 +194,7 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 		},
 		Mode: cfg.Mode, Front: Front{Calls: calls.count, Log: log, Outbox: &Outbox{Ledger: book, Now: time.Now}},
 	}
+	readFlows(h, cfg, awsConfig(server.URL, calls.add))
 	addRungs(h.Responder, cfg, awsConfig(server.URL, calls.add))
 	h.Patient = func() *containment.Responder {
 		return h.Responder.With(vpc.NewPatient(awsConfig(server.URL, calls.add)))
@@ -274,6 +279,9 @@ func describe(a *answer.Answer, err error) string {
 			b.WriteString(" UNRECORDED")
 		}
 		b.WriteByte('\n')
+		if i.QuietSince != "" {
+			fmt.Fprintf(&b, "  quiet since %s\n", i.QuietSince)
+		}
 		for _, s := range i.Steps {
 			fmt.Fprintf(&b, "  %s %s", s.State, s.ID)
 			if s.Kind != record.KindDenial {

@@ -28,7 +28,9 @@ type IncidentAnswer struct {
 	Unrecorded bool             `json:"unrecorded"`
 	Steps      []StepAnswer     `json:"steps"`
 	Exposure   []ExposureAnswer `json:"residualExposure"`
+	QuietSince string           `json:"quietSince,omitempty"` // RFC 3339; since when nobody exchanges packets with it
 	Warnings   []string         `json:"warnings,omitempty"`
+	Leaks      bool             `json:"-"` // for the log: the quarantine does not hold
 	ACLRoom    *int             `json:"-"` // for the log: it says nothing about this instance
 }
 
@@ -55,7 +57,7 @@ type ExposureAnswer struct {
 
 // precedence orders the verdicts of several incidents: what was done comes before
 // why something was not done.
-var precedence = []record.Verdict{record.Contain, record.Release, record.Admit, record.Reconcile, record.Expire, record.ObservedOnly, record.Held, record.Exempt, record.Sample, record.NotActionable, record.OtherAccount}
+var precedence = []record.Verdict{record.Contain, record.Release, record.Admit, record.Reconcile, record.Watched, record.Expire, record.ObservedOnly, record.Held, record.Exempt, record.Sample, record.NotActionable, record.OtherAccount}
 
 // NewAnswer joins the outcomes of one event. Its verdict is that of the incident
 // that matters most.
@@ -78,6 +80,10 @@ func ofOutcome(o containment.Outcome) IncidentAnswer {
 		Instance: o.Instance, Generation: o.Record.Generation, Verdict: o.Verdict, Reason: o.Reason,
 		Status: o.Record.Status, Unrecorded: o.Unrecorded, Warnings: o.Warnings, ACLRoom: o.ACLRoom,
 		Steps: []StepAnswer{}, Exposure: []ExposureAnswer{},
+	}
+	a.Leaks = slices.ContainsFunc(o.Record.Exposure, func(e record.Exposure) bool { return e.Kind == record.QuarantineLeaks })
+	if !o.Record.QuietSince.IsZero() {
+		a.QuietSince = record.Clock(o.Record.QuietSince)
 	}
 	for _, s := range o.Record.Steps {
 		a.Steps = append(a.Steps, ofStep(s))

@@ -60,6 +60,12 @@ type Config struct {
 	TopicARN string
 	// SecurityHubNote is whether a finding that came from Security Hub gets a note there.
 	SecurityHubNote bool
+	// Survivors is what becomes of addresses that still exchange packets with a contained
+	// instance.
+	Survivors plan.Survivors
+	// FlowLogGroup is the log group of the flow logs, FlowLogRole the ARN of the role that
+	// delivers them.
+	FlowLogGroup, FlowLogRole string
 	// OnHost is when a containment isolates the host itself.
 	OnHost plan.OnHost
 	// IsolateDocument and RestoreDocument are the names of the SSM documents that do so

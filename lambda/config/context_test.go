@@ -40,9 +40,9 @@ func TestContextAndVariablesAgree(t *testing.T) {
 	}
 	all := maps.Clone(contain)
 	maps.Copy(all, release)
-	all[Table], all[IsolateDocument] = "t", "shut"
+	all[Table], all[IsolateDocument], all[FlowLogGroup], all[FlowLogRole] = "t", "shut", "flows", "deliver"
 	c, err := Parse(all)
-	s.Table, s.IsolateDocument = "t", "shut" // of the stack
+	s.Table, s.IsolateDocument, s.FlowLogGroup, s.FlowLogRole = "t", "shut", "flows", "deliver" // of the stack
 	if err != nil || !reflect.DeepEqual(c, s.Config) {
 		t.Errorf("from variables: %+v (%v)\nfrom the context: %+v", c, err, s.Config)
 	}

@@ -27,6 +27,9 @@ type Stack struct {
 	Concurrency int
 	// CustomAction is the id of Security Hub's custom action; empty: none.
 	CustomAction string
+	// CentralBus is the ARN of the event bus that outcome events are passed on to;
+	// empty: none.
+	CentralBus string
 	// Detector is whether the stack turns GuardDuty on.
 	Detector bool
 	// Schedules is whether reconcile and expire run by themselves.
@@ -116,6 +119,20 @@ var actionID = regexp.MustCompile(`^[A-Za-z0-9]{1,20}$`)
 func customAction(s string) (string, error) {
 	if s != "" && !actionID.MatchString(s) {
 		return "", fmt.Errorf("invalid id of a custom action %q: want at most 20 letters and digits, or nothing for no rule", s)
+	}
+	return s, nil
+}
+
+// busARN is the form of an event bus's ARN.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
+var busARN = regexp.MustCompile(`^arn:aws[a-z-]*:events:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:event-bus/[A-Za-z0-9._-]{1,256}$`)
+
+// centralBus refuses default buses: the account that has the bus would pass its own
+// events from its default bus to its default bus.
+func centralBus(s string) (string, error) {
+	if !busARN.MatchString(s) || strings.HasSuffix(s, "/default") {
+		return "", fmt.Errorf("invalid event bus %q: want the ARN of a bus that is not the default one, such as "+
+			"arn:aws:events:eu-central-1:111122223333:event-bus/tourniquet", s)
 	}
 	return s, nil
 }

@@ -29,6 +29,10 @@ const (
 	TopicARN     = "TOURNIQUET_TOPIC_ARN"
 	HubNote      = "TOURNIQUET_SECURITY_HUB_NOTE"
 
+	Survivors    = "TOURNIQUET_SURVIVORS"
+	FlowLogGroup = "TOURNIQUET_FLOW_LOG_GROUP"
+	FlowLogRole  = "TOURNIQUET_FLOW_LOG_ROLE_ARN"
+
 	OnHost          = "TOURNIQUET_ON_HOST"
 	IsolateDocument = "TOURNIQUET_ISOLATE_DOCUMENT"
 	RestoreDocument = "TOURNIQUET_RESTORE_DOCUMENT"
@@ -158,6 +162,21 @@ var All = []Setting{
 		value: in(func(s *Settings) *plan.OnHost { return &s.OnHost }, onHost),
 	},
 	{
+		Key: "survivors", Variable: Survivors, For: contain, Default: string(plan.SurvivorsReport), Off: string(plan.SurvivorsOff),
+		Needs: []string{FlowLogGroup, FlowLogRole},
+		Meaning: "look in flow logs for addresses that still exchange packets with a contained instance: `report` them, " +
+			"`deny` the public ones too, or `off`",
+		value: in(func(s *Settings) *plan.Survivors { return &s.Survivors }, survivors),
+	},
+	{
+		Variable: FlowLogGroup, For: both, Unset: "no flow log is made", Meaning: "name of the log group of the flow logs",
+		value: in(func(s *Settings) *string { return &s.FlowLogGroup }, text),
+	},
+	{
+		Variable: FlowLogRole, For: contain, Unset: "no flow log is made", Meaning: "ARN of the role that delivers the flow logs",
+		value: in(func(s *Settings) *string { return &s.FlowLogRole }, text),
+	},
+	{
 		Variable: IsolateDocument, For: contain, Unset: "no host is isolated", Meaning: "name of the SSM document that isolates a host",
 		value: in(func(s *Settings) *string { return &s.IsolateDocument }, text),
 	},
@@ -190,6 +209,11 @@ var All = []Setting{
 		Key: "securityHubNote", Variable: HubNote, For: contain, Default: "false",
 		Meaning: "`true`: a finding that an analyst sent with the custom action gets the workflow status `NOTIFIED` and a note in Security Hub",
 		value:   in(func(s *Settings) *bool { return &s.SecurityHubNote }, onOff),
+	},
+	{
+		Key: "centralBus", Unset: "off",
+		Meaning: "ARN of an event bus, of any account and Region, that the outcome events are passed on to",
+		value:   in(func(s *Settings) *string { return &s.CentralBus }, centralBus),
 	},
 	{
 		Key: "createDetector", Default: "false",

@@ -51,6 +51,10 @@ type Prefixes []netip.Prefix
 
 func mode(s string) (OperatingMode, error) { return oneOf(s, "mode", Enforce, Observe) }
 
+func survivors(s string) (plan.Survivors, error) {
+	return oneOf(s, "value", plan.SurvivorsOff, plan.SurvivorsReport, plan.SurvivorsDeny)
+}
+
 func onHost(s string) (plan.OnHost, error) {
 	return oneOf(s, "value", plan.OnHostOff, plan.OnHostAuto, plan.OnHostAlways)
 }

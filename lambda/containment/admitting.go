@@ -85,9 +85,14 @@ func (c *releasing) admission(ctx context.Context, ask Admission, seen network.N
 	}
 	tagged := map[string]string{}
 	if len(ask.Groups) > 0 {
-		var err error
-		if tagged, err = c.r.EC2.Forensics(ctx); err != nil {
-			return plan.AdmissionPlan{}, c.rounds.unfinished(nil, fmt.Errorf("looking for groups with the tag for it: %w", err))
+		found, err := c.r.EC2.DescribeGroups(ctx, ask.Groups)
+		if err != nil {
+			return plan.AdmissionPlan{}, c.rounds.unfinished(nil, fmt.Errorf("looking for the groups to admit: %w", err))
+		}
+		for _, g := range found {
+			if g.Tags[network.RoleTag] == network.ForensicsRole {
+				tagged[g.ID] = g.VPC
+			}
 		}
 	}
 	p, err := plan.NewAdmission(*open, seen, ask.Groups, tagged)
@@ -113,13 +118,13 @@ func (c *releasing) openHost(ctx context.Context, p *plan.AdmissionPlan, open re
 		return &AdmissionError{"onHost", errNotOnHost}
 	case host.State == record.Lingering: // asked already
 		return nil
-	case c.hostAsked: // and not recorded yet
+	case c.asked: // and not recorded yet
 		*p = p.Lifted(c.lifted)
 		return nil
 	case c.r.Beside[record.KindHost] == nil:
 		return &AdmissionError{"onHost", errNoHostRung}
 	}
-	c.hostAsked = true
+	c.asked = true
 	result := c.r.Beside[record.KindHost].Take(ctx, []record.Step{host.Step})[0]
 	if result.Err != nil {
 		return &AdmissionError{"onHost", result.Err}

@@ -287,6 +287,11 @@ func end(ctx context.Context, t *testing.T, w *world.World, j job, busy bool, g 
 	s.server.Advance(time.Hour) // what has begun there ends
 	// Who did not hear from the ledger has written the peers into a tag too, which a
 	// release takes away.
-	s.server.Edit(func(w *world.World) { delete(w.Instance(victim).Tags, network.PeersTag) })
+	s.server.Edit(func(w *world.World) {
+		delete(w.Instance(victim).Tags, network.PeersTag)
+		for _, f := range w.FlowLogs { // which of two is made first is not the same twice
+			f.ID = "fl-" + f.Resource
+		}
+	})
 	return s
 }

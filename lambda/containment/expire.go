@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/plan"
@@ -22,19 +23,29 @@ func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error
 	if missing = errors.Join(missing, err); missing != nil {
 		missing = fmt.Errorf("looking for denials to expire: %w", missing)
 	}
+	var latest sync.Map // record.Holder: the last containment of an instance, where it was asked for
 	due, unread := gather(candidates(slots, open), func(h record.Holder) ([]record.Record, error) {
 		rec, err := r.read(ctx, h)
-		latest := rec != nil && rec.Unsettled() && slices.Contains(open, h.Instance)
-		if err != nil || rec == nil || latest && h.Generation > 0 || !r.due(*rec, slots) { // the latest is there by itself
+		if rec != nil && h.Generation == 0 {
+			latest.Store(rec.Holder(), true)
+		}
+		isOpen := rec != nil && rec.Status.Open() && slices.Contains(open, h.Instance)
+		if err != nil || rec == nil || isOpen && h.Generation > 0 || !r.due(*rec, slots, h.Generation == 0) { // an open one is there by itself
 			return nil, err
 		}
 		return []record.Record{*rec}, nil
 	})
+	due = slices.CompactFunc(slices.SortedFunc(slices.Values(due), byHolder), func(a, b record.Record) bool { return a.Holder() == b.Holder() })
 	due, unseen := r.withoutIdle(ctx, due, slots)
-	outcomes, err := each(due, func(rec record.Record) (Outcome, bool, error) { return r.expireOne(ctx, rec, request) })
+	outcomes, err := each(due, func(rec record.Record) (Outcome, bool, error) {
+		_, is := latest.Load(rec.Holder())
+		return r.expireOne(ctx, rec, request, is)
+	})
 	slices.SortFunc(outcomes, func(a, b Outcome) int { return a.Record.Holder().Compare(b.Record.Holder()) })
 	return outcomes, errors.Join(missing, unread, unseen, err)
 }
+
+func byHolder(a, b record.Record) int { return a.Holder().Compare(b.Holder()) }
 
 // withoutIdle leaves out the contained instances whose denials are still needed, by a
 // look at all of them in bulk. Without that look it leaves out all of them: what expires by
@@ -135,22 +146,23 @@ func (r *Releaser) read(ctx context.Context, h record.Holder) (*record.Record, e
 }
 
 // expireOne works on one containment.
-func (r *Releaser) expireOne(ctx context.Context, rec record.Record, request string) (Outcome, bool, error) {
+func (r *Releaser) expireOne(ctx context.Context, rec record.Record, request string, latest bool) (Outcome, bool, error) {
 	ask := Ask{Instance: rec.Instance, Reason: "expired", Request: request}
 	switch {
 	case rec.Status == record.Releasing:
 		ask.Reason = "the release went on"
 	case !rec.Status.Open() && rec.Unsettled():
-		ask.Reason = "the host was asked again"
+		ask.Reason = "what was made beside the cut is undone"
 	}
 	c := r.begin(ask, rec.Generation, record.Expire)
+	c.earlier = !latest
 	out, err := c.run(ctx)
 	return out, c.moved || err != nil, err
 }
 
 // due reports whether a containment has something that may be removed by now.
-func (r *Releaser) due(rec record.Record, slots []record.Slot) bool {
-	if rec.Status == record.Releasing || rec.Status == record.Released && rec.Unsettled() {
+func (r *Releaser) due(rec record.Record, slots []record.Slot, latest bool) bool {
+	if rec.Status == record.Releasing || latest && !rec.Status.Open() && rec.Unsettled() {
 		return true
 	}
 	now := r.Now()

@@ -71,34 +71,43 @@ func (c *releasing) hear(ctx context.Context, seen *network.Network, known recor
 	seen.Restore = said
 }
 
-// askHost asks the host to take its own rules away, once. Nothing waits for the answer:
-// an expiry fetches it, and asks again where none has come.
-func (c *releasing) askHost(ctx context.Context, asks []record.Step) bool {
-	if c.hostAsked || len(asks) == 0 {
+// takeDown undoes what was made beside the cut, once: it asks the host to take its own
+// rules away, and deletes flow logs. Nothing waits for the host's answer: an expiry
+// fetches it, and asks again where none has come.
+func (c *releasing) takeDown(ctx context.Context, asks []record.Step) bool {
+	if c.tookDown || len(asks) == 0 {
 		return false
 	}
-	c.hostAsked = true
+	c.tookDown = true
 	c.made, c.refused = map[string][]string{}, map[string]network.Refusal{}
-	m := c.r.Beside[record.KindHost]
-	if m == nil {
-		for _, s := range asks {
-			c.refused[s.ID()] = network.Refusal{Reason: "this deployment can't send commands to hosts (any more)"}
-		}
-		return true
+	of := map[record.Kind][]record.Step{}
+	for _, s := range asks {
+		of[s.Kind()] = append(of[s.Kind()], s)
 	}
-	for i, result := range m.Take(ctx, asks) {
-		id := asks[i].ID()
-		if result.Err == nil {
-			c.made[id] = result.Made
+	for kind, steps := range of {
+		m := c.r.Beside[kind]
+		if m == nil {
+			for _, s := range steps {
+				c.refused[s.ID()] = network.Refusal{Reason: "this deployment can't undo it (any more)"}
+			}
 			continue
 		}
-		reason := "could not be asked"
-		if refusal, refused := errors.AsType[network.Refusal](result.Err); refused {
-			reason = refusal.Reason
-		} else {
-			c.rounds.warn(ctx, result.Err) // a record with its request id would say something new each time
+		for i, result := range m.Take(ctx, steps) {
+			c.tookDownStep(ctx, steps[i], result)
 		}
-		c.refused[id] = network.Refusal{Reason: reason}
 	}
 	return true
+}
+
+func (c *releasing) tookDownStep(ctx context.Context, s record.Step, result Result) {
+	if result.Err == nil {
+		c.made[s.ID()] = result.Made
+		return
+	}
+	refusal, refused := errors.AsType[network.Refusal](result.Err)
+	if !refused {
+		c.rounds.warn(ctx, result.Err) // a record with its request id would say something new each time
+		refusal.Reason = "could not be asked"
+	}
+	c.refused[s.ID()] = refusal
 }

@@ -87,9 +87,8 @@ type Restorer interface {
 	// Untag removes tags, by resource. It removes as many as it can and joins the errors.
 	Untag(ctx context.Context, keys map[string][]string) error
 
-	// Forensics are the groups of the account and Region with the tag
-	// tourniquet:role=forensics, each with its VPC.
-	Forensics(ctx context.Context) (map[string]string, error)
+	// DescribeGroups are security groups by id, as far as they exist.
+	DescribeGroups(ctx context.Context, ids []string) ([]network.Group, error)
 
 	// ACLs are all network ACLs of the account and Region.
 	ACLs(ctx context.Context) ([]network.ACL, error)

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"tourniquet/lambda/containment"
+	"tourniquet/lambda/flowlog"
 	"tourniquet/lambda/host"
 	"tourniquet/lambda/keep"
 	"tourniquet/lambda/ledger"
@@ -207,12 +208,22 @@ func (p *process) responder() *containment.Responder {
 	rules.ACLQuota = network.DefaultACLQuota
 	hosts := p.hosts()
 	beside := keptBy(keeping)
-	beside[record.KindHost] = host.Isolating{Client: hosts}
+	beside[record.KindHost], beside[record.KindFlowLog] = host.Isolating{Client: hosts}, flowlog.Making{Client: p.flows()}
 	return &containment.Responder{
 		EC2: ec2, Fleet: ec2, Ledger: p, Policy: policy.Policy{MaxContained: 25}, Rules: rules, Hosts: hosts,
 		Keeping: keeping, Beside: beside,
 		Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
+}
+
+func (p *process) flows() *flowlog.Client {
+	return &flowlog.Client{Group: "flows", Role: "arn:aws:iam::111122223333:role/deliver", Config: p.hosts().Config}
+}
+
+func (p *process) watch(ctx context.Context) error {
+	w := &containment.Watcher{Responder: p.responder(), Book: p, Flows: p.flows()}
+	_, err := w.Watch(ctx, "watch")
+	return err
 }
 
 func (p *process) hosts() *host.Client {
@@ -245,8 +256,9 @@ func (p *process) reconcile(ctx context.Context) error {
 func (p *process) releaser() *containment.Releaser {
 	hosts := p.hosts()
 	return &containment.Releaser{
-		Beside: map[record.Kind]containment.Measures{record.KindHost: host.Restoring{Client: hosts}}, Hosts: hosts,
-		EC2: &vpc.Reverter{Client: p.client()}, Keeper: &keep.Reverter{Client: keep.New(p.config())}, Ledger: p, Book: p, Leases: p, Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
+		Beside: map[record.Kind]containment.Measures{record.KindHost: host.Restoring{Client: hosts}, record.KindFlowLog: flowlog.Deleting{Client: p.flows()}},
+		Hosts:  hosts,
+		EC2:    &vpc.Reverter{Client: p.client()}, Keeper: &keep.Reverter{Client: keep.New(p.config())}, Ledger: p, Book: p, Leases: p, Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
 }
 
@@ -268,6 +280,11 @@ func always(context.Context, call) fate { return passes }
 func meaning(book *ledger.Memory) string {
 	var b bytes.Buffer
 	for _, r := range book.Records() {
+		for i := range r.Peers {
+			if r.Peers[i].From != "" { // when it was read is not the same twice
+				r.Peers[i].Seen = time.Time{}
+			}
+		}
 		fmt.Fprintf(&b, "%s %s peers %v\n", r.Holder(), r.Status, r.Peers)
 		for _, s := range r.Steps {
 			fmt.Fprintf(&b, "  %s %s", s.State, s.Step.ID())

@@ -97,7 +97,11 @@ func (c *containing) change(p plan.Plan, known record.Known) record.Change {
 		change.Limit = math.MaxInt32
 	}
 	if p.Changed {
-		change.Owed = record.Owing(*c.told, c.applied[c.since:], change)
+		told := record.TellOf(known.Record)
+		if c.told != nil {
+			told = *c.told
+		}
+		change.Owed = record.Owing(told, c.applied[c.since:], change)
 	}
 	return change
 }

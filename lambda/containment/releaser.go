@@ -39,10 +39,11 @@ type Releaser struct {
 // An Ask is what a person asks to be released.
 type Ask struct {
 	Instance string
-	Reason   string // who asked and why, for people
-	Request  string // the invocation's request id
-	Force    bool   // remove denials whose flows may revive
-	DryRun   bool   // say what would be done
+	Reason   string   // who asked and why, for people
+	Request  string   // the invocation's request id
+	ToGroups []string // to release to, in the place of the groups before; tagged network.ReleaseTag
+	Force    bool     // remove denials whose flows may revive
+	DryRun   bool     // say what would be done
 }
 
 // Release undoes the containment of an instance: observe, plan, record, revert, and
@@ -77,6 +78,9 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		if c.isOvertaken(known) {
 			return c.overtaken(known), nil
 		}
+		if err := c.choose(ctx, seen, known); err != nil {
+			return c.ends(record.NotActionable, record.Record{}), err
+		}
 		planned = c.plan(seen, known, planned)
 		if c.ask.DryRun || planned.FromTags && (c.verdict == record.Expire || len(planned.Record.Steps) == 0) {
 			return c.shown(planned)
@@ -88,7 +92,7 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		case err != nil:
 			return c.stopped(planned, fmt.Errorf("recording the release of %s: %w", c.ask.Instance, err))
 		}
-		if len(planned.Reverts) == 0 && c.askHost(ctx, planned.Asks) {
+		if len(planned.Reverts) == 0 && c.takeDown(ctx, planned.Asks) {
 			continue // to record it
 		}
 		if len(planned.Reverts) == 0 {

@@ -22,11 +22,14 @@ type releasing struct {
 	began      time.Time
 	rounds     *rounds
 
-	heard     hearing  // of the command that takes the host's rules away
-	lifted    []string // the commands by which an admission has asked the host
-	hostAsked bool     // this invocation has asked the host
-	made      map[string][]string
-	refused   map[string]network.Refusal
+	heard    hearing               // of the command that takes the host's rules away
+	earlier  bool                  // another containment may have followed this one
+	tookDown bool                  // this invocation has undone what was made beside the cut
+	to       []record.ReleaseGroup // what a person has chosen to release to
+	made     map[string][]string
+	refused  map[string]network.Refusal
+	lifted   []string // the commands by which an admission has asked the host
+	asked    bool     // an admission has asked the host
 
 	told     *record.Told  // what has been told of the containment; nil before the ledger was read
 	was      record.Status // of the containment when it was first loaded; empty when it was not open
@@ -137,10 +140,10 @@ func (c *releasing) isOvertaken(known record.Known) bool {
 func (c *releasing) plan(seen network.Network, known record.Known, before plan.ReleasePlan) plan.ReleasePlan {
 	rec := known.Record
 	if rec == nil || rec.Status == record.Observed {
-		return plan.NewReleaseFromTags(seen, before.Record.Steps)
+		return plan.NewReleaseFromTags(seen, before.Record.Steps, c.r.Beside[record.KindHost] != nil)
 	}
 	terms := plan.Terms{
-		Now: c.r.Now().UTC(), Began: c.began, Force: c.ask.Force, Untag: c.verdict == record.Release, Unreadable: known.Unreadable,
+		Now: c.r.Now().UTC(), Began: c.began, Latest: !c.earlier, ToGroups: c.to, Force: c.ask.Force, Untag: c.verdict == record.Release, Unreadable: known.Unreadable,
 	}
 	if c.verdict == record.Expire && rec.Status.Open() && rec.Status != record.Releasing {
 		return plan.NewExpiryPlan(*rec, seen, known.Slots, terms, c.r.DenialTTL)

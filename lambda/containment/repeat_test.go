@@ -6,8 +6,11 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -118,4 +121,89 @@ func TestRepeatWithANewPeer(t *testing.T) {
 			}
 		}
 	})
+}
+
+// In a burst, a finding on a contained instance whose peer others have just had denied
+// changes the ledger only. What comes of it is what comes of it at any other time, and a
+// release of the others leaves the denial to the instance.
+func TestJoinIsLikeContaining(t *testing.T) {
+	t.Parallel()
+	const first, other = "198.51.100.7", "198.51.100.8"
+	var ends []string
+	for _, busy := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := pairWorld(t)
+			s := newStage(w)
+			s.must(t, finds(w, victim, "f1", first, other))
+			s.must(t, finds(w, second, "f2", first))
+			world1 := s.server.World()
+			s.busy = busy
+			calls := 0
+			p := s.process(counted(&calls))
+			p.busy.Store(false)
+			r := p.responder()
+			if busy { // the first call is throttled
+				p.busy.Store(true)
+				if _, err := r.Fleet.Quarantined(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			calls = 0
+			in := plan.Incident{
+				Instance: second, Reason: "test", VPCs: []string{"vpc-1"}, Findings: []record.FindingRef{{ID: "f3", Severity: 8}},
+				Peers: []guardduty.Peer{{Addr: netip.MustParseAddr(other)}},
+			}
+			out, err := r.Contain(t.Context(), in)
+			if err != nil || out.Record.Status != record.Contained {
+				t.Fatalf("got %+v, %v", out, err)
+			}
+			if most := 4; busy && calls > most { // the ledger twice, and owners of the address
+				t.Errorf("joining costs %d calls, want %d at most", calls, most)
+			}
+			if d := world.Diff(world1, s.server.World()); d != "" {
+				t.Errorf("joining changes:\n%s", d)
+			}
+			ends = append(ends, meaning(s.book))
+			time.Sleep(network.DefaultTracking + time.Hour)
+			s.busy = false
+			s.must(t, releasing)
+			contained(second)(t, s)
+		})
+	}
+	if len(ends) == 2 && ends[0] != ends[1] {
+		t.Errorf("joined, the ledger means\n%s\nwant\n%s", ends[1], ends[0])
+	}
+}
+
+// Nothing is joined on evidence that is a minute old, or for a peer that nobody has denied.
+func TestNothingToJoin(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		later time.Duration
+		peer  string
+	}{"a minute later": {time.Minute + time.Second, "198.51.100.8"}, "another peer": {0, "203.0.113.44"}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := pairWorld(t)
+			s := newStage(w)
+			s.must(t, finds(w, victim, "f1", "198.51.100.7", "198.51.100.8"))
+			s.must(t, finds(w, second, "f2", "198.51.100.7"))
+			time.Sleep(tc.later)
+			s.server.Edit(func(w *world.World) { w.InterfacesOf(second)[0].Groups = []string{"sg-web"} })
+			s.busy = true
+			s.must(t, finds(w, second, "f3", tc.peer))
+			contained(second)(t, s)
+			if t.Failed() {
+				t.Log(name)
+			}
+		})
+	}
+}
+
+// finds contains an instance for a finding.
+func finds(w *world.World, instance, finding string, peers ...string) deed {
+	return func(ctx context.Context, p *process) error {
+		in := incidentWith(w, finding, peers...)
+		in.Instance = instance
+		return p.contain(ctx, in)
+	}
 }

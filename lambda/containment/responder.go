@@ -93,13 +93,11 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 		}
 		planned = c.plan(ctx, seen, known)
 		missing, err = c.record(ctx, planned, seen, known, empty)
-		switch {
-		case errors.Is(err, record.ErrConflict):
+		if errors.Is(err, record.ErrConflict) {
 			continue // somebody else acts on it too: observe again
-		case errors.Is(err, record.ErrGuard):
-			return c.decline(ctx, c.r.Policy.Hold(c.in), known), nil
-		case err != nil:
-			return c.stopped(planned, missing, fmt.Errorf("recording the plan for %s: %w", c.in.Instance, err))
+		}
+		if err != nil {
+			return c.notRecorded(ctx, planned, missing, known, err)
 		}
 		c.beside.look(ctx, planned.Unread, planned.Anew)
 		c.apply(ctx, missing)
@@ -108,6 +106,14 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 		}
 	}
 	return c.stopped(planned, deciding(missing), nil)
+}
+
+// notRecorded ends a run whose plan the ledger has not taken.
+func (c *containing) notRecorded(ctx context.Context, p plan.Plan, missing []record.Step, known record.Known, err error) (Outcome, error) {
+	if errors.Is(err, record.ErrGuard) {
+		return c.decline(ctx, c.r.Policy.Hold(c.in), known), nil
+	}
+	return c.stopped(p, missing, fmt.Errorf("recording the plan for %s: %w", c.in.Instance, err))
 }
 
 // decide judges the first observation wholly. A later one may show that the instance

@@ -3,9 +3,11 @@ package containment_test
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
+	"tourniquet/lambda/network"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/simvpc/world"
 )
@@ -21,12 +23,40 @@ func rungJobs(w *world.World) map[string]job {
 		s.must(t, containing(w))
 		time.Sleep(time.Minute)
 	}
+	logged := func(_ *testing.T, s *stage) {
+		s.rungs.Survivors = plan.SurvivorsDeny
+		s.server.Edit(func(w *world.World) {
+			w.LogGroups = append(w.LogGroups, "flows")
+			w.Flows = append(w.Flows, &world.Flow{
+				Protocol: world.TCP, From: netip.MustParseAddrPort("10.0.1.10:44321"), To: netip.MustParseAddrPort("203.0.113.66:443"), Tracked: []string{"eni-1"},
+			})
+		})
+	}
+	seen := func(t *testing.T, s *stage) {
+		logged(t, s)
+		s.must(t, containing(w, threePeers...))
+		time.Sleep(30 * time.Minute)
+	}
 	return map[string]job{
+		"rungs: contain with flow logs": {before: logged, do: containing(w, threePeers...)},
+		"rungs: watch":                  {before: seen, do: watching},
+		"rungs: release the flow logs": {before: func(t *testing.T, s *stage) {
+			seen(t, s)
+			s.must(t, watching)
+			time.Sleep(network.DefaultTracking)
+		}, do: releasingWholly},
+		"rungs: flow logs of one that is gone": {before: func(t *testing.T, s *stage) {
+			gone(seen)(t, s)
+			s.must(t, reconciling)
+			time.Sleep(network.DefaultTracking)
+		}, do: expiring},
 		"rungs: contain on the host":   {before: onHost, do: containing(w)},
 		"rungs: hear of the host":      {before: contained, do: reconciling},
 		"rungs: release with the host": {before: contained, do: releasingWholly},
 	}
 }
+
+func watching(ctx context.Context, p *process) error { return p.watch(ctx) }
 
 // releasingWholly goes on until the host has confirmed that its rules are gone.
 func releasingWholly(ctx context.Context, p *process) error {

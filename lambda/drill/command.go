@@ -47,6 +47,7 @@ func (c *Command) Run(ctx context.Context, out io.Writer, terminal Terminal) err
 		return err
 	}
 	show := newScreen(out, terminal, c.Speed)
+	show.done = ctx.Done()
 	if c.JSON || c.drawn() {
 		show = silent()
 	}

@@ -10,9 +10,12 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+	"go.uber.org/goleak"
 
 	"tourniquet/lambda/record"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // runCommand runs a drill, given as on the command line, and returns the exit status
 // that the command has.

@@ -55,14 +55,16 @@ func rehearse(ctx context.Context, f guardduty.Finding, before *world.World, not
 	d.report = &report{Finding: summarize(f, in), Differs: notes, Decision: decision, Naive: naive, Observed: []string{}, Calls: []callReport{}, Prompts: []promptReport{}}
 	d.open(ctx)
 	show.finding(d.report)
-	if d.naive(ctx); naive {
-		return d.report, nil
+	if d.naive(ctx); naive || ctx.Err() != nil {
+		return d.report, ctx.Err()
 	}
 	book := &ledger.Memory{}
 	if err := d.contain(ctx, rules, book); err != nil {
 		return nil, err
 	}
-	d.minute(ctx)
+	if d.minute(ctx); ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	return d.report, d.release(ctx, book)
 }
 

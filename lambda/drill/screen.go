@@ -17,6 +17,7 @@ type screen struct {
 	live   bool
 	colour bool
 	speed  float64
+	done   <-chan struct{}     // closed when nobody wants to see the rest
 	drawn  int                 // the length of what over has written
 	pass   func(time.Duration) // lets simulated time pass where nobody waits for it
 	err    error               // the first one of writing
@@ -64,7 +65,12 @@ func (s *screen) write(text string) {
 func (s *screen) rest(d time.Duration) {
 	switch {
 	case s.live:
-		time.Sleep(time.Duration(float64(d) / s.speed))
+		timer := time.NewTimer(time.Duration(float64(d) / s.speed))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-s.done:
+		}
 	case s.pass != nil:
 		s.pass(d)
 	}

@@ -2,7 +2,9 @@ package drill
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"regexp"
 	"strings"
@@ -81,6 +83,18 @@ func TestTakesLessThanFifteenSeconds(t *testing.T) {
 	t.Parallel()
 	if _, took, err := onTerminal(t, Command{Speed: 1}, true); err != nil || took > 15*time.Second {
 		t.Errorf("took %v, %v; want at most 15 s", took, err)
+	}
+}
+
+// Interrupted, a drill ends at once, however slowly it is shown.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	start := time.Now()
+	err := (&Command{Speed: 0.01}).Run(ctx, io.Discard, Terminal{io.Discard, true})
+	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 10*time.Second {
+		t.Errorf("%v after %v, want it to end with the second", err, took)
 	}
 }
 

@@ -143,7 +143,12 @@ type Peer struct {
 	// one peer matter more than another.
 	Severity float64
 	Seen     time.Time
+
+	From string // FromFlowLog, or empty: a finding or a person names it
 }
+
+// FromFlowLog says of a peer that the flow logs have named it.
+const FromFlowLog = "flow-log"
 
 // A Direction says which side opened a connection.
 type Direction uint8

@@ -60,6 +60,10 @@ func (i containmentItem) record() (record.Record, error) {
 		ByPerson: i.ByPerson, Adopted: i.Adopted, Reason: i.Reason, Peers: peers, Unreadable: texts(i.Unreadable), Steps: steps,
 		Opened: moment(i.Opened), Updated: moment(i.Updated), Contained: moment(i.Contained), Released: moment(i.Released),
 		Rungs: i.Rungs, Admitted: texts(i.Admitted), Host: i.Host.report(), Restore: i.Restore.report(), Asked: i.Asked,
+		Watched: moment(i.Watched), QuietSince: moment(i.QuietSince),
+	}
+	if err := i.addWatches(&r); err != nil {
+		return record.Record{}, fmt.Errorf("item %s: %w", i.key, err)
 	}
 	for _, f := range i.Findings {
 		r.Findings = append(r.Findings, record.FindingRef{ID: f.ID, Type: f.Type, Severity: f.Severity, Seen: moment(f.Seen)})
@@ -75,7 +79,7 @@ func fromPeer(p guardduty.Peer) (peerItem, error) {
 		return peerItem{}, errors.New("a peer without an address")
 	}
 	return peerItem{
-		p.Addr.String(), p.Direction.String(), p.Protocol, p.LocalPort, p.RemotePort, p.Interface, p.Severity, stamp(p.Seen),
+		p.Addr.String(), p.Direction.String(), p.Protocol, p.LocalPort, p.RemotePort, p.Interface, p.Severity, stamp(p.Seen), p.From,
 	}, nil
 }
 
@@ -86,7 +90,7 @@ func (i peerItem) peer() (guardduty.Peer, error) {
 	}
 	p := guardduty.Peer{
 		Addr: addr, Protocol: i.Protocol, LocalPort: i.LocalPort, RemotePort: i.RemotePort, Interface: i.Interface,
-		Severity: i.Severity, Seen: moment(i.Seen),
+		Severity: i.Severity, Seen: moment(i.Seen), From: i.From,
 	}
 	for _, d := range []guardduty.Direction{guardduty.Inbound, guardduty.Outbound} {
 		if d.String() == i.Direction {

@@ -88,7 +88,25 @@ var (
 			Exposure: lists(exposures).Draw(t, "exposure"), Opened: moments.Draw(t, "opened"), Updated: moments.Draw(t, "updated"),
 			Contained: moments.Draw(t, "contained"), Released: moments.Draw(t, "released"),
 			Rungs: rapid.Bool().Draw(t, "rungs"), Host: reports.Draw(t, "host"), Restore: reports.Draw(t, "restore"),
-			Asked: rapid.IntRange(0, 9).Draw(t, "asked"),
+			Asked:      rapid.IntRange(0, 9).Draw(t, "asked"),
+			ReleasedTo: lists(releaseGroups).Draw(t, "releasedTo"),
+			Watches:    lists(watches).Draw(t, "watches"), Watched: moments.Draw(t, "watched"),
+			Survivors: lists(survivors).Draw(t, "survivors"), QuietSince: moments.Draw(t, "quiet"),
+		}
+	})
+	releaseGroups = rapid.Custom(func(t *rapid.T) record.ReleaseGroup {
+		return record.ReleaseGroup{VPC: words.Draw(t, "vpc"), Group: words.Draw(t, "group")}
+	})
+	watches = rapid.Custom(func(t *rapid.T) record.Watch {
+		return record.Watch{
+			Interface: words.Draw(t, "interface"), Cut: moments.Draw(t, "cut"), Covered: moments.Draw(t, "covered"), Skipped: rapid.Bool().Draw(t, "skipped"),
+			Accepted: moments.Draw(t, "accepted"), Leaked: moments.Draw(t, "leaked"),
+		}
+	})
+	survivors = rapid.Custom(func(t *rapid.T) record.Survivor {
+		return record.Survivor{
+			Addr: prefixes.Draw(t, "address").Addr(), Interface: words.Draw(t, "interface"), Protocol: rapid.IntRange(0, 255).Draw(t, "protocol"),
+			Ports: lists(rapid.IntRange(0, 65535)).Draw(t, "ports"), Bytes: rapid.Int64Range(0, 1<<50).Draw(t, "bytes"), Last: moments.Draw(t, "last"),
 		}
 	})
 	reports = rapid.Custom(func(t *rapid.T) network.HostReport {

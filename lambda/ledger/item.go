@@ -59,6 +59,38 @@ type containmentItem struct {
 	Host       *reportItem       `dynamodbav:"host,omitempty"`
 	Restore    *reportItem       `dynamodbav:"restore,omitempty"`
 	Asked      int               `dynamodbav:"asked,omitempty"`
+	ReleasedTo []releaseItem     `dynamodbav:"releasedTo,omitempty"`
+	Watches    []watchItem       `dynamodbav:"watches,omitempty"`
+	Watched    *time.Time        `dynamodbav:"watched,omitempty"`
+	Survivors  []survivorItem    `dynamodbav:"survivors,omitempty"`
+	// QuietSince is notQuiet once the logs were read and say otherwise: an update sets
+	// attributes, and takes none away.
+	QuietSince *time.Time `dynamodbav:"quietSince,omitempty"`
+}
+
+// A releaseItem is a group to release the interfaces in its VPC to.
+type releaseItem struct {
+	VPC   string `dynamodbav:"vpc"`
+	Group string `dynamodbav:"group"`
+}
+
+// A watchItem is how far the flow log of an interface has been read.
+type watchItem struct {
+	Interface string     `dynamodbav:"interface"`
+	Cut       *time.Time `dynamodbav:"cut,omitempty"`
+	Covered   *time.Time `dynamodbav:"covered,omitempty"`
+	Skipped   bool       `dynamodbav:"skipped,omitempty"`
+	Accepted  *time.Time `dynamodbav:"accepted,omitempty"`
+	Leaked    *time.Time `dynamodbav:"leaked,omitempty"`
+}
+
+type survivorItem struct {
+	Address   string     `dynamodbav:"address"`
+	Interface string     `dynamodbav:"interface,omitempty"`
+	Protocol  int        `dynamodbav:"protocol"`
+	Ports     []int      `dynamodbav:"ports,omitempty"`
+	Bytes     int64      `dynamodbav:"bytes"`
+	Last      *time.Time `dynamodbav:"last,omitempty"`
 }
 
 // A reportItem is what is known of a command to a host.
@@ -90,6 +122,7 @@ type peerItem struct {
 	Interface  string     `dynamodbav:"interface,omitempty"`
 	Severity   float64    `dynamodbav:"severity,omitempty"`
 	Seen       *time.Time `dynamodbav:"seen,omitempty"`
+	From       string     `dynamodbav:"from,omitempty"`
 }
 
 type stepItem struct {

@@ -1,11 +1,17 @@
 package ledger
 
 import (
+	"fmt"
+	"net/netip"
 	"slices"
+	"time"
 
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/record"
 )
+
+// notQuiet stands for no time at all.
+var notQuiet = time.Unix(0, 0).UTC()
 
 // firstKinds are the kinds of step that items of the first schema have.
 var firstKinds = []string{string(record.KindQuarantine), string(record.KindDenial), string(record.KindTracking)}
@@ -15,9 +21,47 @@ var firstKinds = []string{string(record.KindQuarantine), string(record.KindDenia
 func (i *containmentItem) addRungs(r record.Record) {
 	i.Rungs, i.Asked, i.Admitted = r.Rungs, r.Asked, texts(r.Admitted)
 	i.Host, i.Restore = fromReport(r.Host), fromReport(r.Restore)
-	if i.Rungs || len(i.Admitted) > 0 || i.Host != nil || i.Restore != nil || i.Asked > 0 || i.hasLaterKinds() {
+	i.Watched, i.QuietSince = stamp(r.Watched), stamp(r.QuietSince)
+	if r.QuietSince.IsZero() && !r.Watched.IsZero() {
+		i.QuietSince = &notQuiet
+	}
+	for _, g := range r.ReleasedTo {
+		i.ReleasedTo = append(i.ReleasedTo, releaseItem(g))
+	}
+	for _, w := range r.Watches {
+		i.Watches = append(i.Watches, watchItem{w.Interface, stamp(w.Cut), stamp(w.Covered), w.Skipped, stamp(w.Accepted), stamp(w.Leaked)})
+	}
+	for _, s := range r.Survivors {
+		i.Survivors = append(i.Survivors, survivorItem{s.Addr.String(), s.Interface, s.Protocol, slices.Clone(s.Ports), s.Bytes, stamp(s.Last)})
+	}
+	if i.Rungs || len(i.Admitted) > 0 || len(i.Watches)+len(i.Survivors)+len(i.ReleasedTo) > 0 || i.Watched != nil || i.QuietSince != nil || i.Host != nil || i.Restore != nil || i.Asked > 0 || i.hasLaterKinds() {
 		i.Schema = schemaRungs
 	}
+}
+
+// addWatches adds to a record what its item has of flow logs.
+func (i *containmentItem) addWatches(r *record.Record) error {
+	if r.QuietSince.Equal(notQuiet) {
+		r.QuietSince = time.Time{}
+	}
+	for _, g := range i.ReleasedTo {
+		r.ReleasedTo = append(r.ReleasedTo, record.ReleaseGroup(g))
+	}
+	for _, w := range i.Watches {
+		r.Watches = append(r.Watches, record.Watch{
+			Interface: w.Interface, Cut: moment(w.Cut), Covered: moment(w.Covered), Skipped: w.Skipped, Accepted: moment(w.Accepted), Leaked: moment(w.Leaked),
+		})
+	}
+	for _, s := range i.Survivors {
+		addr, err := netip.ParseAddr(s.Address)
+		if err != nil {
+			return fmt.Errorf("a survivor's address: %w", err)
+		}
+		r.Survivors = append(r.Survivors, record.Survivor{
+			Addr: addr, Interface: s.Interface, Protocol: s.Protocol, Ports: slices.Clone(s.Ports), Bytes: s.Bytes, Last: moment(s.Last),
+		})
+	}
+	return nil
 }
 
 func (i *containmentItem) hasLaterKinds() bool {

@@ -19,32 +19,33 @@ type Target struct {
 	Interfaces, ACLs, Groups []string
 
 	Look  Look
-	Since *Network // the observation that a look which is not whole goes on from
+	Since *Network // the earlier observation that a partial look adds to
 }
 
-// A Look is how much of a target to read. EC2 allows so many reads a second, and
-// shares them among all that look at the account.
+// A Look is how much of a target to read. EC2 limits the reads per second, for everybody
+// who reads the account together.
 type Look int
 
 // The looks.
 const (
 	// Whole reads everything.
 	Whole Look = iota
-	// Again reads what changes of ours show in, interfaces and ACLs. The rest is as it
-	// was seen moments ago.
+	// Again reads what our changes show in: interfaces and ACLs. The rest is taken from
+	// Since.
 	Again
-	// AgainInterfaces and AgainACLs read one of the two, where the other was not changed.
+	// AgainInterfaces and AgainACLs read one of the two, if only that one was changed.
 	AgainInterfaces
 	AgainACLs
-	// Recorded reads everything of an instance whose interfaces are on record, with fewer
-	// calls: the interfaces as the instance shows them, without their tags, the services
-	// that made them and further subnets; and quarantine groups that were empty moments ago.
+	// Recorded reads an instance whose interfaces are on record, with fewer calls. The
+	// interfaces come from the description of the instance, which does not show their
+	// tags, the services that made them and further subnets. The quarantine groups may
+	// have been read moments ago.
 	Recorded
-	// Owners reads who has the peers' addresses. The rest is as it was seen.
+	// Owners reads who has the peers' addresses. The rest is taken from Since.
 	Owners
 	// Drift reads what a containment may lose: interfaces, quarantine groups, and the
-	// ACLs that the target names. Nothing is known of the rest: the instance has an id
-	// only, and subnets have an ACL only.
+	// ACLs that the target names. It shows nothing else: the instance has only an id, and
+	// each subnet only an ACL.
 	Drift
 	// Standing reads what Drift reads, and the instance.
 	Standing
@@ -70,9 +71,9 @@ type Network struct {
 	Elsewhere map[string]ACL // ACLs that serve none of the subnets
 	Groups    []string       // sorted
 
-	// Missing are the ids in the target that EC2 does not show, sorted, the instance's
-	// among them when EC2 shows none of its interfaces. An empty answer is also what
-	// EC2 gives when a part of it lags or fails: only a second one, a while later, tells.
+	// Missing are the ids in the target that EC2 does not show, sorted. The instance's is
+	// among them if EC2 shows none of its interfaces. EC2 also gives an empty answer when a
+	// part of it lags or fails, so only a second one, a while later, means anything.
 	// https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 	Missing []string
 
@@ -111,6 +112,12 @@ type Refusal struct {
 }
 
 func (r Refusal) Error() string { return r.Reason }
+
+// A Group is a security group.
+type Group struct {
+	ID, VPC string
+	Tags    map[string]string
+}
 
 // Quarantined is a security group tagged as a quarantine group.
 type Quarantined struct {
@@ -168,8 +175,8 @@ type Subnet struct {
 	Prefixes []netip.Prefix
 	ACL      string
 
-	// DNS64: the resolver answers with addresses of NAT64 for hosts that have none but
-	// an IPv4 address, so that an IPv4 peer is reached as 64:ff9b::/96 too.
+	// DNS64: for a host that has only an IPv4 address, the resolver answers with one in
+	// 64:ff9b::/96. An IPv4 peer is then reached under both addresses.
 	// https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-nat64-dns64.html
 	DNS64 bool
 }

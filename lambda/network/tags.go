@@ -10,13 +10,19 @@ import (
 
 // The tags that Tourniquet sets, and the one by which it finds its groups.
 const (
-	StatusTag     = "tourniquet:status"          // on a contained instance
-	PeersTag      = "tourniquet:peers"           // on one contained without the ledger: addresses, separated by spaces
-	OriginalsTag  = "tourniquet:original-groups" // on its interfaces: group ids, separated by spaces
-	RoleTag       = "tourniquet:role"            // on quarantine groups
-	RoleValue     = "quarantine"
-	ForensicsRole = "forensics" // of the owner's groups that a person may admit beside it
-	GroupName     = "tourniquet-quarantine"
+	StatusTag    = "tourniquet:status"          // on a contained instance
+	PeersTag     = "tourniquet:peers"           // on one contained without the ledger: addresses, separated by spaces
+	OriginalsTag = "tourniquet:original-groups" // on its interfaces: group ids, separated by spaces
+	RoleTag      = "tourniquet:role"            // on quarantine groups
+	RoleValue    = "quarantine"
+	GroupName    = "tourniquet-quarantine"
+
+	// ForensicsRole is the role of the owner's groups that a person may admit beside it.
+	ForensicsRole = "forensics"
+
+	// ReleaseTag is on groups that a release may put interfaces into, in place of those
+	// that they had.
+	ReleaseTag = "tourniquet:release-target"
 )
 
 // MaxTagValue is how long a tag's value can be.
@@ -105,7 +111,7 @@ func Originals(tags map[string]string) []string {
 }
 
 // PeersOf reads the peers that an instance's tags say were denied without the
-// ledger. What is no address is left out.
+// ledger. What is not a valid address is left out.
 func PeersOf(tags map[string]string) []netip.Addr {
 	var peers []netip.Addr
 	for _, s := range readList(PeersTag, tags) {

@@ -35,7 +35,7 @@ func DefaultTimeouts(instanceType string) Timeouts {
 	return t
 }
 
-// Or fills in what is not set: EC2 takes a value back, not the absence of one.
+// Or fills in what is not set. A timeout can be set in EC2, and not be unset.
 func (t Timeouts) Or(defaults Timeouts) Timeouts {
 	for _, f := range []struct{ is, otherwise *time.Duration }{
 		{&t.TCP, &defaults.TCP}, {&t.UDPStream, &defaults.UDPStream}, {&t.UDP, &defaults.UDP},
@@ -84,7 +84,7 @@ func (t *Timeouts) fields() []timeoutField {
 }
 
 // DefaultTracking is how long EC2 tracks an idle established TCP flow of an
-// interface without a setting of its own. Nitro v6 types keep it for 350 s only;
-// which these are changes with each launch, so the longer time stands for all.
+// interface without a setting of its own. Nitro v6 types keep it for only 350 s. Which
+// types these are changes with each launch, so the longer time is used for all.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html#connection-tracking-timeouts
 const DefaultTracking = 432_000 * time.Second

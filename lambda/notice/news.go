@@ -94,33 +94,25 @@ func Of(o record.Owed, rec *record.Record, at Place) News {
 	return News{Kind: kindOf(o, i), Place: at, Name: then.Name, Incident: i, Changed: o.Applied, Findings: Findings(then.Findings)}
 }
 
+// Kinds by verdict, and, where the verdict does not say, by status.
+var (
+	byVerdict = map[record.Verdict]Kind{record.Held: Held, record.Sample: Sample, record.Exempt: Exempt, "admit": Admitted}
+	byStatus  = map[record.Status]Kind{
+		record.Released: Released, record.Releasing: Releasing, record.Closed: Closed, record.Observed: Observed,
+		record.PartiallyContained: Partially, record.Containing: Unfinished,
+	}
+)
+
 // kindOf is what an owed entry amounts to.
 func kindOf(o record.Owed, i answer.IncidentAnswer) Kind {
-	switch o.Verdict {
-	case record.Held:
-		return Held
-	case record.Sample:
-		return Sample
-	case record.Exempt:
-		return Exempt
-	case "admit":
-		return Admitted
-	case "watch":
+	if kind, ok := byVerdict[o.Verdict]; ok {
+		return kind
+	}
+	if o.Verdict == "watch" {
 		return watched(i)
 	}
-	switch o.Status {
-	case record.Released:
-		return Released
-	case record.Releasing:
-		return Releasing
-	case record.Closed:
-		return Closed
-	case record.Observed:
-		return Observed
-	case record.PartiallyContained:
-		return Partially
-	case record.Containing:
-		return Unfinished
+	if kind, ok := byStatus[o.Status]; ok {
+		return kind
 	}
 	if o.Verdict == record.Reconcile && o.Was != "" && o.Was != record.Containing {
 		return Repaired

@@ -164,6 +164,9 @@ func TestFabricAndOracleAgree(t *testing.T) {
 		}
 		return
 	}
+	if testing.Short() {
+		*cases /= 10
+	}
 	decisions := 0
 	for s := uint64(1); s <= uint64(*cases); s++ {
 		d, n := disagreement(t, s)

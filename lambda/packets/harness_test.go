@@ -196,20 +196,28 @@ func (l *lab) swap(group string) {
 // contain has Tourniquet contain the victim.
 func (l *lab) contain(peers ...string) containment.Outcome {
 	l.Helper()
+	return l.containBy(l.responder(), peers...)
+}
+
+func (l *lab) containBy(r *containment.Responder, peers ...string) containment.Outcome {
+	l.Helper()
 	in := plan.Incident{Instance: victim, Reason: "a test", Trigger: plan.ByPerson}
 	for _, p := range peers {
 		in.Peers = append(in.Peers, guardduty.Peer{Addr: netip.MustParseAddr(p)})
-	}
-	r := &containment.Responder{
-		EC2: l.adapt, Fleet: l.adapt, Ledger: l.book, Log: slog.New(slog.DiscardHandler), Now: l.vpc.Clock.Now, LedgerWait: time.Second,
-		Policy: policy.Policy{Account: "111122223333", Region: "eu-central-1", MaxContained: 1},
-		Rules:  plan.Rules{ACLQuota: network.DefaultACLQuota},
 	}
 	out, err := r.Contain(l.ctx(), in)
 	if err != nil {
 		l.Fatal(err)
 	}
 	return out
+}
+
+func (l *lab) responder() *containment.Responder {
+	return &containment.Responder{
+		EC2: l.adapt, Fleet: l.adapt, Ledger: l.book, Log: slog.New(slog.DiscardHandler), Now: l.vpc.Clock.Now, LedgerWait: time.Second,
+		Policy: policy.Policy{Account: "111122223333", Region: "eu-central-1", MaxContained: 1},
+		Rules:  plan.Rules{ACLQuota: network.DefaultACLQuota},
+	}
 }
 
 // undeny removes the entries that deny, as somebody in a hurry may.

@@ -9,8 +9,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"tourniquet/lambda/containment"
 	"tourniquet/lambda/host"
 	"tourniquet/lambda/packets/fabric"
+	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 )
 
@@ -112,6 +114,27 @@ func TestOnTheHost(t *testing.T) {
 	restore()
 	l.dead(shell, fabric.Reason{Hop: fabric.Groups, At: "eni-front"}) // forgotten after the lowered timeout
 	l.silent(shell, time.Minute)
+}
+
+// So with a finding that names no peer: the responder has the host isolate itself, and
+// the shell that no denial could name dies.
+func TestWithoutAPeerTheHostIsolatesItself(t *testing.T) {
+	t.Parallel()
+	const agent = "tcp 10.0.1.10:48000 -> 192.0.2.53:443"
+	l := newLab(t, strings.Replace(place, "instance "+victim, "instance "+victim+" ssm", 1)+"flow "+agent+" agent\n")
+	shell, ssm := l.shell(shells["reverse shell"]), l.shell(agent)
+	hosts := &host.Client{Config: l.config, Isolate: host.IsolateName}
+	r := l.responder()
+	r.Rules.OnHost, r.Hosts = plan.OnHostAuto, hosts
+	r.Beside = map[record.Kind]containment.Measures{record.KindHost: host.Isolating{Client: hosts}}
+	l.containBy(r)
+	if ok, reason := shell.Alive(); ok || reason.Hop != fabric.HostOwn {
+		t.Errorf("alive %t (%s), want it dropped by the host's own rules", ok, reason)
+	}
+	l.silent(shell, 30*time.Second)
+	l.alive(ssm)
+	l.silent(shell, 30*time.Second)
+	l.alive(ssm)
 }
 
 // Put behind an ACL that denies all, a subnet exchanges nothing with anybody outside

@@ -112,6 +112,10 @@ func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
 	}
 	a := attributes[r.Of]
 	value, found := a.value(p.seen, r)
+	if r.Of.Keeps() && !p.was.Status.Open() && !p.terms.Latest { // another containment may need it
+		p.steps = append(p.steps, s)
+		return
+	}
 	if r.Of.Keeps() && (!p.seen.Exists() || p.seen.Instance.Ended()) {
 		p.add(s, record.Gone, "the instance does not exist any more")
 		return
@@ -125,12 +129,15 @@ func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
 		return
 	}
 	back := a.restoration(p.seen, r)
+	if chosen := p.chosen(r); r.Of == record.KindQuarantine && len(chosen) > 0 {
+		back = restoration{value: chosen, note: "released to " + strings.Join(chosen, ", ") + ", as asked, and not to the groups before"}
+	}
 	switch ours := a.isOurs(p.seen, r, value); {
 	case ours && back.refuse != "":
 		p.add(s, record.Failed, back.refuse)
 	case ours && p.refused(r) != "":
 		p.add(s, record.Failed, "not undone: "+p.refused(r))
-	case slices.Equal(value, back.value) || slices.Equal(value, r.Before):
+	case slices.Equal(value, back.value) || slices.Equal(value, r.Before) && len(p.to.ReleasedTo) == 0:
 		p.settled(s, record.Restored, back.note)
 	case ours:
 		r.Before = back.value
@@ -139,4 +146,10 @@ func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
 	default:
 		p.add(s, record.ChangedElsewhere, fmt.Sprintf("somebody has set %s since: left as it is", strings.Join(value, ", ")))
 	}
+}
+
+// chosen are the groups that a person has chosen for an interface; none: those before.
+func (p *releasePlanner) chosen(r record.Replacement) []string {
+	i, _ := p.seen.Find(r.Resource)
+	return p.to.ReleaseGroups(i.VPC)
 }

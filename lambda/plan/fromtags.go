@@ -15,7 +15,9 @@ import (
 // the groups of each interface that is in quarantine and says in its tags what they
 // were; those that an earlier plan has restored stay in it. Deny entries it only names:
 // nothing proves that they are ours, and anybody can write a tag.
-func NewReleaseFromTags(seen network.Network, done []record.StepState) ReleasePlan {
+// Where hosts get commands, the host is asked too: one may have been sent, and no record
+// says so.
+func NewReleaseFromTags(seen network.Network, done []record.StepState, hosts bool) ReleasePlan {
 	p := &releasePlanner{seen: seen}
 	for _, i := range seen.Interfaces {
 		was := slices.IndexFunc(done, func(s record.StepState) bool { return s.Step.ID() == record.QuarantineOf(i.ID, nil, "").ID() })
@@ -30,6 +32,17 @@ func NewReleaseFromTags(seen network.Network, done []record.StepState) ReleasePl
 	rec := record.Record{Instance: seen.Instance.ID, Status: record.Released, Steps: p.steps}
 	rec.Exposure = unclaimed(seen, network.PeersOf(seen.Instance.Tags))
 	plan := ReleasePlan{Record: rec, FromTags: true, Reverts: p.reverts, Untags: map[string][]string{}}
+	host := record.HostOf(seen.Instance.ID)
+	if hosts && len(rec.Steps) > 0 && !seen.Refused[host.ID()].Unmanaged {
+		next, ask := p.hostBack(&plan.Record, record.StepState{Step: host, State: record.Applied})
+		plan.Record.Steps = append(plan.Record.Steps, next)
+		if ask {
+			plan.Asks = append(plan.Asks, host)
+		}
+		if !next.State.Final() {
+			plan.Record.Exposure = append(plan.Record.Exposure, record.Exposure{Kind: record.HostUnconfirmed, Detail: rec.Instance + ": " + next.Note})
+		}
+	}
 	for _, s := range rec.Steps {
 		q, _ := record.AsQuarantine(s.Step)
 		if i, found := seen.Find(q.Resource); found && len(i.Originals) > 0 && s.State == record.Restored {

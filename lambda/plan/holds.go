@@ -17,7 +17,7 @@ func (in Incident) Adds(open record.Record) bool {
 	return open.Status != record.Contained || !open.Released.IsZero() || in.OnHost || in.Trigger == ByPerson && !open.Rungs ||
 		len(mergeFindings(open.Findings, in.Findings)) > len(open.Findings) ||
 		!slices.EqualFunc(peers, open.Peers, func(a, b guardduty.Peer) bool { return a == b }) ||
-		len(mergeStrings(open.Unreadable, in.Unreadable)) > len(open.Unreadable) || in.Omitted > 0 ||
+		len(mergeStrings(open.Unreadable, in.Unreadable)) > len(open.Unreadable) || in.Omitted+len(in.UnreadableFields) > 0 ||
 		slices.ContainsFunc(open.Steps, func(s record.StepState) bool {
 			return s.State == record.Pending || s.State != record.Applied && s.Step.Kind().Decides()
 		})
@@ -32,11 +32,8 @@ func Holds(open record.Record, seen network.Network, rules Rules, now time.Time)
 	if len(seen.Interfaces) == 0 || seen.Exists() && !(exposesAsRecorded(open, seen, now) && keepsAsRecorded(open, seen, rules, now)) {
 		return false
 	}
-	for _, i := range seen.Interfaces {
-		_, recorded := open.Step(record.QuarantineOf(i.ID, nil, "").ID())
-		if !recorded || !seen.Quarantined(i) {
-			return false
-		}
+	if !closed(open, seen) {
+		return false
 	}
 	denials := false
 	for _, s := range open.Steps {
@@ -46,9 +43,22 @@ func Holds(open record.Record, seen network.Network, rules Rules, now time.Time)
 			return false
 		}
 	}
-	// Without a denial it doesn't matter which ACL stands before a subnet.
+	return !denials || placed(seen)
+}
+
+// closed reports whether every interface is on record and in quarantine.
+func closed(open record.Record, seen network.Network) bool {
+	return !slices.ContainsFunc(seen.Interfaces, func(i network.Interface) bool {
+		_, recorded := open.Step(record.QuarantineOf(i.ID, nil, "").ID())
+		return !recorded || !seen.Quarantined(i)
+	})
+}
+
+// placed reports whether the look shows which ACL stands before each subnet. Without a
+// denial that doesn't matter.
+func placed(seen network.Network) bool {
 	for _, s := range seen.Subnets {
-		if denials && s.ACL == "" {
+		if s.ACL == "" {
 			return false
 		}
 	}
@@ -58,7 +68,10 @@ func Holds(open record.Record, seen network.Network, rules Rules, now time.Time)
 // exposesAsRecorded reports whether what a containment leaves open whoever the peers are
 // is still what the record says.
 func exposesAsRecorded(open record.Record, seen network.Network, now time.Time) bool {
-	p := &planner{in: Incident{Now: now}, seen: seen, record: record.Record{Unreadable: open.Unreadable, Steps: open.Steps, Admitted: open.Admitted}}
+	p := &planner{in: Incident{Now: now}, seen: seen, record: record.Record{
+		Unreadable: open.Unreadable, QuietSince: open.QuietSince, Watched: open.Watched, Watches: open.Watches, Survivors: open.Survivors,
+		Steps: open.Steps, Admitted: open.Admitted,
+	}}
 	p.remain()
 	return !slices.ContainsFunc(p.record.Exposure, func(e record.Exposure) bool { return !slices.Contains(open.Exposure, e) }) &&
 		!slices.ContainsFunc(open.Exposure, func(e record.Exposure) bool {

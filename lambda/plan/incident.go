@@ -29,8 +29,9 @@ type Incident struct {
 	// record. It decides nothing but the order in which to read.
 	Repeated bool
 
-	OnHost bool // a person asks that the host is isolated too
-	Scaled bool // the findings say that an Auto Scaling group has the instance
+	Flows  network.FlowReading // what the flow logs said, where they were read
+	OnHost bool                // a person asks that the host is isolated too
+	Scaled bool                // the findings say that an Auto Scaling group has the instance
 
 	Now     time.Time // when the invocation acts on it
 	Trigger Trigger   // what it comes from
@@ -137,6 +138,11 @@ func (in Incident) Target(recorded []guardduty.Peer) network.Target {
 	var peers []netip.Addr
 	for _, p := range mergePeers(recorded, in.Peers) {
 		peers = append(peers, network.FromNAT64(p.Addr)) // who is behind it
+	}
+	for _, f := range in.Flows.Records { // who may become a peer
+		if far := f.Far().Addr(); f.Accepted && far.IsGlobalUnicast() && !slices.Contains(peers, far) && len(peers) < maxPeers {
+			peers = append(peers, far)
+		}
 	}
 	return network.Target{Instance: in.Instance, Subnets: in.Subnets, VPCs: in.VPCs, Peers: peers}
 }

@@ -25,7 +25,10 @@ func Join(in Incident, known record.Known, owners map[netip.Addr]network.Owner, 
 	acl, ok := onlyACL(*open)
 	rec := next(in, open.Name, known, rules)
 	rec.Steps, rec.Exposure, rec.Status = slices.Clone(open.Steps), open.Exposure, open.Status
-	p := Plan{Record: rec, Changed: true}
+	if rec.Rungs != open.Rungs {
+		return Plan{}, false
+	}
+	p := Plan{Record: rec}
 	for _, peer := range p.Record.Peers {
 		if open.Has(peer.Addr) {
 			continue
@@ -41,7 +44,8 @@ func Join(in Incident, known record.Known, owners map[netip.Addr]network.Owner, 
 // completeAsRecorded reports whether nothing of a containment is left to do or to say,
 // whatever an incident adds in findings and peers.
 func completeAsRecorded(in Incident, open record.Record) bool {
-	return open.Status == record.Contained && open.Released.IsZero() && in.Omitted == 0 && len(open.Peers)+len(in.Peers) <= maxPeers &&
+	more := in.OnHost || in.Omitted > 0 || len(in.UnreadableFields) > 0 || len(open.Peers)+len(in.Peers) > maxPeers
+	return open.Status == record.Contained && open.Released.IsZero() && !more &&
 		len(mergeStrings(open.Unreadable, in.Unreadable)) == len(open.Unreadable) &&
 		!slices.ContainsFunc(open.Steps, func(s record.StepState) bool { return s.State == record.Pending || s.State == record.Removed })
 }

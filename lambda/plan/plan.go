@@ -92,7 +92,8 @@ type Rules struct {
 	// several peers where an ACL has no room for each; 0: each peer by itself.
 	CoverIPv4, CoverIPv6 int
 
-	OnHost OnHost
+	OnHost    OnHost
+	Survivors Survivors
 
 	KeepAlive   bool   // an Auto Scaling group is to leave the instance alone
 	Protect     bool   // neither the instance nor its volumes are to be deleted
@@ -132,6 +133,7 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 	}
 	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, seen.Instance.Tags["Name"], known, rules)}
 	p.quarantine()
+	p.watch()
 	p.deny()
 	p.shorten()
 	p.host()
@@ -333,11 +335,12 @@ func (p *planner) uses(s record.Slot) bool {
 
 // remain states the exposure that every containment leaves.
 func (p *planner) remain() {
+	p.exposeSurvivors()
 	var timeouts []string
 	for _, i := range p.seen.Interfaces {
 		timeouts = append(timeouts, fmt.Sprintf("%s on %s", wait(i.TrackingTimeout), i.ID))
 	}
-	if len(timeouts) > 0 {
+	if len(timeouts) > 0 && p.record.QuietSince.IsZero() {
 		p.expose(record.UnknownPeers, "connections that stood before, with addresses that no finding names, go on until idle for %s",
 			strings.Join(timeouts, ", "))
 	}

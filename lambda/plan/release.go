@@ -22,6 +22,13 @@ type Terms struct {
 	Force bool      // remove denials whose flows may revive
 	Untag bool      // take our tags away, although the record is closed already
 
+	// ToGroups are what a person has chosen to release to; none: the groups before.
+	ToGroups []record.ReleaseGroup
+
+	// Latest says that nothing has contained the instance since. What an earlier
+	// containment made beside the cut belongs to the later one by then.
+	Latest bool
+
 	Unreadable []record.SlotKey // places whose items in the ledger can't be read
 }
 
@@ -53,7 +60,10 @@ type ReleasePlan struct {
 // it is removed, and only when a look shows it gone is the slot free.
 func NewReleasePlan(rec record.Record, seen network.Network, slots []record.Slot, terms Terms) ReleasePlan {
 	seen.Admitted = rec.Admitted
-	p := &releasePlanner{was: rec, seen: seen, terms: terms}
+	p := &releasePlanner{was: rec, seen: seen, terms: terms, to: rec}
+	if len(terms.ToGroups) > 0 && rec.Status.Open() {
+		p.to.ReleasedTo = terms.ToGroups
+	}
 	for _, s := range rec.Steps {
 		p.undo(s, slots)
 	}
@@ -65,6 +75,7 @@ type releasePlanner struct {
 	was     record.Record
 	seen    network.Network
 	terms   Terms
+	to      record.Record // with the groups to release to
 	steps   []record.StepState
 	slots   []record.SlotChange
 	reverts []record.Step
@@ -228,7 +239,7 @@ func (p *releasePlanner) unlisted(slots []record.Slot) {
 func (p *releasePlanner) result() ReleasePlan {
 	p.holdExit()
 	rec := p.was
-	rec.Steps = p.steps
+	rec.Steps, rec.ReleasedTo = p.steps, p.to.ReleasedTo
 	if rec.Status.Open() {
 		// What was left open is no question any more; what may be ours still is.
 		rec.Exposure = slices.DeleteFunc(slices.Clone(rec.Exposure), func(e record.Exposure) bool {
@@ -251,8 +262,8 @@ func (p *releasePlanner) result() ReleasePlan {
 		}
 	}
 	var asks []record.Step
-	if rec.Status == record.Released {
-		asks = p.restoreHost(&rec)
+	if (rec.Status == record.Released || rec.Status == record.Closed) && p.terms.Latest {
+		asks = p.takeDown(&rec)
 		p.exitLast(&rec)
 	}
 	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts, Asks: asks, Later: p.later}

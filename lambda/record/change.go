@@ -80,6 +80,7 @@ func NewChange(was *Record, rec Record, slots []SlotChange, now time.Time, event
 		rec.Contained = now
 	}
 	rec.Updated = now
+	rec.rewatch(before, now)
 	c := Change{Record: rec, Slots: slots}
 	for i := range c.Slots {
 		c.Slots[i].Slot.Since = now

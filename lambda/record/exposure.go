@@ -58,6 +58,11 @@ const (
 	// HostReports: what the host says of its own rules. A compromised host may say
 	// anything, so that it proves nothing, and a reboot clears the rules.
 	HostReports ExposureKind = "host-reports"
+	// SurvivingPeer: the flow logs show packets that passed between the instance and an
+	// address after the cut.
+	SurvivingPeer ExposureKind = "survivor"
+	// QuarantineLeaks: the flow logs show a connection that was begun after the cut.
+	QuarantineLeaks ExposureKind = "quarantine-leaks"
 	// IMDSCredentials: the instance goes on to fetch its role's credentials, or has some
 	// that are valid for a while.
 	IMDSCredentials ExposureKind = "imds-credentials"

@@ -36,37 +36,39 @@ func Owing(was Told, applied []string, c Change) []Owed {
 	if was.Generation != r.Generation {
 		was = Told{Generation: r.Generation}
 	}
+	moved := was.Status != r.Status
 	var to []Channel
-	moved, exposed := was.Status != r.Status, !sameExposure(was.Exposure, r.Exposure)
-	switch r.Status {
-	case Contained, PartiallyContained:
-		if moved || len(applied) > 0 || gained(was.Exposure, r.Exposure, exposureSurvivor, exposureLeaks) {
-			to = append(to, ToPeople)
-		}
-		if moved || exposed {
-			to = append(to, ToBus)
-		}
-	case Released:
-		if moved {
-			to = append(to, ToPeople)
-		}
-		if moved || exposed {
-			to = append(to, ToBus)
-		}
-	case Closed:
-		if moved {
-			to = append(to, ToPeople)
-		}
-	case Observed:
-		if moved && !r.ByPerson { // a person who asks for a dry run has the answer
-			to = append(to, ToPeople)
-		}
+	if tellsPeople(r, moved, len(applied) > 0 || gained(was.Exposure, r.Exposure, exposureSurvivor, exposureLeaks)) {
+		to = append(to, ToPeople)
+	}
+	if tellsBus(r.Status, moved || !sameExposure(was.Exposure, r.Exposure)) {
+		to = append(to, ToBus)
 	}
 	owed := c.Event.Owes(to...)
 	for i := range owed {
 		owed[i].Generation, owed[i].Was, owed[i].Status, owed[i].Applied = r.Generation, was.Status, r.Status, applied
 	}
 	return owed
+}
+
+// tellsPeople reports whether people hear of a record that has come to its status, or of
+// news of a containment that stands.
+func tellsPeople(r Record, moved, news bool) bool {
+	switch r.Status {
+	case Contained, PartiallyContained:
+		return moved || news
+	case Released, Closed:
+		return moved
+	case Observed:
+		return moved && !r.ByPerson // a person who asks for a dry run has the answer
+	default:
+		return false
+	}
+}
+
+// tellsBus reports whether the bus hears of a status, or of another exposure.
+func tellsBus(s Status, changed bool) bool {
+	return changed && (s == Contained || s == PartiallyContained || s == Released)
 }
 
 // Owes is what an event owes to some channels.

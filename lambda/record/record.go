@@ -77,6 +77,18 @@ type Record struct {
 	Host, Restore network.HostReport
 	Asked         int // how often the host was asked to take its rules away
 
+	// Watches are how far the flow logs were read, Watched when that was, Survivors who
+	// exchanged packets with the instance after its cut. QuietSince is since when
+	// nobody does, proven by the flow logs; zero: that is not proven.
+	// ReleasedTo are the groups that a person has chosen to release the instance to, in
+	// the place of the original ones, which stay recorded with the steps; sorted.
+	ReleasedTo []ReleaseGroup
+
+	Watches    []Watch // sorted by the interface
+	Watched    time.Time
+	Survivors  []Survivor // the most recent one first
+	QuietSince time.Time
+
 	Opened    time.Time
 	Updated   time.Time
 	Contained time.Time // when it was first seen to be complete; zero before
@@ -123,22 +135,36 @@ func (r Record) Says(o Record) bool {
 		slices.Equal(r.Exposure, o.Exposure) && slices.EqualFunc(r.Findings, o.Findings, sameFinding) && r.saysOfRungs(o)
 }
 
+// A ReleaseGroup is a group to release the interfaces in its VPC to.
+type ReleaseGroup struct{ VPC, Group string }
+
+// ReleaseGroups are those in a VPC, sorted.
+func (r Record) ReleaseGroups(vpc string) (groups []string) {
+	for _, g := range r.ReleasedTo {
+		if g.VPC == vpc {
+			groups = append(groups, g.Group)
+		}
+	}
+	slices.Sort(groups)
+	return groups
+}
+
 func (r Record) saysOfRungs(o Record) bool {
-	return r.Rungs == o.Rungs && slices.Equal(r.Admitted, o.Admitted) && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore)
+	return slices.Equal(r.ReleasedTo, o.ReleasedTo) && r.Rungs == o.Rungs && slices.Equal(r.Admitted, o.Admitted) && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore) && r.saysOfFlows(o)
 }
 
 // Awaits reports whether something is to be learned yet of what was done beside the cut.
 func (r Record) Awaits() bool { return r.Host.Command != "" && !r.Host.Ended() }
 
 // Unsettled reports whether something is still to be done for the containment: it is
-// open, or released and its host's own rules may still be there, or the instance is still
-// on standby because of them.
+// open, or its host's own rules or flow logs of ours may still be there, or the instance
+// is still on standby because of them.
 func (r Record) Unsettled() bool {
-	waits := func(s StepState) bool {
-		k := s.Step.Kind()
-		return s.State == Lingering && (k == KindStandby || k == KindChecks)
-	}
-	return r.Status.Open() || r.Status == Released && (r.HostLingers() || slices.ContainsFunc(r.Steps, waits))
+	return r.Status.Open() || (r.Status == Released || r.Status == Closed) && slices.ContainsFunc(r.Steps, func(s StepState) bool {
+		kind := s.Step.Kind()
+		waits := kind == KindHost || kind == KindStandby || kind == KindChecks
+		return waits && s.State == Lingering || kind == KindFlowLog && !s.State.Final()
+	})
 }
 
 // HostLingers reports whether the host's own rules may still be there after a release.

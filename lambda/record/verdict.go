@@ -9,6 +9,7 @@ const (
 	Release       Verdict = "release"
 	Reconcile     Verdict = "reconcile"
 	Expire        Verdict = "expire"
+	Watched       Verdict = "watch"
 	Admit         Verdict = "admit"
 	NotActionable Verdict = "not-actionable"
 	Exempt        Verdict = "exempt"

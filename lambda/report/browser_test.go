@@ -78,7 +78,7 @@ const faults = `axe.run(document, {resultTypes: ["violations"]}).then(r => r.vio
   .map(v => v.id + ": " + v.help + " " + v.nodes.slice(0, 3).map(n => n.target + " " + n.failureSummary).join("; ")))`
 
 // In a real browser the report has no console error and loads nothing, nothing overflows
-// on a telephone or on a desk, and axe finds no serious fault, light or dark.
+// on a telephone, on a desk or on paper, and axe finds no serious fault, light or dark.
 // With TOURNIQUET_SCREENSHOTS naming a folder, it leaves pictures there.
 func TestInBrowser(t *testing.T) {
 	if testing.Short() {
@@ -125,7 +125,7 @@ func TestInBrowser(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, width := range []int64{360, 1440} {
-			for _, scheme := range []string{"light", "dark"} {
+			for _, scheme := range []string{"light", "dark", "print"} {
 				look(ctx, t, fmt.Sprintf("%s-%d-%s", name, width, scheme), file, width, scheme, string(axe))
 			}
 		}
@@ -141,6 +141,9 @@ func TestInBrowser(t *testing.T) {
 func look(ctx context.Context, t *testing.T, name, file string, width int64, scheme, axe string) {
 	t.Helper()
 	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+	if scheme == "print" {
+		media = emulation.SetEmulatedMediaParams{Media: "print"}
+	}
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}

@@ -32,6 +32,7 @@ const (
 	hostX     = 690
 	hostW     = wideWidth - hostX - 4
 	boxH      = 50
+	cardH     = 82 // of an interface
 	apart     = 14
 	margin    = 16
 	titleH    = 34
@@ -104,16 +105,16 @@ func (p *picture) host(d Document, s scene, x, y, w int) map[string]int {
 			class, state = "interface held", "in quarantine"
 		case record.Restored:
 			class, state = "interface", "released: its groups are back"
+		default: // not changed
 		}
-		where := strings.Join(i.Addresses, " ")
-		if i.Subnet != "" {
-			where = strings.TrimSpace(where + " in " + i.Subnet)
-		}
-		p.Boxes = append(p.Boxes, box{x + margin, y, w - 2*margin, 66, class, []label{
-			{x + 2*margin, y + 20, "id", short(i.ID)}, {x + 2*margin, y + 38, "small", short(where)}, {x + 2*margin, y + 56, "state", state},
+		p.Boxes = append(p.Boxes, box{x + margin, y, w - 2*margin, cardH, class, []label{
+			{x + 2*margin, y + 20, "id", short(i.ID)},
+			{x + 2*margin, y + 37, "small", short(strings.Join(i.Addresses, " "))},
+			{x + 2*margin, y + 54, "small", short(i.Subnet)},
+			{x + 2*margin, y + 72, "state", state},
 		}})
-		places[i.ID] = y + 33
-		y += 66 + apart
+		places[i.ID] = y + cardH/2
+		y += cardH + apart
 	}
 	p.Boxes[at].H = y - top
 	p.Height = y + margin

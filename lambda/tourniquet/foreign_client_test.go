@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -19,8 +18,6 @@ import (
 	"tourniquet/lambda/drill"
 	"tourniquet/lambda/emulator"
 )
-
-var update = flag.Bool("update", false, "rewrite what the foreign client should get")
 
 // The simulated VPC is as good as what a client sees of it that was written by
 // others, for EC2.

@@ -78,10 +78,16 @@ func deploy(t *testing.T) *deployed {
 			return account.Reply{Body: string(got.Body)}
 		}
 	}
-	d.account.Use(t, d.ec2.URL)
-	t.Setenv("AWS_ACCESS_KEY_ID", key)
-	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", d.dynamo)
+	for _, e := range d.environment() {
+		name, value, _ := strings.Cut(e, "=")
+		t.Setenv(name, value)
+	}
 	return d
+}
+
+// environment is what the command needs to use the account.
+func (d *deployed) environment() []string {
+	return append(d.account.Environment(d.ec2.URL), "AWS_ACCESS_KEY_ID="+key, "AWS_ENDPOINT_URL_DYNAMODB="+d.dynamo)
 }
 
 func (d *deployed) db() *dynamodb.Client {
@@ -176,6 +182,12 @@ func TestIncident(t *testing.T) {
 		}
 	}
 	transcript.WriteString("$ tourniquet report " + victim + "\nwrote tourniquet-" + victim + "-1.html\n\n")
+	s := inTerminal(t, 80, d.environment(), "release", victim, "--reason", "reimaged")
+	s.await("[y/N]")
+	s.say("n\n")
+	if shown, code := s.end(); code != 2 || !strings.Contains(shown, "quarantine of eni-front") || len(d.groups()) != 1 {
+		t.Errorf("a release that nobody wanted: exit status %d, groups %v:\n%s", code, d.groups(), shown)
+	}
 	run(0, "release", victim, "--reason", "reimaged", "--yes")
 	if d := cmp.Diff([]string{"sg-ssh", "sg-web"}, d.groups()); d != "" {
 		t.Errorf("the groups after the release (-want +got):\n%s", d)

@@ -23,7 +23,7 @@ var ContainActions = slices.Concat(looking, []string{
 	"ec2:CreateSecurityGroup",
 	"ec2:RevokeSecurityGroupEgress",
 	"ec2:RevokeSecurityGroupIngress",
-	// the second record of the originals; a new group's tag
+	// the copy of the original groups, and a new group's tag
 	"ec2:CreateTags",
 })
 

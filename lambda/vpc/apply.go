@@ -39,7 +39,7 @@ func (c *Client) apply(ctx context.Context, s record.Step) error {
 	case record.Denial:
 		err = c.deny(ctx, s)
 	default:
-		return fmt.Errorf("applying %s: no such kind of step: %T", s.ID(), s)
+		return fmt.Errorf("applying %s: unknown kind of step %T", s.ID(), s)
 	}
 	if err != nil {
 		return refusal(fmt.Errorf("applying %s: %w", s.ID(), err))
@@ -47,8 +47,8 @@ func (c *Client) apply(ctx context.Context, s record.Step) error {
 	return nil
 }
 
-// deny adds an entry. The call has no client token: when its answer is lost, the
-// SDK's retry is told that the number is taken. Only a look tells whether by us.
+// deny adds an entry. The call has no client token. If its answer is lost, the SDK's
+// retry is told that the number is taken, and only a look shows whether we took it.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkAclEntry.html
 func (c *Client) deny(ctx context.Context, d record.Denial) error {
 	in := &ec2.CreateNetworkAclEntryInput{
@@ -67,8 +67,7 @@ func (c *Client) deny(ctx context.Context, d record.Denial) error {
 	return err
 }
 
-// Tag sets tags, in one call for all resources that get the same; see
-// containment.EC2.
+// Tag sets tags. Resources that get the same tags share a call; see containment.EC2.
 func (c *Client) Tag(ctx context.Context, tags map[string]map[string]string) error {
 	alike := map[string][]string{} // resources by their tags
 	for _, resource := range slices.Sorted(maps.Keys(tags)) {

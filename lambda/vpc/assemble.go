@@ -25,6 +25,7 @@ func (s *survey) network(t network.Target) (network.Network, error) {
 		n.Instance, n.Quarantine = s.since(t), t.Since.Quarantine
 	case network.Whole, network.Standing, network.Recorded:
 		n.Instance = s.instances[t.Instance]
+	case network.Drift: // shows nothing of it
 	}
 	n.Instance.ID = t.Instance
 	for _, i := range s.interfacesOf(t) {

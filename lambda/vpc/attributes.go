@@ -13,8 +13,7 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// set gives the attribute of a step a value: the one to replace it by, or the one from
-// before.
+// set sets the attribute of a step to a value: the new one, or the one from before.
 func (c *Client) set(ctx context.Context, r record.Replacement, value []string) error {
 	switch r.Of {
 	case record.KindQuarantine:
@@ -30,8 +29,8 @@ func (c *Client) set(ctx context.Context, r record.Replacement, value []string) 
 	}
 }
 
-// setGroups sets the groups of one interface outright. The call for an interface,
-// never the one for an instance: that one fails when there are several.
+// setGroups sets the whole list of groups of one interface. It uses the call for an
+// interface: the one for an instance fails when the instance has several.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
 func (c *Client) setGroups(ctx context.Context, eni string, groups []string) error {
 	_, err := c.ec2.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
@@ -40,9 +39,8 @@ func (c *Client) setGroups(ctx context.Context, eni string, groups []string) err
 	return err
 }
 
-// setTimeouts sets the timeouts of connection tracking of one interface. One attribute a
-// call: groups and timeouts can't be changed by the same one. Only Nitro instances
-// have them.
+// setTimeouts sets the connection-tracking timeouts of one interface. A call changes one
+// attribute, so groups and timeouts take two. Only Nitro instances have timeouts.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
 func (c *Client) setTimeouts(ctx context.Context, eni string, t network.Timeouts) error {
 	whole := func(d time.Duration) *int32 { return aws.Int32(int32(d.Seconds())) } // at most 432000

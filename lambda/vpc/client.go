@@ -14,10 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// maxInFlight bounds the changes under way at once: more than a containment of
-// eight interfaces, four ACLs and sixteen peers needs, so that it is one round
-// trip. EC2's buckets of 50 requests throttle the rest of such a burst, and those
-// calls are tried again; to hold them back here would delay all of them.
+// maxInFlight bounds the changes under way at once. It is more than a containment of
+// eight interfaces, four ACLs and sixteen peers needs, so that such a containment is one
+// round trip. EC2's buckets of 50 requests throttle a part of so many calls, and those
+// are tried again. Holding them back here would delay all of them.
 // https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
 const maxInFlight = 256
 
@@ -45,8 +45,8 @@ func newClient(cfg aws.Config, pacing *retryer) *Client {
 	}
 }
 
-// HTTPClient keeps as many connections open as a containment makes calls at once.
-// Go keeps two or ten by default, and each other one costs a TLS handshake in the
+// HTTPClient keeps as many connections open as a containment makes calls at once. By
+// default Go keeps two to a host, and every further call costs a TLS handshake in the
 // middle of an incident.
 func HTTPClient() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {

@@ -10,7 +10,7 @@ import (
 	"tourniquet/lambda/network"
 )
 
-// EC2's error codes that something here branches on.
+// The error codes of EC2 that this package branches on.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 const (
 	codeEntryExists   = "NetworkAclEntryAlreadyExists"       // CreateNetworkAclEntry: the number is taken, perhaps by our own lost call
@@ -30,15 +30,14 @@ const (
 	codeInternalError = "InternalError"
 )
 
-// passing are the codes after which another look, or another try, may find things
-// otherwise.
+// passing are the codes of errors that may be gone at the next look or try.
 var passing = []string{
 	codeEntryExists, codeACLGone, codeGroupMissing, codeENIGone, codeENIGoneOther, codeWrongState,
 	codeTooFast, codeThrottled, codeUnavailable, codeServiceDown, codeInternalError,
 }
 
-// code is the EC2 error code in an error, or empty. EC2's documentation prints
-// some codes with a blank at the end.
+// code is the EC2 error code in an error, or empty. It is trimmed, since EC2's
+// documentation prints some codes with a blank at the end.
 func code(err error) string {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return strings.TrimSpace(api.ErrorCode())
@@ -46,8 +45,8 @@ func code(err error) string {
 	return ""
 }
 
-// refusal turns an answer that no retry would change into a containment.Refusal,
-// and leaves every other error as it is.
+// refusal turns an answer that no retry would change into a network.Refusal. It
+// leaves every other error as it is.
 func refusal(err error) error {
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok || api.ErrorFault() == smithy.FaultServer || slices.Contains(passing, code(err)) {

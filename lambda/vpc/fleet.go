@@ -69,5 +69,5 @@ func (c *Client) Provision(ctx context.Context) error {
 	return work.Wait()
 }
 
-// provisionAtOnce bounds the VPCs whose groups are made at once: nobody waits for them.
+// provisionAtOnce bounds the VPCs whose groups are made at once. Nobody waits for them.
 const provisionAtOnce = 4

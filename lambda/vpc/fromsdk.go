@@ -31,8 +31,8 @@ func fromSDKInterface(i types.NetworkInterface) network.Interface {
 	return eni
 }
 
-// fromSDKShown are an instance's interfaces as the instance shows them, in the form that
-// a read of interfaces has.
+// fromSDKShown are the interfaces in EC2's description of an instance, in the form of a
+// description of interfaces.
 func fromSDKShown(i types.Instance) []types.NetworkInterface {
 	var all []types.NetworkInterface
 	for _, n := range i.NetworkInterfaces {
@@ -77,8 +77,8 @@ func seconds(n *int32) time.Duration { return time.Duration(aws.ToInt32(n)) * ti
 
 // fromSDKOwner says who is behind an address. A load balancer's interface has the
 // ordinary type and a requester; a NAT gateway's or an endpoint's has its own type.
-// An interface that a service operates on an instance of this account, such as a
-// node of EKS Auto Mode, is no shared infrastructure: it is that instance's.
+// An interface that a service operates on an instance of this account, such as a node
+// of EKS Auto Mode, belongs to that instance and is not shared infrastructure.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html
 func fromSDKOwner(i types.NetworkInterface) network.Owner {
 	owner := network.Owner{Interface: aws.ToString(i.NetworkInterfaceId)}
@@ -97,7 +97,7 @@ func fromSDKOwner(i types.NetworkInterface) network.Owner {
 	return owner
 }
 
-// addresses are an interface's private ones, and with public set the public ones.
+// addresses are an interface's private addresses and, with public, its public ones too.
 func addresses(i types.NetworkInterface, public bool) []netip.Addr {
 	var texts []string
 	add := func(s *string) { texts = append(texts, aws.ToString(s)) }
@@ -164,8 +164,8 @@ func fromSDKACL(a types.NetworkAcl) network.ACL {
 	return acl
 }
 
-// fromSDKEntry is an entry of an ACL. One whose prefix can't be read keeps its place:
-// its number is not free.
+// fromSDKEntry is an entry of an ACL. An entry whose prefix can't be read is kept, so that
+// its number does not count as free.
 func fromSDKEntry(e types.NetworkAclEntry) network.Entry {
 	entry := network.Entry{
 		Number: int(aws.ToInt32(e.RuleNumber)), Direction: network.In,
@@ -189,6 +189,7 @@ func fromSDKQuarantined(g types.SecurityGroup) network.Quarantined {
 func empty(g types.SecurityGroup) bool {
 	return len(g.IpPermissions) == 0 && len(g.IpPermissionsEgress) == 0
 }
+
 func fromSDKInstance(i types.Instance, owner string) network.Instance {
 	instance := network.Instance{
 		ID: aws.ToString(i.InstanceId), Account: owner, Type: string(i.InstanceType), Tags: fromSDKTags(i.Tags),

@@ -48,8 +48,8 @@ type fullGroup struct {
 	rules []types.IpPermission // the egress rules that EC2 has just given it, if it is new
 }
 
-// prepare sees to it that one VPC has a group. It returns all of the VPC's as they are to
-// be, and those that have to be emptied for that.
+// prepare makes a quarantine group in a VPC that has none. It returns the VPC's groups
+// as they will be, and those that have to be emptied first.
 func (c *Client) prepare(ctx context.Context, vpc string, ranges []netip.Prefix, have []network.Quarantined) ([]network.Quarantined, []fullGroup, error) {
 	if len(have) == 0 {
 		id, made, err := c.createGroup(ctx, vpc)
@@ -85,14 +85,14 @@ func (c *Client) emptyAll(ctx context.Context, groups []fullGroup) error {
 	return g.Wait()
 }
 
-// maxNames bounds the names to try when others have groups of the name we use.
+// maxNames bounds the names to try when other people's groups have the name we use.
 const maxNames = 10
 
-var errNamesTaken = errors.New("all names for it are taken by groups without the tag " + network.RoleTag)
+var errNamesTaken = errors.New("groups without the tag " + network.RoleTag + " have all of its names")
 
-// createGroup makes a group under the first name that nobody has. A group's name
-// is unique in its VPC, so of two invocations that create it at once one is told
-// of a duplicate, and uses the other's.
+// createGroup makes a group under the first free name. A group's name is unique in its
+// VPC. If two invocations create the group at once, EC2 tells one of them of a duplicate,
+// and that one uses the other's group.
 func (c *Client) createGroup(ctx context.Context, vpc string) (id string, made bool, err error) {
 	for n := 1; n <= maxNames; n++ {
 		name := network.GroupName
@@ -135,8 +135,8 @@ func (c *Client) named(ctx context.Context, vpc, name string) (id string, ours b
 	return id, ours, err
 }
 
-// emptyGroup removes every rule of a group of ours, until a look shows none. Which
-// rules a new one has is known, so that they are removed before the first look.
+// emptyGroup removes the rules of a group of ours until a look shows none. The rules of
+// a new group are known, so they are removed before the first look.
 func (c *Client) emptyGroup(ctx context.Context, full fullGroup) error {
 	if len(full.rules) > 0 {
 		if err := c.revokeEgress(ctx, full.id, full.rules); err != nil {
@@ -156,8 +156,8 @@ func (c *Client) emptyGroup(ctx context.Context, full fullGroup) error {
 	})
 }
 
-// defaultRules are those that a new group in a VPC with some ranges comes with: all
-// egress, in the families that the VPC has.
+// defaultRules are the rules of a new group: all egress, in the address families of the
+// VPC's ranges.
 // https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 func defaultRules(ranges []netip.Prefix) []types.IpPermission {
 	all := types.IpPermission{IpProtocol: aws.String("-1"), IpRanges: []types.IpRange{{CidrIp: aws.String("0.0.0.0/0")}}}
@@ -190,16 +190,16 @@ func (c *Client) revokeAll(ctx context.Context, g types.SecurityGroup) error {
 	return nil
 }
 
-// passingOnGroup: another invocation removed the rules first, or the group is too
-// new. The next look decides.
+// passingOnGroup reports whether the next look decides: another invocation removed the
+// rules first, or the group is too new to be found.
 func passingOnGroup(err error) bool {
 	return code(err) == codeNoSuchRule || code(err) == codeGroupMissing
 }
 
 var errNotVisible = errors.New("EC2 does not show it yet")
 
-// eventually repeats a look until it is done: EC2 may take a moment to show what
-// has changed. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+// eventually repeats a look until it is done. EC2 may take a moment to show what has
+// changed. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 func eventually(ctx context.Context, look func() (done bool, err error)) error {
 	const tries, first, most = 12, 25 * time.Millisecond, 2 * time.Second
 	for attempt := range tries {

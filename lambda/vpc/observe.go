@@ -79,6 +79,9 @@ func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey,
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	if err := s.readHidden(ctx); err != nil {
+		return nil, err
+	}
 	s.take(first)
 	second, err := s.readPlaces(ctx, s.unnamed())
 	if err != nil {
@@ -99,6 +102,26 @@ func (s *survey) split() (byInstance, byInterface []network.Target) {
 		return append(byInstance, again...), byInterface
 	}
 	return byInstance, append(byInterface, again...)
+}
+
+// readHidden reads the interfaces of instances that do not show one which they had at the
+// look before: a pod's interface is in no description of an instance.
+func (s *survey) readHidden(ctx context.Context) error {
+	hidden := slices.DeleteFunc(s.with(network.Again, network.AgainInterfaces), func(t network.Target) bool {
+		return !s.scarce || !slices.ContainsFunc(t.Since.Interfaces, func(i network.Interface) bool {
+			return !slices.ContainsFunc(s.shown[t.Instance], func(n types.NetworkInterface) bool { return aws.ToString(n.NetworkInterfaceId) == i.ID })
+		})
+	})
+	if len(hidden) == 0 {
+		return nil
+	}
+	if err := s.readInterfaces(ctx, hidden); err != nil {
+		return err
+	}
+	for _, t := range hidden {
+		s.shown[t.Instance] = s.interfaces[t.Instance]
+	}
+	return nil
 }
 
 // recallSince takes over which ACLs were seen to stand before which subnets.

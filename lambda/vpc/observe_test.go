@@ -2,11 +2,13 @@ package vpc_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/google/go-cmp/cmp"
 
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/simvpc"
@@ -76,5 +78,48 @@ func TestObserveManySubnets(t *testing.T) {
 	}
 	if len(seen.Interfaces) != many || len(seen.Subnets) != many || len(seen.ACLs) != many {
 		t.Errorf("%d interfaces, %d subnets and %d ACLs are seen, want %d of each", len(seen.Interfaces), len(seen.Subnets), len(seen.ACLs), many)
+	}
+}
+
+// While EC2 throttles, the second look goes by the description of the instance. That
+// shows no pod's interface, and says nothing of services and further subnets: what the
+// first look has shown of them stays.
+func TestSecondLookWhileEC2Throttles(t *testing.T) {
+	t.Parallel()
+	w, err := simvpc.ParseWorld(`account 111122223333
+region eu-central-1
+vpc vpc-1 10.0.0.0/16
+subnet subnet-1 vpc-1 10.0.1.0/24
+subnet subnet-2 vpc-1 10.0.2.0/24
+group sg-web vpc-1
+instance ` + victim + `
+interface eni-1 ` + victim + ` subnet-1 10.0.1.10 groups sg-web type trunk associated subnet-2 tags tourniquet:original-groups=sg-old
+interface eni-2 ` + victim + ` subnet-1 10.0.1.11 groups sg-web managed amazon-something
+interface eni-pod - subnet-1 10.0.1.30 groups sg-web type branch tags vpcresources.k8s.aws/trunk-eni-id=eni-1
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := simvpc.Start(t, w, simvpc.Options{})
+	server.Inject(simvpc.Fault{Op: "DescribeVpcs", Kind: simvpc.Throttle})
+	client := vpc.New(aws.Config{
+		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
+	})
+	first, err := client.Observe(t.Context(), network.Target{Instance: victim})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !client.Scarce() || len(first.Interfaces) != 3 {
+		t.Fatalf("scarce %t, interfaces %+v", client.Scarce(), first.Interfaces)
+	}
+	for _, look := range []network.Look{network.Again, network.AgainInterfaces} {
+		again, err := client.Observe(t.Context(), network.Target{Instance: victim, Subnets: []string{"subnet-1", "subnet-2"}, Look: look, Since: &first})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(first, again, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
+			t.Errorf("look %d (-first +again):\n%s", look, d)
+		}
 	}
 }

@@ -16,22 +16,11 @@ import (
 // for addresses that were asked for moments ago. Filters on different fields can't be
 // joined in one call.
 func (s *survey) readOwners(ctx context.Context) error {
-	s.owners = map[netip.Addr][]types.NetworkInterface{}
+	asked := s.unknownOwners()
 	byFilter := map[string][]string{}
-	asked := map[netip.Addr]bool{}
-	for _, t := range s.targets {
-		for _, a := range t.Peers {
-			if have, known := s.memory.owners.get(a); known {
-				s.owners[a] = have
-				continue
-			}
-			if asked[a] {
-				continue
-			}
-			asked[a] = true
-			for _, name := range addressFilters(a) {
-				byFilter[name] = append(byFilter[name], a.String())
-			}
+	for a := range asked {
+		for _, name := range addressFilters(a) {
+			byFilter[name] = append(byFilter[name], a.String())
 		}
 	}
 	found := make(chan []types.NetworkInterface, len(byFilter))
@@ -59,6 +48,23 @@ func (s *survey) readOwners(ctx context.Context) error {
 		s.memory.owners.put(a, s.owners[a])
 	}
 	return nil
+}
+
+// unknownOwners are the peers' addresses whose owners are not remembered. It takes over
+// those that are.
+func (s *survey) unknownOwners() map[netip.Addr]bool {
+	s.owners = map[netip.Addr][]types.NetworkInterface{}
+	unknown := map[netip.Addr]bool{}
+	for _, t := range s.targets {
+		for _, a := range t.Peers {
+			if have, known := s.memory.owners.get(a); known {
+				s.owners[a] = have
+			} else {
+				unknown[a] = true
+			}
+		}
+	}
+	return unknown
 }
 
 // addressFilters are the filters under which an address may be found. A VPC may

@@ -15,11 +15,10 @@ import (
 
 // A retryer decides whether and when a call is made again.
 //
-// EC2 keeps a bucket of tokens for each operation, in an account and Region, which
-// refills at 5 to 20 a second. How many others draw on it, nobody knows. So throttled
-// calls are repeated for as long as the invocation has time, at a pace that is found
-// by trying, for each operation by itself: a call to look must not slow down a call
-// to cut. https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
+// EC2 keeps a bucket of tokens for each operation of an account and Region. It refills
+// at 5 to 20 a second, and an unknown number of others draw on it. So throttled calls
+// are repeated for as long as the invocation has time, at a pace that is found by trying.
+// Each operation has its own pace: a call to look must not slow down a call to cut. https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
 //
 // The SDK's adaptive mode has one pace for all operations of a client.
 type retryer struct {
@@ -35,24 +34,24 @@ func newRetryer(patient bool) *retryer {
 	return &retryer{
 		patient: patient,
 		Standard: retry.NewStandard(func(o *retry.StandardOptions) {
-			// The SDK's own quota on retries is made for a fleet of clients in
-			// trouble; one incident with many peers would use it up.
+			// The SDK's own quota on retries protects a service from many clients.
+			// One incident with many peers would use it up.
 			o.RateLimiter = ratelimit.None
 		}),
 		paces: map[string]*pace{},
 	}
 }
 
-// maxAttempts bounds the calls that fail for another reason than throttling. The
-// responder's next look may then find things otherwise.
+// maxAttempts bounds the calls that fail for another reason than throttling. After them
+// the responder looks again.
 const maxAttempts = 10
 
-// MaxAttempts is 0: RetryDelay and the invocation's deadline are the bounds.
+// MaxAttempts is 0, no bound: RetryDelay and the invocation's deadline bound the attempts.
 func (r *retryer) MaxAttempts() int { return 0 }
 
-// RetryDelay is how long to wait before a retry: at first far less than the SDK's
-// second, since most retries here follow a lost connection and an attacker is
-// still connected. A throttled call waits for its operation's pace instead.
+// RetryDelay is how long to wait before a retry. It begins far below the SDK's second:
+// most retries here follow a lost connection, and an attacker is still connected. A
+// throttled call waits for its operation's pace instead.
 func (r *retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
 	const first, most = 50 * time.Millisecond, 2 * time.Second
 	switch {
@@ -92,15 +91,15 @@ func (r *retryer) answered(p *pace, throttled bool) {
 	}
 }
 
-// Scarce reports whether EC2 has throttled this client lately, so that a call that is
-// saved gains more time than a round trip that is saved.
+// Scarce reports whether EC2 has throttled this client lately. Saving a call then gains
+// more time than saving a round trip.
 func (c *Client) Scarce() bool {
 	c.pacing.mu.Lock()
 	defer c.pacing.mu.Unlock()
 	return time.Since(c.pacing.throttled) < forget
 }
 
-var errNoTurn = fmt.Errorf("EC2 throttles, and there is no time left to wait: %w", context.DeadlineExceeded)
+var errNoTurn = fmt.Errorf("EC2 throttles, and no time is left to wait: %w", context.DeadlineExceeded)
 
 func (r *retryer) pace(operation string) *pace {
 	r.mu.Lock()
@@ -117,8 +116,8 @@ func throttled(err error) bool {
 	return retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}.IsErrorThrottle(err).Bool()
 }
 
-// A pace spaces the calls of one operation. Without a gap, which is how it begins,
-// they are made at once.
+// A pace spaces the calls of one operation. It begins without a gap, so that calls are
+// made at once.
 type pace struct {
 	operation string
 	patient   bool
@@ -134,7 +133,7 @@ type pace struct {
 const (
 	leastGap = 100 * time.Millisecond
 	mostGap  = 2 * time.Second
-	forget   = 15 * time.Second // without a throttled call, by when any bucket has refilled somewhat
+	forget   = 15 * time.Second // how long after the last throttled call a pace has no gap any more
 )
 
 // turn is how long a call has to wait.
@@ -162,8 +161,8 @@ func (p *pace) spaced(now time.Time) time.Duration {
 	return at.Sub(now)
 }
 
-// answered takes in how a call went. The gap doubles when calls are throttled, once
-// for all that were under way, and shrinks with each one that is not.
+// answered takes in how a call went. The gap doubles when calls are throttled, but only
+// once for all that were under way. It shrinks with each call that was not throttled.
 func (p *pace) answered(now time.Time, throttled bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -17,8 +17,8 @@ import (
 	"tourniquet/lambda/record"
 )
 
-// A Reverter implements containment.Restorer. It alone can loosen: the function
-// that faces events has none, and its role lacks the permissions.
+// A Reverter implements containment.Restorer. Nothing else here can loosen anything. The
+// function that faces events has no Reverter, and its role lacks the permissions.
 type Reverter struct {
 	*Client
 }
@@ -47,12 +47,12 @@ func (r *Reverter) revert(ctx context.Context, s record.Step) error {
 	case record.Denial:
 		return r.removeEntry(ctx, s)
 	default:
-		return fmt.Errorf("no such kind of step: %T", s)
+		return fmt.Errorf("unknown kind of step %T", s)
 	}
 }
 
-// removeEntry removes an entry by its number, once and without a retry of the SDK's: after
-// a lost answer the number may be somebody else's by then, and only a look tells.
+// removeEntry removes an entry by its number, without a retry by the SDK. After a lost
+// answer somebody else may have taken the number, and only a look shows that.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNetworkAclEntry.html
 func (r *Reverter) removeEntry(ctx context.Context, d record.Denial) error {
 	_, err := r.ec2.DeleteNetworkAclEntry(ctx, &ec2.DeleteNetworkAclEntryInput{
@@ -66,7 +66,7 @@ func (r *Reverter) removeEntry(ctx context.Context, d record.Denial) error {
 	return err
 }
 
-// Untag removes tags, in one call for all resources that lose the same; see
+// Untag removes tags. Resources that lose the same tags share a call; see
 // containment.Restorer.
 func (r *Reverter) Untag(ctx context.Context, keys map[string][]string) error {
 	alike := map[string][]string{} // resources by their keys
@@ -85,6 +85,19 @@ func (r *Reverter) Untag(ctx context.Context, keys map[string][]string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// DescribeGroups are security groups by id; see containment.Restorer.
+func (r *Reverter) DescribeGroups(ctx context.Context, ids []string) ([]network.Group, error) {
+	found, err := filtered(ctx, r.describeGroups, "group-id", ids)
+	if err != nil {
+		return nil, err
+	}
+	var groups []network.Group
+	for _, g := range found {
+		groups = append(groups, network.Group{ID: aws.ToString(g.GroupId), VPC: aws.ToString(g.VpcId), Tags: fromSDKTags(g.Tags)})
+	}
+	return groups, nil
 }
 
 // ACLs are all network ACLs of the account and Region; see containment.Restorer.

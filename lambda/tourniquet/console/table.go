@@ -23,17 +23,7 @@ const gap, least = 2, 8
 // and goes on below where it is too long for it; where there is next to none, all
 // columns give way.
 func (c *Console) Table(headers []string, rows [][]Cell) string {
-	texts := make([][]string, len(rows))
-	widths := make([]int, len(headers))
-	for i, h := range headers {
-		widths[i] = lipgloss.Width(h)
-	}
-	for i, row := range rows {
-		for n, cell := range row {
-			texts[i] = append(texts[i], cell.Text)
-			widths[n] = max(widths[n], lipgloss.Width(cell.Text))
-		}
-	}
+	texts, widths := measure(headers, rows)
 	last, taken := len(headers)-1, 0
 	for _, w := range widths[:last] {
 		taken += w + gap
@@ -45,20 +35,16 @@ func (c *Console) Table(headers []string, rows [][]Cell) string {
 		BorderHeader(false).BorderColumn(false).BorderRow(false).Wrap(true).
 		Headers(headers...).Rows(texts...).
 		StyleFunc(func(row, col int) lipgloss.Style {
-			style := lipgloss.NewStyle()
-			switch {
-			case row == table.HeaderRow:
-				style = Faint
-			case row < len(rows) && col < len(rows[row]):
+			style, room := Faint, 0
+			if row != table.HeaderRow {
 				style = rows[row][col].Style
 			}
 			if col < last {
-				style = style.PaddingRight(gap)
+				room = gap
 			}
-			if fits && col < last {
-				style = style.Width(widths[col] + gap)
-			} else if fits {
-				style = style.Width(widths[col])
+			style = style.PaddingRight(room)
+			if fits {
+				style = style.Width(widths[col] + room)
 			}
 			return style
 		})
@@ -66,6 +52,22 @@ func (c *Console) Table(headers []string, rows [][]Cell) string {
 		t = t.Width(c.Width)
 	}
 	return trimmed(t.Render())
+}
+
+// measure takes the texts out of rows, and the width of each column.
+func measure(headers []string, rows [][]Cell) (texts [][]string, widths []int) {
+	for _, h := range headers {
+		widths = append(widths, lipgloss.Width(h))
+	}
+	for _, row := range rows {
+		var line []string
+		for n, cell := range row {
+			line = append(line, cell.Text)
+			widths[n] = max(widths[n], lipgloss.Width(cell.Text))
+		}
+		texts = append(texts, line)
+	}
+	return texts, widths
 }
 
 // trimmed is a text without blanks at the ends of its lines.

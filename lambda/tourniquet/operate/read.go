@@ -50,18 +50,19 @@ func (cmd *ListCmd) Run(ctx context.Context, c *console.Console) error {
 			return err
 		}
 	}
-	all, found, err := listAll(ctx, sessions, cmd.AllRegions)
+	got := listAll(ctx, sessions, cmd.AllRegions)
+	if err := got.failure(s); err != nil {
+		return err
+	}
+	if cmd.JSON {
+		err = printJSON(c.Out, map[string][]listed{"instances": got.instances})
+	} else {
+		printList(c, got.instances, cmd.AllRegions)
+	}
 	if err != nil {
 		return err
 	}
-	if found == 0 {
-		return s.noStack()
-	}
-	if cmd.JSON {
-		return printJSON(c.Out, map[string][]listed{"instances": all})
-	}
-	printList(c, all, cmd.AllRegions)
-	return nil
+	return got.partly()
 }
 
 // everywhere is the session in each Region that the account has on.
@@ -78,38 +79,69 @@ func (s *session) everywhere(ctx context.Context) ([]*session, error) {
 	return all, nil
 }
 
-// listAll reads the ledgers of several Regions side by side; found is how many have
-// the stack. Where several are asked, one without the stack is no error.
-func listAll(ctx context.Context, sessions []*session, several bool) (all []listed, found int, err error) {
+// A listing is what several Regions hold.
+type listing struct {
+	instances []listed // the latest first
+	stacks    int      // Regions that have the stack, and could be read
+	failed    []error  // Regions that could not
+}
+
+// failure is the error of a listing with nothing to show.
+func (l listing) failure(s *session) error {
+	switch {
+	case l.stacks > 0:
+		return nil
+	case len(l.failed) > 0:
+		return l.failed[0]
+	default:
+		return s.noStack()
+	}
+}
+
+// partly is the error of a listing that lacks some Regions.
+func (l listing) partly() error {
+	if len(l.failed) == 0 {
+		return nil
+	}
+	return &Failure{Code: ExitPart, What: plain.Count(len(l.failed), "Region is", "Regions are") + " missing in the list", Err: errors.Join(l.failed...)}
+}
+
+// listAll reads the ledgers of several Regions side by side. Where several are asked,
+// one without the stack is no error.
+func listAll(ctx context.Context, sessions []*session, several bool) listing {
 	var mu sync.Mutex
-	g, ctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	g.SetLimit(8)
+	got := listing{instances: []listed{}}
 	for _, s := range sessions {
 		g.Go(func() error {
-			st, err := s.find(ctx)
-			if several && errors.Is(err, errNoStack) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			open, err := s.openContainments(ctx, st)
+			open, err := s.list(ctx)
 			mu.Lock()
 			defer mu.Unlock()
-			all, found = append(all, open...), found+1
-			return err
+			switch {
+			case several && errors.Is(err, errNoStack):
+			case err != nil:
+				got.failed = append(got.failed, err)
+			default:
+				got.instances, got.stacks = append(got.instances, open...), got.stacks+1
+			}
+			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, 0, err
-	}
-	slices.SortFunc(all, func(a, b listed) int {
+	_ = g.Wait() // what failed is kept
+	slices.SortFunc(got.instances, func(a, b listed) int {
 		return cmp.Or(b.Since.Compare(a.Since), strings.Compare(a.Instance, b.Instance))
 	})
-	if all == nil {
-		all = []listed{}
+	return got
+}
+
+// list reads what one Region holds.
+func (s *session) list(ctx context.Context) ([]listed, error) {
+	st, err := s.find(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return all, found, nil
+	return s.openContainments(ctx, st)
 }
 
 // readers is how many records are read at once.
@@ -201,7 +233,8 @@ func printList(c *console.Console, all []listed, regions bool) {
 	var rows [][]console.Cell
 	for _, l := range all {
 		row := []console.Cell{
-			{Text: clean(l.Instance), Style: console.Strong}, console.Plain(plain.Line(l.Name, max(10, c.Width-70))),
+			{Text: clean(l.Instance), Style: console.Strong},
+			console.Plain(plain.Line(l.Name, max(10, c.Width-70))),
 			{Text: cmp.Or(shortStatuses[l.Status], clean(string(l.Status))), Style: styleOf(l.Status)},
 			console.Plain(plain.Ago(l.Since, c.Now())), console.Plain(fmt.Sprintf("%d of %d", l.Denied, l.Peers)),
 			console.Plain(exposed(l.Exposure, c.Width)),

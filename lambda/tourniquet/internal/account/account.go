@@ -45,6 +45,9 @@ type Account struct {
 	// Stacks are the Regions that have the stack, by its name.
 	Stacks map[string]string
 
+	// Broken is a Region in which no stack can be looked up.
+	Broken string
+
 	// Deny are IAM actions that are refused.
 	Deny map[string]bool
 
@@ -172,13 +175,13 @@ var errorTypes = map[int]string{
 func fault(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("X-Amzn-Errortype", code)
 	w.WriteHeader(status)
-	fmt.Fprintf(w, `{"__type":%q,"message":%q}`, code, message)
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": message})
 }
 
 func (a *Account) describeStacks(w http.ResponseWriter, region, name string) {
 	problem := ""
 	switch {
-	case a.Deny["cloudformation:DescribeStacks"]:
+	case a.Deny["cloudformation:DescribeStacks"] || region == a.Broken:
 		problem = "<Code>AccessDenied</Code><Message>User is not authorized to perform: cloudformation:DescribeStacks</Message>"
 	case a.Stacks[region] != name:
 		problem = "<Code>ValidationError</Code><Message>Stack with id " + name + " does not exist</Message>"
