@@ -80,13 +80,13 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 		description: "Contains compromised EC2 instances. Faces events, and can only tighten.",
 		may:         "quarantines interfaces and denies peers; can undo neither",
 		concurrency: s.Concurrency,
-		calls:       slices.Concat(vpc.ContainActions, ledger.Actions, tell, note, p.host.calls(host.ContainActions), p.flows.calls(flowlog.ContainActions)), terms: granter.containTerms,
+		calls:       slices.Concat(vpc.ContainActions, ledger.Actions, tell, note, p.host.calls(host.ContainActions), p.flows.calls(flowlog.ContainActions), p.isolationCalls(vpc.IsolateActions)), terms: granter.containTerms,
 	})
 	release, releaseLog := newFunction(p, function{
 		name: config.Release, id: "Release",
 		description: "Undoes a containment when a person asks. No event can start it.",
 		may:         "restores groups and removes denials",
-		calls:       slices.Concat(vpc.ReleaseActions, ledger.Actions, tell, p.host.calls(host.ReleaseActions), p.flows.calls(flowlog.ReleaseActions)), terms: granter.releaseTerms,
+		calls:       slices.Concat(vpc.ReleaseActions, ledger.Actions, tell, p.host.calls(host.ReleaseActions), p.flows.calls(flowlog.ReleaseActions), p.isolationCalls(vpc.UnisolateActions)), terms: granter.releaseTerms,
 	})
 	undelivered, unknown := newQueue(stack, "UndeliveredEvents"), newQueue(stack, "UnknownFindingTypes")
 	addRules(p, contain, release, undelivered, unknown)

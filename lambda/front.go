@@ -10,6 +10,7 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/version"
 )
 
@@ -129,7 +130,7 @@ func (f Front) report(ctx context.Context, a answer.Answer, err error) {
 func survivors(i answer.IncidentAnswer) int {
 	n := 0
 	for _, e := range i.Exposure {
-		if e.Kind == "survivor" {
+		if e.Kind == record.SurvivingPeer {
 			n++
 		}
 	}

@@ -21,7 +21,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		Table: "ledger", Mode: Enforce, MinSeverity: 7, ExemptTag: Tag{Key: "tourniquet:exempt"},
 		MaxContained: 25, ACLQuota: 20, CoverIPv4: 32, CoverIPv6: 128, LedgerWait: 3 * time.Second,
-		OnHost: plan.OnHostOff, Survivors: plan.SurvivorsOff,
+		OnHost: plan.OnHostOff, Survivors: plan.SurvivorsOff, Isolate: plan.IsolateOff,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("defaults (-want +got):\n%s", d)
@@ -36,7 +36,7 @@ func TestEverySetting(t *testing.T) {
 		NeverDeny:    "203.0.113.0/24, 2001:db8::/32", LedgerWait: "500ms", DenialTTL: "168h", Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000",
 		TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
 		OnHost:   "always", IsolateDocument: "shut", RestoreDocument: "open",
-		Survivors: "deny", FlowLogGroup: "flows", FlowLogRole: "deliver",
+		IsolateSubnets: "tagged", Survivors: "deny", FlowLogGroup: "flows", FlowLogRole: "deliver",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestEverySetting(t *testing.T) {
 		LedgerWait: 500 * time.Millisecond, DenialTTL: 168 * time.Hour,
 		Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000", TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
 		OnHost: plan.OnHostAlways, IsolateDocument: "shut", RestoreDocument: "open",
-		Survivors: plan.SurvivorsDeny, FlowLogGroup: "flows", FlowLogRole: "deliver",
+		Isolate: plan.IsolateTagged, Survivors: plan.SurvivorsDeny, FlowLogGroup: "flows", FlowLogRole: "deliver",
 	}
 	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
 		t.Errorf("settings (-want +got):\n%s", d)

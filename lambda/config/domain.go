@@ -23,5 +23,5 @@ func (c Config) Policy() policy.Policy {
 
 // Rules are the configured bounds of plans.
 func (c Config) Rules() plan.Rules {
-	return plan.Rules{NeverDeny: c.NeverDeny, ACLQuota: c.ACLQuota, CoverIPv4: c.CoverIPv4, CoverIPv6: c.CoverIPv6, OnHost: c.OnHost, Survivors: c.Survivors}
+	return plan.Rules{NeverDeny: c.NeverDeny, ACLQuota: c.ACLQuota, CoverIPv4: c.CoverIPv4, CoverIPv6: c.CoverIPv6, OnHost: c.OnHost, Survivors: c.Survivors, Isolate: c.Isolate}
 }

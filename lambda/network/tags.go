@@ -17,6 +17,15 @@ const (
 	RoleValue    = "quarantine"
 	GroupName    = "tourniquet-quarantine"
 
+	// IsolateTag, with IsolateValue, is the owner's on a subnet that may be isolated.
+	IsolateTag   = "tourniquet:isolate"
+	IsolateValue = "allowed"
+
+	// IsolationRole is the value of RoleTag on network ACLs without entries, which isolate
+	// a subnet, and IsolationName their name.
+	IsolationRole = "isolation"
+	IsolationName = "tourniquet-isolation"
+
 	// ReleaseTag is on groups that a release may put interfaces into, in place of those
 	// that they had.
 	ReleaseTag = "tourniquet:release-target"

@@ -45,7 +45,8 @@ var attributes = map[record.Kind]attribute{
 	record.KindQuarantine: {
 		value: groups, inForce: quarantined, ours: heldInQuarantine, back: groupsBefore, resource: "interface",
 	},
-	record.KindTracking: {value: timeouts, back: timeoutsBefore, once: true, resource: "interface"},
+	record.KindIsolation: {value: edgeACL, resource: "subnet"},
+	record.KindTracking:  {value: timeouts, back: timeoutsBefore, once: true, resource: "interface"},
 }
 
 func (a attribute) isInForce(seen network.Network, r record.Replacement, value []string) bool {
@@ -114,6 +115,10 @@ func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
 		p.settled(s, record.Restored, back.note)
 	case ours:
 		r.Before = back.value
+		if r.Of == record.KindIsolation {
+			r.At = p.seen.Edges.Of[r.Resource].Association
+			p.opened(r)
+		}
 		p.reverts = append(p.reverts, r)
 		p.steps = append(p.steps, s)
 	default:

@@ -20,7 +20,7 @@ const (
 
 // rungs reports whether a measure beyond quarantine and denials is turned on.
 func (r Rules) rungs() bool {
-	return r.OnHost != "" && r.OnHost != OnHostOff || r.Survivors.on()
+	return r.OnHost != "" && r.OnHost != OnHostOff || r.Survivors.on() || r.Isolate.on()
 }
 
 // tells reports whether an incident says something that its record does not: only then

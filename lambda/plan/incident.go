@@ -29,8 +29,9 @@ type Incident struct {
 	// record. It decides nothing but the order in which to read.
 	Repeated bool
 
-	Flows  network.FlowReading // what the flow logs said, where they were read
-	OnHost bool                // a person asks that the host is isolated too
+	Flows   network.FlowReading // what the flow logs said, where they were read
+	Isolate bool                // a person asks that the subnet is isolated, if its owner allows it
+	OnHost  bool                // a person asks that the host is isolated too
 
 	Trigger Trigger   // what it comes from
 	Asked   time.Time // when a person asked; zero for every other trigger

@@ -94,6 +94,7 @@ type Rules struct {
 
 	OnHost    OnHost
 	Survivors Survivors
+	Isolate   Isolate
 }
 
 // A Plan is a containment's record as it is to be, and what has to be changed in
@@ -120,8 +121,10 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 			in.Peers = append(in.Peers, guardduty.Peer{Addr: a})
 		}
 	}
+	seen = underneath(seen, known)
 	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, seen.Instance.Tags["Name"], known, rules)}
 	p.quarantine()
+	p.isolate()
 	p.watch()
 	p.deny()
 	p.shorten()
