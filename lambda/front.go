@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"tourniquet/lambda/answer"
@@ -109,6 +110,9 @@ func (f Front) report(ctx context.Context, a answer.Answer, err error) {
 		attrs := []any{
 			"instance", i.Instance, "verdict", i.Verdict, "reason", i.Reason, "status", i.Status, "generation", i.Generation,
 			"steps", len(i.Steps), "exposures", len(i.Exposure), "survivors", survivors(i), "unrecorded", i.Unrecorded,
+		}
+		if slices.ContainsFunc(i.Exposure, func(e answer.ExposureAnswer) bool { return e.Kind == record.MayBeTerminated }) {
+			attrs = append(attrs, "mayBeTerminated", true)
 		}
 		if i.Leaks {
 			attrs = append(attrs, "leaks", true)

@@ -61,7 +61,7 @@ type ExposureAnswer struct {
 
 // precedence orders the verdicts of several incidents: what was done comes before
 // why something was not done.
-var precedence = []record.Verdict{record.Contain, record.Release, record.Reconcile, record.Watched, record.Expire, record.ObservedOnly, record.Held, record.Exempt, record.Sample, record.NotActionable, record.OtherAccount}
+var precedence = []record.Verdict{record.Contain, record.Release, record.Admit, record.Reconcile, record.Watched, record.Expire, record.ObservedOnly, record.Held, record.Exempt, record.Sample, record.NotActionable, record.OtherAccount}
 
 // NewAnswer joins the outcomes of one event. Its verdict is that of the incident
 // that matters most.

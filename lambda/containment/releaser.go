@@ -23,6 +23,7 @@ type Releaser struct {
 	Beside map[record.Kind]Measures // who undoes the steps of a kind that EC2 does not
 	Hosts  Hosts                    // nil: no host gets commands
 	Leases Leases
+	Keeper Keeper // nil: what keeps an instance is left as it is
 	Log    *slog.Logger
 	Now    func() time.Time
 
@@ -97,7 +98,7 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		if len(planned.Reverts) == 0 {
 			return c.finished(ctx, planned), nil
 		}
-		c.rounds.change(ctx, planned.Reverts, c.r.EC2.Revert)
+		c.rounds.change(ctx, planned.Reverts, c.revert)
 	}
 	return c.stopped(planned, c.rounds.causes["lease"])
 }

@@ -19,7 +19,7 @@ var firstKinds = []string{string(record.KindQuarantine), string(record.KindDenia
 // addRungs adds to an item what goes beyond quarantine and denials. Then an older
 // program would lose it, and must not touch the item.
 func (i *containmentItem) addRungs(r record.Record) {
-	i.Rungs, i.Asked = r.Rungs, r.Asked
+	i.Rungs, i.Asked, i.Admitted = r.Rungs, r.Asked, texts(r.Admitted)
 	i.Host, i.Restore = fromReport(r.Host), fromReport(r.Restore)
 	i.Watched, i.QuietSince = stamp(r.Watched), stamp(r.QuietSince)
 	if r.QuietSince.IsZero() && !r.Watched.IsZero() {
@@ -34,7 +34,7 @@ func (i *containmentItem) addRungs(r record.Record) {
 	for _, s := range r.Survivors {
 		i.Survivors = append(i.Survivors, survivorItem{s.Addr.String(), s.Interface, s.Protocol, slices.Clone(s.Ports), s.Bytes, stamp(s.Last)})
 	}
-	if i.Rungs || len(i.Watches)+len(i.Survivors)+len(i.ReleasedTo) > 0 || i.Watched != nil || i.QuietSince != nil || i.Host != nil || i.Restore != nil || i.Asked > 0 || i.hasLaterKinds() {
+	if i.Rungs || len(i.Admitted) > 0 || len(i.Watches)+len(i.Survivors)+len(i.ReleasedTo) > 0 || i.Watched != nil || i.QuietSince != nil || i.Host != nil || i.Restore != nil || i.Asked > 0 || i.hasLaterKinds() {
 		i.Schema = schemaRungs
 	}
 }

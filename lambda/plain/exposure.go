@@ -38,6 +38,7 @@ var exposures = map[record.ExposureKind]string{
 	record.IsolationNotAllowed: "A subnet that was not isolated",
 	record.SubnetShared:        "An isolated subnet with another interface",
 	"may-be-terminated":        "The instance may be terminated",
+	"forensics-admitted":       "Forensics that a person let in",
 	"secondary-interface":      "A secondary interface without groups",
 	"unreadable-finding":       "A part of the finding that is unreadable",
 }
