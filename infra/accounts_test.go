@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -140,6 +138,10 @@ func TestAccountCode(t *testing.T) {
 	_, key, _ := strings.Cut(url, "amazonaws.com/")
 	if got := string(files[codeFolder+"/"+key]); got != string(files[accountFile]) || !strings.HasPrefix(url, "https://CodeBucketPrefix-eu-central-1.s3.eu-central-1.") {
 		t.Errorf("the StackSet deploys %s, which is not among the code's files %v", url, slices.Sorted(maps.Keys(files)))
+	}
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+	if n := len(files[accountFile]); n > 1_000_000 {
+		t.Errorf("the template has %d bytes, and CloudFormation takes 1 MB from S3", n)
 	}
 }
 
@@ -312,20 +314,5 @@ func TestOrganizationGolden(t *testing.T) {
 		for _, f := range append(*annotations.FindError(jsii.String("*"), anything), *annotations.FindWarning(jsii.String("*"), anything)...) {
 			t.Errorf("%s: %v", *f.Id, f.Entry.Data) //nolint:staticcheck // its successor has no Go bindings yet
 		}
-	}
-}
-
-// TestWriteOrganization: what is copied to the buckets is what was written last.
-func TestWriteOrganization(t *testing.T) {
-	dir := t.TempDir()
-	for _, files := range []map[string][]byte{{"code/old.zip": []byte("1"), "a.json": []byte("1")}, {"code/new.zip": []byte("2"), "a.json": []byte("2")}} {
-		if err := writeAll(dir, files); err != nil {
-			t.Fatal(err)
-		}
-	}
-	code, err := filepath.Glob(filepath.Join(dir, codeFolder, "*"))
-	a, _ := os.ReadFile(filepath.Join(dir, "a.json")) //nolint:gosec // our own file
-	if err != nil || len(code) != 1 || filepath.Base(code[0]) != "new.zip" || string(a) != "2" {
-		t.Errorf("got %v and %q (%v)", code, a, err)
 	}
 }

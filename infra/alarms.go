@@ -50,6 +50,10 @@ func alarms(w watched) []alarm {
 			says: "An instance was contained without the ledger. Only its tags hold the original groups.",
 		},
 		{
+			name: "may-be-terminated", metric: w.logged.mayBeTerminated,
+			says: "Somebody else may terminate a contained instance, and the evidence with it. residualExposure in the answer says who, and what stops it.",
+		},
+		{
 			name: "notification-failed", metric: w.logged.untold,
 			says: "People or the event bus could not be told of an incident. Reconcile tries again; what is contained stays contained.",
 		},

@@ -77,7 +77,7 @@ func bare(t *testing.T) stackUnderTest {
 }
 
 // rungsOff turns off every measure beyond quarantine and denials.
-var rungsOff = map[string]any{config.Prefix + "onHost": "off", config.Prefix + "survivors": "off"}
+var rungsOff = map[string]any{config.Prefix + "onHost": "off", config.Prefix + "survivors": "off", config.Prefix + "keepAlive": "false", config.Prefix + "protect": "false"}
 
 // requireNode skips a test where there is no Node.js, except in CI.
 func requireNode(t *testing.T) {
@@ -103,6 +103,7 @@ func synthesize(t *testing.T) {
 		maps.Copy(all, map[string]any{
 			config.Prefix + "architecture": "x86_64", config.Prefix + "encryption": "customer-managed", config.Prefix + "email": "security@example.com",
 			config.Prefix + "createDetector": true, config.Prefix + "schedules": false, config.Prefix + "mode": "observe", config.Prefix + "neverDeny": []any{"192.0.2.0/24"},
+			config.Prefix + "snapshots": true, config.Prefix + "credentials": "deny",
 			config.Prefix + "onHost": "always", config.Prefix + "survivors": "deny", config.Prefix + "isolateSubnets": "tagged", config.Prefix + "concurrency": 7.0, config.Prefix + "securityHubNote": true, config.Prefix + "centralBus": testBus, config.Prefix + "endpointUrl": "http://127.0.0.1:4566", config.Prefix + "endpointUrlEc2": "http://127.0.0.1:5000",
 		})
 		options, err := readSettings(all)

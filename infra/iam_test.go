@@ -87,9 +87,9 @@ func TestIAMTruth(t *testing.T) {
 		tpl  template
 		rows []iamRow
 	}{
-		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template), hubRows(false), hostRows(true), watchRows(t, plain(t).template, true), isolationRows(false))},
-		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template), hubRows(true), hostRows(true), watchRows(t, withOptions(t).template, true), isolationRows(true))},
-		"bare":    {bare(t).template, slices.Concat(containRows, releaseRows, hostRows(false), watchRows(t, bare(t).template, false), isolationRows(false))},
+		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template), hubRows(false), hostRows(true), watchRows(t, plain(t).template, true), keepRows(t, plain(t).template, true, false), isolationRows(false))},
+		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template), hubRows(true), hostRows(true), watchRows(t, withOptions(t).template, true), keepRows(t, withOptions(t).template, true, true), isolationRows(true))},
+		"bare":    {bare(t).template, slices.Concat(containRows, releaseRows, hostRows(false), watchRows(t, bare(t).template, false), keepRows(t, bare(t).template, false, false), isolationRows(false))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var all []access
@@ -115,6 +115,7 @@ func TestIAMTruth(t *testing.T) {
 func TestIAMAllowsTheScenarios(t *testing.T) {
 	var requests []struct {
 		Role, Action, Resource, Creating string
+		Attribute, Value                 string
 		Foreign                          bool
 		Tags, Sets                       tags
 	}
@@ -139,6 +140,12 @@ func TestIAMAllowsTheScenarios(t *testing.T) {
 				pairs = append(pairs, k, v)
 			}
 			a.context = setting(pairs...)
+		}
+		if r.Attribute != "" {
+			a.context["ec2:Attribute"] = r.Attribute
+		}
+		if r.Value != "" {
+			a.context["ec2:Attribute/"+r.Attribute] = r.Value
 		}
 		if r.Creating != "" {
 			a.context = creating(r.Creating, a.context)

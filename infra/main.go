@@ -22,8 +22,8 @@ func main() {
 	code := 0
 	withRuntime(func() {
 		work := run
-		if len(os.Args) > 2 && os.Args[1] == "organization" {
-			work = func() error { return writeOrganization(os.Args[2], os.Args[3:]) }
+		if len(os.Args) > 1 { // the CDK's command line gives no argument
+			work = func() error { return organize(os.Args[1:]) }
 		}
 		if err := work(); err != nil {
 			fmt.Fprintf(os.Stderr, "tourniquet: %v\n", err)

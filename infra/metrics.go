@@ -28,7 +28,7 @@ const (
 // logged are the metrics that are read from the functions' logs: most from the contain
 // function's, untold from both.
 type logged struct {
-	partial, held, unrecorded, unknown, untold, owed, survivors, aclRoom, leaks, contained, open, repaired awscloudwatch.Metric
+	mayBeTerminated, partial, held, unrecorded, unknown, untold, owed, survivors, aclRoom, leaks, contained, open, repaired awscloudwatch.Metric
 }
 
 func newLogged(logs, releaseLogs awslogs.LogGroup) logged {
@@ -43,6 +43,8 @@ func newLogged(logs, releaseLogs awslogs.LogGroup) logged {
 		held:    counted(logs, "Held", is(lineIncident, "verdict", string(record.Held))),
 		unrecorded: counted(logs, "Unrecorded",
 			fmt.Sprintf(`{ $.message = %q && $.unrecorded IS TRUE }`, lineIncident)),
+		mayBeTerminated: counted(logs, "MayBeTerminated",
+			fmt.Sprintf(`{ $.message = %q && $.mayBeTerminated IS TRUE }`, lineIncident)),
 		unknown: counted(logs, "UnknownFindingTypes", fmt.Sprintf(`{ $.message = %q }`, lineUnknownType)),
 		owed: measured(logs, "OwedNotifications", "$.owed", "Maximum",
 			fmt.Sprintf(`{ $.message = %q && $.owed = * }`, lineOwed)),

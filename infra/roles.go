@@ -24,6 +24,7 @@ const (
 type term struct {
 	sid       string
 	actions   []string // patterns
+	except    []string // actions that a pattern takes in and another term covers
 	resources []string
 	when      when
 	wildcard  string // why a resource has a wildcard; empty: none has
@@ -108,7 +109,7 @@ func (g granter) newRole(id, description string, calls []string, terms []term) a
 func (t term) of(actions []string) []string {
 	var covered []string
 	for _, a := range actions {
-		if slices.ContainsFunc(t.actions, func(p string) bool { ok, _ := path.Match(p, a); return ok }) {
+		if !slices.Contains(t.except, a) && slices.ContainsFunc(t.actions, func(p string) bool { ok, _ := path.Match(p, a); return ok }) {
 			covered = append(covered, a)
 		}
 	}

@@ -13,7 +13,7 @@ func (g granter) commonTerms() []term {
 		// Observe. These actions have no resources, and know no condition but the
 		// Region. authorizationEC2, Describe*.
 		{
-			sid: "Observe", actions: []string{"ec2:Describe*"}, resources: []string{"*"},
+			sid: "Observe", actions: []string{"ec2:Describe*"}, except: []string{describeAttribute}, resources: []string{"*"},
 			when:     when{"StringEquals": {"aws:RequestedRegion": *g.stack.Region()}},
 			wildcard: "EC2 has no resources for reading: " + authorizationEC2,
 		},

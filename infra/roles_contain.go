@@ -16,6 +16,11 @@ import (
 // The Service Authorization Reference (authorizationEC2) lists each condition key
 // below for its action and resource type.
 func (g granter) containTerms() []term {
+	return append(g.tighteningTerms(), g.keepingTerms()...)
+}
+
+// tighteningTerms are for the cut itself.
+func (g granter) tighteningTerms() []term {
 	quarantine := when{"StringEquals": {"aws:ResourceTag/" + network.RoleTag: network.RoleValue}}
 	return append(slices.Concat(g.commonTerms(), g.hostTerms(host.IsolateName), g.watchTerms(), g.isolationTerms()),
 		g.noteTerm(),

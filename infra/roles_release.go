@@ -9,6 +9,11 @@ import (
 // releaseTerms let the function that a person starts undo a containment. It can
 // restore any group, because any group may have been there, and remove ACL entries.
 func (g granter) releaseTerms() []term {
+	return append(g.looseningTerms(), g.givingBackTerms()...)
+}
+
+// looseningTerms undo the cut itself.
+func (g granter) looseningTerms() []term {
 	return append(slices.Concat(g.commonTerms(), g.hostTerms(host.RestoreName), g.unwatchTerms(), g.openingTerms()),
 		// Restore the groups of an interface.
 		// authorizationEC2, ModifyNetworkInterfaceAttribute.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,6 +20,8 @@ import (
 	"tourniquet/lambda/bus"
 	"tourniquet/lambda/flowlog"
 	"tourniquet/lambda/host"
+	"tourniquet/lambda/hub"
+	"tourniquet/lambda/keep"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/topic"
@@ -41,8 +44,33 @@ func TestRoleLaw(t *testing.T) {
 
 // forbidden are parts of the names of actions that loosen, whatever the resource.
 var forbidden = []string{
-	"ec2:Authorize", "ec2:Delete", "ec2:Replace", "ec2:Disassociate", "ec2:Associate", "ec2:ModifyInstanceAttribute",
-	"ec2:ModifySecurityGroupRules", "ec2:UpdateSecurityGroupRule", "iam:", "sts:", "lambda:", "dynamodb:DeleteTable", "dynamodb:UpdateTable",
+	"ec2:Authorize", "ec2:Delete", "ec2:ReplaceNetwork", "ec2:ReplaceRoute", "ec2:Disassociate", "ec2:Associate",
+	"ec2:ModifySecurityGroupRules", "ec2:UpdateSecurityGroupRule", "ec2:Disable", "ec2:Stop", "ec2:Terminate", "autoscaling:Exit", "autoscaling:Detach",
+	"autoscaling:Terminate", "autoscaling:Update", "autoscaling:Suspend", "autoscaling:Resume", "iam:Put", "iam:Attach", "iam:Create", "iam:Add",
+	"sts:", "lambda:", "dynamodb:DeleteTable", "dynamodb:UpdateTable",
+}
+
+// conditional are actions that tighten only as far as a condition of their statement
+// says, and the condition: operator, key, value. An empty value is any.
+var conditional = map[string][][3]string{
+	"ec2:ModifyInstanceAttribute": {
+		{"StringEqualsIgnoreCase", "ec2:Attribute/DisableApiTermination", "true"},
+		{"StringEqualsIgnoreCase", "ec2:Attribute/InstanceInitiatedShutdownBehavior", "stop"},
+		{"StringEqualsIgnoreCase", "ec2:Attribute", "BlockDeviceMapping"},
+	},
+	"ec2:ModifyInstanceMetadataOptions":        {{"StringEqualsIgnoreCase", "ec2:Attribute/HttpEndpoint", "disabled"}},
+	"ec2:ReplaceIamInstanceProfileAssociation": {{"ArnEquals", "ec2:NewInstanceProfile", ""}},
+	"iam:PassRole": {{"StringEquals", "iam:PassedToService", "ec2.amazonaws.com"}, {"StringEquals", "iam:PassedToService", "vpc-flow-logs.amazonaws.com"}},
+	"ec2:EnableApplicationStatusCheckSuppression": {{"Null", "aws:ResourceTag/" + network.AutoScalingTag, "false"}},
+}
+
+// meets reports whether a statement's condition is one of some.
+func meets(condition map[string]any, wanted [][3]string) bool {
+	return slices.ContainsFunc(wanted, func(c [3]string) bool {
+		keys, _ := condition[c[0]].(map[string]any)
+		value, there := keys[c[1]]
+		return there && (c[2] == "" || value == c[2])
+	})
 }
 
 // unlawful lists what is wrong with a statement of the contain role.
@@ -60,6 +88,13 @@ func unlawful(s statement) []string {
 		})
 		if !handsOn && !isolates && slices.ContainsFunc(forbidden, func(f string) bool { return strings.HasPrefix(a, f) }) {
 			problems = append(problems, "allows "+a)
+		}
+		ofVolumes := a == "ec2:ModifyInstanceAttribute" && !slices.ContainsFunc(s.resources, func(r string) bool { return !strings.Contains(r, ":volume/") })
+		if c := conditional[a]; c != nil && !ofVolumes && !meets(s.condition, c) {
+			problems = append(problems, a+" without the condition that makes it tighten")
+		}
+		if a == "iam:PassRole" && slices.ContainsFunc(s.resources, wildcardResource) {
+			problems = append(problems, "passes any role")
 		}
 		onGroups := slices.ContainsFunc(s.resources, mayBeGroup)
 		tagged := equals(s.condition, "aws:ResourceTag/"+network.RoleTag, network.RoleValue)
@@ -101,9 +136,40 @@ func TestRoleLawFindsBreaches(t *testing.T) {
 		{"any role", "Allow", []string{"iam:PassRole"}, []string{"*"}, object{"StringEquals": map[string]any{"iam:PassedToService": "vpc-flow-logs.amazonaws.com"}}, nil},
 		{"a role to anybody", "Allow", []string{"iam:PassRole"}, []string{"arn:aws:iam::111122223333:role/x"}, nil, nil},
 		{"opening", "Allow", []string{"ec2:AuthorizeSecurityGroupIngress"}, group, nil, nil},
+		{"any attribute", "Allow", []string{"ec2:ModifyInstanceAttribute"}, []string{"arn:aws:ec2:eu-central-1:111122223333:instance/*"}, nil, nil},
+		{"any role", "Allow", []string{"iam:PassRole"}, []string{"arn:aws:iam::111122223333:role/*"},
+			map[string]any{"StringEquals": map[string]any{"iam:PassedToService": "ec2.amazonaws.com"}}, nil},
+		{"policies", "Allow", []string{"iam:PutRolePolicy"}, []string{"arn:aws:iam::111122223333:role/x"}, nil, nil},
 	} {
 		if len(unlawful(s)) == 0 {
 			t.Errorf("%s is not seen", s.sid)
+		}
+	}
+}
+
+// never are what neither role may do, with any setting: what can't be limited by a
+// condition, or what a person alone decides.
+var never = []string{
+	"iam:PutRolePolicy", "ec2:DeleteSecurityGroup", "ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress", "ec2:StopInstances",
+	"ec2:TerminateInstances", "ec2:DeleteSnapshot", "ec2:ModifySnapshotAttribute", "autoscaling:TerminateInstanceInAutoScalingGroup",
+}
+
+// neverContain is what the function that faces events may not do either.
+var neverContain = []string{
+	"ec2:DeleteFlowLogs", "ec2:DeleteTags", "ec2:DeleteNetworkAclEntry", "autoscaling:ExitStandby", "ec2:DisableApplicationStatusCheckSuppression",
+}
+
+// TestNever: no role allows an action of the list of never, whatever is on.
+func TestNever(t *testing.T) {
+	for name, stack := range map[string]stackUnderTest{"plain": plain(t), "options": withOptions(t), "bare": bare(t)} {
+		for handler, list := range map[string][]string{"contain": slices.Concat(never, neverContain), "release": never} {
+			for _, s := range stack.statements(t, handler) {
+				for _, a := range list {
+					if slices.ContainsFunc(s.actions, func(p string) bool { ok, _ := path.Match(p, a); return ok }) {
+						t.Errorf("%s: the %s role allows %s in %s", name, handler, a, s.sid)
+					}
+				}
+			}
 		}
 	}
 }
@@ -141,13 +207,25 @@ func wildcardResource(r string) bool {
 // TestRolesAreTheCode: what the functions' code says it calls is what their roles
 // allow, beside what Lambda itself does with a role.
 func TestRolesAreTheCode(t *testing.T) {
-	for handler, code := range map[string][]string{
-		"contain": slices.Concat(vpc.ContainActions, ledger.Actions, topic.Actions, bus.Actions, host.ContainActions, flowlog.ContainActions),
-		"release": slices.Concat(vpc.ReleaseActions, ledger.Actions, topic.Actions, bus.Actions, host.ReleaseActions, flowlog.ReleaseActions),
+	for name, tt := range map[string]struct {
+		stack stackUnderTest
+		rungs []string
+		more  map[string][]string
+	}{
+		"plain": {plain(t), []string{"keepAlive", "protect"}, nil},
+		"options": {withOptions(t), []string{"keepAlive", "protect", "snapshots", "credentials"}, map[string][]string{
+			"contain": slices.Concat(keyActions, hub.Actions), "release": keyActions,
+		}},
 	} {
-		want := slices.Compact(slices.Sorted(slices.Values(slices.Concat(code, lambdaActions))))
-		if diff := cmp.Diff(want, actionsAllowed(plain(t).statements(t, handler))); diff != "" {
-			t.Errorf("the %s role's actions (-code +role):\n%s", handler, diff)
+		contain, release := slices.Concat(vpc.ContainActions, host.ContainActions, flowlog.ContainActions), slices.Concat(vpc.ReleaseActions, host.ReleaseActions, flowlog.ReleaseActions)
+		for _, key := range tt.rungs {
+			contain, release = append(contain, keep.Rungs[key].Contain...), append(release, keep.Rungs[key].Release...)
+		}
+		for handler, code := range map[string][]string{"contain": contain, "release": release} {
+			want := slices.Compact(slices.Sorted(slices.Values(slices.Concat(code, ledger.Actions, topic.Actions, bus.Actions, lambdaActions, tt.more[handler]))))
+			if diff := cmp.Diff(want, actionsAllowed(tt.stack.statements(t, handler))); diff != "" {
+				t.Errorf("%s: the %s role's actions (-code +role):\n%s", name, handler, diff)
+			}
 		}
 	}
 }

@@ -41,6 +41,7 @@ type parts struct {
 	topic    awssns.Topic
 	failed   awssqs.Queue // events that a function failed on
 	code     awslambda.Code
+	denial   denial // zero: the credentials of contained instances are kept
 	host     hostRung
 	left     left
 	flows    flowLogs
@@ -49,6 +50,9 @@ type parts struct {
 // made are the variables that the stack makes, whether or not a function reads them.
 func (p parts) made() map[string]*string {
 	made := map[string]*string{config.Table: p.table.TableName(), config.TopicARN: p.topic.TopicArn()}
+	if p.denial.profile != nil {
+		made[config.DenyProfile] = p.denial.profile
+	}
 	maps.Copy(made, p.host.variables())
 	maps.Copy(made, p.flows.variables())
 	return made
@@ -75,18 +79,22 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 	if !s.SecurityHubNote {
 		note = nil
 	}
+	if s.Credentials == config.DenyCredentials {
+		p.denial = newDenial(stack)
+	}
+	toContain, toRelease := rungActions(s.Config)
 	contain, containLog := newFunction(p, function{
 		name: config.Contain, id: "Contain",
 		description: "Contains compromised EC2 instances. Faces events, and can only tighten.",
 		may:         "quarantines interfaces and denies peers; can undo neither",
 		concurrency: s.Concurrency,
-		calls:       slices.Concat(vpc.ContainActions, ledger.Actions, tell, note, p.host.calls(host.ContainActions), p.flows.calls(flowlog.ContainActions), p.isolationCalls(vpc.IsolateActions)), terms: granter.containTerms,
+		calls:       unique(vpc.ContainActions, ledger.Actions, tell, note, p.host.calls(host.ContainActions), p.flows.calls(flowlog.ContainActions), p.isolationCalls(vpc.IsolateActions), toContain), terms: granter.containTerms,
 	})
 	release, releaseLog := newFunction(p, function{
 		name: config.Release, id: "Release",
 		description: "Undoes a containment when a person asks. No event can start it.",
 		may:         "restores groups and removes denials",
-		calls:       slices.Concat(vpc.ReleaseActions, ledger.Actions, tell, p.host.calls(host.ReleaseActions), p.flows.calls(flowlog.ReleaseActions), p.isolationCalls(vpc.UnisolateActions)), terms: granter.releaseTerms,
+		calls:       unique(vpc.ReleaseActions, ledger.Actions, tell, p.host.calls(host.ReleaseActions), p.flows.calls(flowlog.ReleaseActions), p.isolationCalls(vpc.UnisolateActions), toRelease), terms: granter.releaseTerms,
 	})
 	undelivered, unknown := newQueue(stack, "UndeliveredEvents"), newQueue(stack, "UnknownFindingTypes")
 	addRules(p, contain, release, undelivered, unknown)

@@ -125,7 +125,7 @@ func TestAlarms(t *testing.T) {
 	want := []string{
 		"tourniquet-acl-nearly-full",
 		"tourniquet-contain-destination-failures", "tourniquet-contain-errors", "tourniquet-contain-throttles",
-		"tourniquet-failed-events", "tourniquet-held", "tourniquet-notification-failed", "tourniquet-partially-contained", "tourniquet-quarantine-leaks",
+		"tourniquet-failed-events", "tourniquet-held", "tourniquet-may-be-terminated", "tourniquet-notification-failed", "tourniquet-partially-contained", "tourniquet-quarantine-leaks",
 		"tourniquet-release-destination-failures", "tourniquet-release-errors", "tourniquet-release-throttles",
 		"tourniquet-undelivered-events", "tourniquet-unknown-types-logged", "tourniquet-unknown-types-queued", "tourniquet-unrecorded",
 	}

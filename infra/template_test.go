@@ -63,14 +63,15 @@ func (tpl template) function(t *testing.T, handler string) (string, map[string]a
 
 // services are the parts of the ARNs of resources, by type.
 var arns = map[string]string{
-	"AWS::DynamoDB::Table":  "dynamodb:REGION:ACCOUNT:table/",
-	"AWS::Events::Rule":     "events:REGION:ACCOUNT:rule/",
-	"AWS::IAM::Role":        "iam::ACCOUNT:role/",
-	"AWS::KMS::Key":         "kms:REGION:ACCOUNT:key/",
-	"AWS::Lambda::Function": "lambda:REGION:ACCOUNT:function:",
-	"AWS::Logs::LogGroup":   "logs:REGION:ACCOUNT:log-group:",
-	"AWS::SNS::Topic":       "sns:REGION:ACCOUNT:",
-	"AWS::SQS::Queue":       "sqs:REGION:ACCOUNT:",
+	"AWS::DynamoDB::Table":      "dynamodb:REGION:ACCOUNT:table/",
+	"AWS::Events::Rule":         "events:REGION:ACCOUNT:rule/",
+	"AWS::IAM::Role":            "iam::ACCOUNT:role/",
+	"AWS::IAM::InstanceProfile": "iam::ACCOUNT:instance-profile/",
+	"AWS::KMS::Key":             "kms:REGION:ACCOUNT:key/",
+	"AWS::Lambda::Function":     "lambda:REGION:ACCOUNT:function:",
+	"AWS::Logs::LogGroup":       "logs:REGION:ACCOUNT:log-group:",
+	"AWS::SNS::Topic":           "sns:REGION:ACCOUNT:",
+	"AWS::SQS::Queue":           "sqs:REGION:ACCOUNT:",
 }
 
 // arn is what a resource's ARN will be, with the logical id for the generated name.

@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,9 +19,12 @@ import (
 	"tourniquet/lambda/config"
 )
 
-// writeOrganization writes what an organization deploys into a folder. The settings are
-// those of cdk.json's context and more, as KEY=VALUE.
-func writeOrganization(dir string, more []string) error {
+// organize writes what an organization deploys: the arguments are the word, a folder, and
+// settings that come on top of those of cdk.json's context.
+func organize(args []string) error {
+	if len(args) < 2 || args[0] != "organization" {
+		return errors.New("usage: infra organization FOLDER [KEY=VALUE…], at the module's root")
+	}
 	raw, err := os.ReadFile("cdk.json")
 	if err != nil {
 		return err
@@ -28,13 +33,9 @@ func writeOrganization(dir string, more []string) error {
 	if err := json.Unmarshal(raw, &doc); err != nil {
 		return fmt.Errorf("cdk.json: %w", err)
 	}
-	settings := map[string]any{}
-	for key, value := range doc.Context {
-		settings[key] = value
-	}
-	for _, kv := range more {
-		key, value, _ := strings.Cut(kv, "=")
-		settings[key] = value
+	settings, err := withMore(doc.Context, args[2:])
+	if err != nil {
+		return err
 	}
 	s, err := readSettings(settings)
 	if err != nil {
@@ -48,21 +49,35 @@ func writeOrganization(dir string, more []string) error {
 	if err != nil {
 		return err
 	}
-	return writeAll(dir, files)
+	return writeAll(args[1], files)
+}
+
+// withMore is a context with more settings, as KEY=VALUE.
+func withMore(context map[string]any, more []string) (map[string]any, error) {
+	all := map[string]any{}
+	maps.Copy(all, context)
+	for _, kv := range more {
+		key, value, ok := strings.Cut(kv, "=")
+		if !ok || !strings.HasPrefix(key, config.Prefix) {
+			return nil, fmt.Errorf("invalid setting %q: want KEY=VALUE, such as %sminSeverity=6", kv, config.Prefix)
+		}
+		all[key] = value
+	}
+	return all, nil
 }
 
 // writeAll writes files, by name, and takes out code of earlier times, so that what is
 // copied to the buckets is what was written.
 func writeAll(dir string, files map[string][]byte) error {
-	if err := os.RemoveAll(filepath.Join(dir, codeFolder)); err != nil {
+	if err := os.RemoveAll(filepath.Join(dir, codeFolder)); err != nil { //nolint:gosec // whoever runs it names the folder
 		return err
 	}
 	for name, content := range files {
 		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil { //nolint:gosec // likewise
 			return err
 		}
-		if err := os.WriteFile(path, content, 0o600); err != nil {
+		if err := os.WriteFile(path, content, 0o600); err != nil { //nolint:gosec // likewise
 			return err
 		}
 	}

@@ -126,7 +126,7 @@ func compare(t *testing.T, got []effort) {
 		t.Fatal(err)
 	}
 	// Times and ids in the log have more digits at one time than at another.
-	var about cmp.Option = cmpopts.IgnoreFields(effort{}, "LogKB")
+	about := cmpopts.IgnoreFields(effort{}, "LogKB")
 	for i := range min(len(want), len(got)) {
 		if d := want[i].LogKB - got[i].LogKB; d < -1 || d > 1 {
 			about = cmp.Options{}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"tourniquet/lambda/answer"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/policy"
+	"tourniquet/lambda/record"
 	"tourniquet/lambda/version"
 )
 
@@ -109,6 +111,9 @@ func (f Front) report(ctx context.Context, a answer.Answer, err error) {
 			"instance", i.Instance, "verdict", i.Verdict, "reason", i.Reason, "status", i.Status, "generation", i.Generation,
 			"steps", len(i.Steps), "exposures", len(i.Exposure), "survivors", survivors(i), "unrecorded", i.Unrecorded,
 		}
+		if slices.ContainsFunc(i.Exposure, func(e answer.ExposureAnswer) bool { return e.Kind == record.MayBeTerminated }) {
+			attrs = append(attrs, "mayBeTerminated", true)
+		}
 		if i.Leaks {
 			attrs = append(attrs, "leaks", true)
 		}
@@ -129,7 +134,7 @@ func (f Front) report(ctx context.Context, a answer.Answer, err error) {
 func survivors(i answer.IncidentAnswer) int {
 	n := 0
 	for _, e := range i.Exposure {
-		if e.Kind == "survivor" {
+		if e.Kind == record.SurvivingPeer {
 			n++
 		}
 	}

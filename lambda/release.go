@@ -38,11 +38,16 @@ type releaseCommand struct {
 
 	// ToGroups are groups to release to, in the place of the original ones.
 	ToGroups []string `json:"toGroups"`
+
+	// For admit only. An empty list takes away what is admitted; none is an error.
+	Groups *[]string `json:"groups"`
+	OnHost bool      `json:"onHost"`
 }
 
 const (
 	release = "release"
 	expire  = "expire"
+	admit   = "admit"
 )
 
 // Release handles one command. Its error is a *guardduty.EventError when the
@@ -57,6 +62,9 @@ func (h *ReleaseHandler) Release(ctx context.Context, raw json.RawMessage) (*ans
 		case cmd.Command == expire:
 			return h.expire(ctx)
 		}
+		if cmd.Command == admit {
+			return h.admit(ctx, cmd)
+		}
 		out, err := h.Releaser.Release(ctx, cmd.ask(requestID(ctx)))
 		if errors.Is(err, containment.ErrNotContained) {
 			return work{}, &guardduty.EventError{Field: "instanceId", Err: err}
@@ -66,6 +74,18 @@ func (h *ReleaseHandler) Release(ctx context.Context, raw json.RawMessage) (*ans
 		}
 		return work{outcomes: []containment.Outcome{out}}, err
 	})
+}
+
+// admit lets forensics in.
+func (h *ReleaseHandler) admit(ctx context.Context, cmd releaseCommand) (work, error) {
+	ask := cmd.ask(requestID(ctx))
+	out, err := h.Releaser.Admit(ctx, containment.Admission{
+		Instance: ask.Instance, Groups: *cmd.Groups, Reason: ask.Reason, Request: ask.Request, OnHost: cmd.OnHost, DryRun: ask.DryRun,
+	})
+	if refused, ok := errors.AsType[*containment.AdmissionError](err); ok {
+		return work{}, &guardduty.EventError{Field: refused.Field, Err: refused.Err}
+	}
+	return work{outcomes: []containment.Outcome{out}}, err
 }
 
 func (h *ReleaseHandler) expire(ctx context.Context) (work, error) {
@@ -79,9 +99,9 @@ func parseRelease(raw []byte) (releaseCommand, error) {
 	var cmd releaseCommand
 	if !isCommand(raw) {
 		return cmd, &guardduty.EventError{Field: "command", Err: errors.New(
-			"is missing: this function releases by command only, and takes no findings; want release or expire")}
+			"is missing: this function releases by command only, and takes no findings; want release, admit or expire")}
 	}
-	if err := decodeCommand(raw, &cmd, "command, instanceId, reason, requestedBy, force, dryRun, toGroups"); err != nil {
+	if err := decodeCommand(raw, &cmd, "command, instanceId, reason, requestedBy, force, dryRun, toGroups, groups, onHost"); err != nil {
 		return cmd, err
 	}
 	return cmd, cmd.check()
@@ -96,8 +116,13 @@ func (c releaseCommand) check() error {
 	case c.Command == reconcile || c.Command == watch || c.Command == "contain":
 		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
 			"%q is not for the function that releases; invoke the one that contains", c.Command)}
+	case c.Command == admit:
+		return c.checkAdmission()
 	case c.Command != release:
-		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("invalid command %q; want release or expire", guardduty.Clean(c.Command, 64))}
+		return &guardduty.EventError{Field: "command", Err: fmt.Errorf("invalid command %q; want release, admit or expire", guardduty.Clean(c.Command, 64))}
+	}
+	if c.Groups != nil || c.OnHost {
+		return &guardduty.EventError{Field: "command", Err: errors.New("groups and onHost are for admit")}
 	}
 	if err := checkInstance(c.InstanceID); err != nil {
 		return err
@@ -105,9 +130,26 @@ func (c releaseCommand) check() error {
 	return c.checkGroups()
 }
 
+func (c releaseCommand) checkAdmission() error {
+	switch {
+	case c.Force || len(c.ToGroups) > 0:
+		return &guardduty.EventError{Field: "command", Err: errors.New("force and toGroups are for release")}
+	case c.Groups == nil:
+		return &guardduty.EventError{Field: "groups", Err: errors.New("is missing: want the groups to admit, or an empty list to take them away")}
+	case len(*c.Groups) >= maxGroups:
+		return &guardduty.EventError{Field: "groups", Err: fmt.Errorf("%d are more than an interface can have beside the quarantine group", len(*c.Groups))}
+	}
+	for _, g := range *c.Groups {
+		if !groupID.MatchString(g) {
+			return &guardduty.EventError{Field: "groups", Err: fmt.Errorf("invalid group %q: want an id such as sg-0123456789abcdef0", guardduty.Clean(g, 64))}
+		}
+	}
+	return checkInstance(c.InstanceID)
+}
+
 // isBare reports whether a command has no field but its name.
 func (c releaseCommand) isBare() bool {
-	return c.InstanceID == "" && c.Reason == "" && c.RequestedBy == "" && !c.Force && !c.DryRun && len(c.ToGroups) == 0
+	return c.InstanceID == "" && c.Reason == "" && c.RequestedBy == "" && !c.Force && !c.DryRun && len(c.ToGroups) == 0 && c.Groups == nil && !c.OnHost
 }
 
 // groupID is the shape of a security group's id.
@@ -132,9 +174,13 @@ func (c releaseCommand) checkGroups() error {
 // ask is what the command asks to release.
 func (c releaseCommand) ask(request string) containment.Ask {
 	const maxName = 128
-	reason := "released by command"
+	did := "released"
+	if c.Command == admit {
+		did = "forensic access changed"
+	}
+	reason := did + " by command"
 	if c.RequestedBy != "" {
-		reason = "released by " + guardduty.Clean(c.RequestedBy, maxName)
+		reason = did + " by " + guardduty.Clean(c.RequestedBy, maxName)
 	}
 	if c.Reason != "" {
 		reason += ": " + guardduty.Clean(c.Reason, maxReason)

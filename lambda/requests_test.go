@@ -28,6 +28,10 @@ type request struct {
 	Tags     map[string]string `json:"tags,omitempty"`   // that the resource has, ours only
 	Sets     map[string]string `json:"sets,omitempty"`   // that the call sets or deletes
 	Creating string            `json:"creating,omitempty"`
+
+	// The attribute that the call changes, and its value where IAM is told.
+	Attribute string `json:"attribute,omitempty"`
+	Value     string `json:"value,omitempty"`
 }
 
 // requests are those of all scenarios. Package infra's tests read the file, and
@@ -108,6 +112,12 @@ func requestsOf(c simvpc.Call, w *world.World) []request {
 		return []request{of("vpc-flow-log", world.Tags{network.RoleTag: flowlog.RoleValue}, "")}
 	case c.Op == "GetCommandInvocation":
 		return []request{{Action: "ssm:GetCommandInvocation", Resource: "*"}}
+	case c.Op == "DescribeInstanceAttribute":
+		return []request{of("instance", nil, "")}
+	case c.Op == "ModifyInstanceAttribute":
+		return attributeRequests(c, of)
+	case c.Op == "DescribeAutoScalingInstances" || c.Op == "EnterStandby" || c.Op == "ExitStandby":
+		panic("say here which resources of Auto Scaling " + c.Op + " has")
 	case strings.HasPrefix(c.Op, "Describe"):
 		return []request{{Action: action, Resource: "*"}}
 	case c.Op == "CreateSecurityGroup":
@@ -141,6 +151,20 @@ func requestsOf(c simvpc.Call, w *world.World) []request {
 		panic("which resources does " + c.Op + " have? Say it here.")
 	}
 	return all
+}
+
+// attributeRequests are those of a change of an instance's attribute: of the instance,
+// and of its volumes where the attribute is theirs.
+func attributeRequests(c simvpc.Call, of func(string, world.Tags, string) request) []request {
+	instance := of("instance", nil, "")
+	for _, name := range []string{"DisableApiTermination", "InstanceInitiatedShutdownBehavior"} {
+		if value := c.Params.Get(name + ".Value"); value != "" {
+			instance.Attribute, instance.Value = name, value
+			return []request{instance}
+		}
+	}
+	instance.Attribute = "BlockDeviceMapping"
+	return []request{instance, of("volume", nil, "")}
 }
 
 // byID is the request for a resource that a call names, which may be gone.

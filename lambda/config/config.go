@@ -43,6 +43,13 @@ type Config struct {
 	// several peers where an ACL has no room for each: 16 to 32, and 48 to 128. At
 	// the full length of an address, each peer is denied by itself.
 	CoverIPv4, CoverIPv6 int
+	// KeepAlive, Protect and Snapshots are whether a contained instance is kept in its Auto
+	// Scaling group, protected against termination, and copied.
+	KeepAlive, Protect, Snapshots bool
+	// Credentials says what becomes of the instance's, and DenyProfile is the ARN of the
+	// instance profile that denies them everything.
+	Credentials Credentials
+	DenyProfile string
 	// LedgerWait is how long one call of the ledger may take before containment
 	// goes on without it.
 	LedgerWait time.Duration

@@ -21,6 +21,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		Table: "ledger", Mode: Enforce, MinSeverity: 7, ExemptTag: Tag{Key: "tourniquet:exempt"},
 		MaxContained: 25, ACLQuota: 20, CoverIPv4: 32, CoverIPv6: 128, LedgerWait: 3 * time.Second,
+		KeepAlive: true, Protect: true, Credentials: KeepCredentials,
 		OnHost: plan.OnHostOff, Survivors: plan.SurvivorsOff, Isolate: plan.IsolateOff,
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -36,6 +37,7 @@ func TestEverySetting(t *testing.T) {
 		NeverDeny:    "203.0.113.0/24, 2001:db8::/32", LedgerWait: "500ms", DenialTTL: "168h", Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000",
 		TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
 		OnHost:   "always", IsolateDocument: "shut", RestoreDocument: "open",
+		KeepAlive: "false", Protect: "false", Snapshots: "true", Keys: "deny", DenyProfile: "arn:aws:iam::111122223333:instance-profile/tourniquet-deny",
 		IsolateSubnets: "tagged", Survivors: "deny", FlowLogGroup: "flows", FlowLogRole: "deliver",
 	})
 	if err != nil {
@@ -47,7 +49,8 @@ func TestEverySetting(t *testing.T) {
 			Add:    []string{"Trojan:EC2/DropPoint", "Backdoor:EC2/Spambot"},
 			Remove: []string{"UnauthorizedAccess:EC2/TorClient"},
 		},
-		NeverDeny:  Prefixes{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")},
+		NeverDeny: Prefixes{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")},
+		Snapshots: true, Credentials: DenyCredentials, DenyProfile: "arn:aws:iam::111122223333:instance-profile/tourniquet-deny",
 		LedgerWait: 500 * time.Millisecond, DenialTTL: 168 * time.Hour,
 		Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000", TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
 		OnHost: plan.OnHostAlways, IsolateDocument: "shut", RestoreDocument: "open",
@@ -99,6 +102,10 @@ func TestRefusedValues(t *testing.T) {
 		{MaxContained, "-1", "1 or more"},
 		{LedgerWait, "-3s", "above 0"},
 		{Mode, "false", "enforce or observe"},
+		{KeepAlive, "on", "want true or false"},
+		{Keys, "deny", "needs " + DenyProfile},
+		{Keys, "revoke", "needs " + DenyProfile},
+		{DenyProfile, "tourniquet-deny", "want an ARN"},
 	}
 	for _, tc := range tests {
 		_, err := Parse(map[string]string{Table: "ledger", tc.name: tc.value})

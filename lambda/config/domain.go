@@ -23,5 +23,12 @@ func (c Config) Policy() policy.Policy {
 
 // Rules are the configured bounds of plans.
 func (c Config) Rules() plan.Rules {
-	return plan.Rules{NeverDeny: c.NeverDeny, ACLQuota: c.ACLQuota, CoverIPv4: c.CoverIPv4, CoverIPv6: c.CoverIPv6, OnHost: c.OnHost, Survivors: c.Survivors, Isolate: c.Isolate}
+	rules := plan.Rules{
+		NeverDeny: c.NeverDeny, ACLQuota: c.ACLQuota, CoverIPv4: c.CoverIPv4, CoverIPv6: c.CoverIPv6, OnHost: c.OnHost, Survivors: c.Survivors,
+		Isolate: c.Isolate, KeepAlive: c.KeepAlive, Protect: c.Protect, Snapshots: c.Snapshots,
+	}
+	if c.Credentials == DenyCredentials {
+		rules.DenyProfile = c.DenyProfile
+	}
+	return rules
 }

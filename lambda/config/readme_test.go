@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"tourniquet/lambda/internal/readme"
+	"tourniquet/lambda/keep"
 )
 
 var update = flag.Bool("update", false, "rewrite the tables of settings in the READMEs")
@@ -16,6 +17,7 @@ var update = flag.Bool("update", false, "rewrite the tables of settings in the R
 func TestREADMEsHaveTheSettings(t *testing.T) {
 	t.Parallel()
 	readme.Check(t, "../../infra/README.md", "settings", "lambda/config", settingsTable(), *update)
+	readme.Check(t, "../../infra/README.md", "rungs", "lambda/config", rungsTable(t), *update)
 	readme.Check(t, "../README.md", "variables", "lambda/config", variablesTable(), *update)
 }
 
@@ -29,6 +31,39 @@ func settingsTable() string {
 		}
 	}
 	return b.String()
+}
+
+// rungsTable says of each measure beyond quarantine and denials what it does and needs.
+func rungsTable(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("| Key | Default | What it does | Undo | What fails | Permissions: to contain; to release |\n|---|---|---|---|---|---|\n")
+	for _, row := range All {
+		if row.Rung == nil {
+			continue
+		}
+		needs, known := keep.Rungs[row.Key]
+		if !known {
+			t.Errorf("%s: no permissions are known", row.Key)
+		}
+		fmt.Fprintf(&b, "| `%s%s` | %s | %s | %s | %s | %s; %s |\n", Prefix, row.Key, shownDefault(row), row.Rung.Does, row.Rung.Undo, row.Rung.Fails,
+			actions(needs.Contain), actions(needs.Release))
+	}
+	return b.String()
+}
+
+// actions lists what changes something.
+func actions(all []string) string {
+	var shown []string
+	for _, a := range all {
+		if !strings.Contains(a, ":Describe") {
+			shown = append(shown, "`"+a+"`")
+		}
+	}
+	if len(shown) == 0 {
+		return "none"
+	}
+	return strings.Join(shown, ", ")
 }
 
 // variablesTable is for whoever runs the functions without the stack.

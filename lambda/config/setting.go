@@ -44,7 +44,17 @@ type Setting struct {
 	// error.
 	Off   string
 	Needs []string
+	// Rung is what there is to say of a setting that turns a measure on beyond quarantine
+	// and denials; nil for any other.
+	Rung *Rung
 	value
+}
+
+// A Rung is a measure beyond quarantine and denials, for the documentation.
+type Rung struct {
+	Does  string // what it does to a contained instance
+	Undo  string // what a release does
+	Fails string // what may keep it from working, and what is said then
 }
 
 // A value is the field that a setting goes to, and how its text is read.

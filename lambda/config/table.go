@@ -20,6 +20,11 @@ const (
 	ACLQuota     = "TOURNIQUET_ACL_QUOTA"
 	CoverIPv4    = "TOURNIQUET_COVER_IPV4"
 	CoverIPv6    = "TOURNIQUET_COVER_IPV6"
+	KeepAlive    = "TOURNIQUET_KEEP_ALIVE"
+	Protect      = "TOURNIQUET_PROTECT"
+	Snapshots    = "TOURNIQUET_SNAPSHOTS"
+	Keys         = "TOURNIQUET_CREDENTIALS"
+	DenyProfile  = "TOURNIQUET_DENY_PROFILE_ARN"
 	LedgerWait   = "TOURNIQUET_LEDGER_WAIT"
 	DenialTTL    = "TOURNIQUET_DENIAL_TTL"
 	TopicARN     = "TOURNIQUET_TOPIC_ARN"
@@ -95,6 +100,52 @@ var All = []Setting{
 		Key: "coverIpv6", Variable: CoverIPv6, For: contain, Default: "128",
 		Meaning: "the same for IPv6, 48 to 128",
 		value:   in(func(s *Settings) *int { return &s.CoverIPv6 }, whole(48, 128)), // a site has 48
+	},
+	{
+		Key: "keepAlive", Variable: KeepAlive, For: contain, Default: "true",
+		Meaning: "`true`: the Auto Scaling group of a contained instance has it on standby, so that it is not terminated for failing its checks",
+		Rung: &Rung{
+			Does: "an instance in an Auto Scaling group goes on standby there, without a smaller desired capacity, and its application status checks are suppressed",
+			Undo: "back into service, and the checks too, once the groups of all interfaces are back",
+			Fails: "a group that is being deleted, an instance that is not in service, a change of the group under way; Karpenter, EKS and Spot are not stopped: " +
+				"exposure `may-be-terminated`, and an alarm",
+		},
+		value: in(func(s *Settings) *bool { return &s.KeepAlive }, onOff),
+	},
+	{
+		Key: "protect", Variable: Protect, For: contain, Default: "true",
+		Meaning: "`true`: a contained instance can't be terminated by the API or from inside, and its volumes outlive it",
+		Rung: &Rung{
+			Does:  "termination protection on, shutdown behaviour `stop`, EBS volumes kept on termination",
+			Undo:  "each to its value from before, if it is still ours",
+			Fails: "Spot Instances have no termination protection, instance stores can't be kept; an Auto Scaling group terminates in spite of it",
+		},
+		value: in(func(s *Settings) *bool { return &s.Protect }, onOff),
+	},
+	{
+		Key: "snapshots", Variable: Snapshots, For: contain, Default: "false",
+		Meaning: "`true`: the volumes of a contained instance are copied, one set of snapshots a containment",
+		Rung: &Rung{
+			Does:  "one set of snapshots of all EBS volumes, of one moment, with the tags `tourniquet:incident` and `tourniquet:finding`",
+			Undo:  "none: they stay, and cost, until you delete them",
+			Fails: "a volume that is being modified, a key whose policy does not let the function use it, more volumes than a call takes: the step is `failed`, and tried again",
+		},
+		value: in(func(s *Settings) *bool { return &s.Snapshots }, onOff),
+	},
+	{
+		Key: "credentials", Variable: Keys, For: contain, Default: string(KeepCredentials), Off: string(KeepCredentials), Needs: []string{DenyProfile},
+		Meaning: "`keep`, or `deny`: the instance profile of a contained instance is replaced by one that denies everything, and its metadata endpoint is switched off",
+		Rung: &Rung{
+			Does: "`deny`: the instance profile is replaced by one that denies everything; then, last, the metadata endpoint is switched off",
+			Undo: "profile and endpoint as before, if they are still ours",
+			Fails: "credentials that were issued before live on for about 6 hours: exposure `imds-credentials` says until when, and how to revoke them. " +
+				"The SSM agent loses its credentials too",
+		},
+		value: in(func(s *Settings) *Credentials { return &s.Credentials }, credentialsOf),
+	},
+	{
+		Variable: DenyProfile, For: contain, Unset: "`credentials` is `keep`", Meaning: "ARN of the instance profile that denies everything",
+		value: in(func(s *Settings) *string { return &s.DenyProfile }, profileARN),
 	},
 	{
 		Key: "ledgerWait", Variable: LedgerWait, For: both, Default: "3s",

@@ -20,6 +20,29 @@ const (
 	Observe OperatingMode = "observe"
 )
 
+// Credentials says what becomes of the credentials of a contained instance.
+type Credentials string
+
+// What becomes of credentials.
+const (
+	KeepCredentials Credentials = "keep"
+	DenyCredentials Credentials = "deny"
+)
+
+func credentialsOf(s string) (Credentials, error) {
+	return oneOf(s, "value", KeepCredentials, DenyCredentials)
+}
+
+// profileARN reads the ARN of an instance profile.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
+func profileARN(s string) (string, error) {
+	parts := strings.SplitN(s, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || !strings.HasPrefix(parts[5], "instance-profile/") {
+		return "", fmt.Errorf("invalid instance profile %q: want an ARN such as arn:aws:iam::111122223333:instance-profile/tourniquet-deny", s)
+	}
+	return s, nil
+}
+
 // Tag is a tag of an instance; an empty value stands for any.
 type Tag struct{ Key, Value string }
 

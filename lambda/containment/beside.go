@@ -19,6 +19,10 @@ const besideTries = 2
 // what goes on beside the cut, to record what became of it.
 const besideWait = 6 * time.Second
 
+// lookWait bounds how long the cut waits for an early look: it goes out beside the
+// observation, and has as long as that takes. This is for the last of its milliseconds.
+const lookWait = 50 * time.Millisecond
+
 // beside is what goes on beside the cut: steps that an instance is contained without.
 // They start with the cut, and nothing of the cut waits for them.
 type beside struct {
@@ -26,34 +30,90 @@ type beside struct {
 	instance string
 
 	tries   map[string]int // by step
-	running chan taken     // what is under way will be told here; nil: nothing is
+	looks   map[string]int // likewise
+	ended   chan ended     // what has been under way is told here
+	over    chan struct{}  // closed when nobody listens any more
+	running map[string]bool
+	looking map[string]bool
+	begun   int            // how much has begun
+	old     map[string]int // by step, the last look that is not to be believed
+
 	made    map[string][]string
+	values  map[string][]string
 	refused map[string]network.Refusal
+	trouble map[string]string
 }
 
-// taken is what became of steps.
-type taken struct {
+// ended is what became of steps, or what a look has shown of them.
+type ended struct {
+	number  int // in the order in which all has begun
+	look    bool
 	steps   []record.Step
 	results []Result
 }
 
 func newBeside(r *Responder, instance string) *beside {
-	return &beside{r: r, instance: instance, tries: map[string]int{}, made: map[string][]string{}, refused: map[string]network.Refusal{}}
+	return &beside{
+		r: r, instance: instance, tries: map[string]int{}, looks: map[string]int{}, ended: make(chan ended), over: make(chan struct{}),
+		running: map[string]bool{}, looking: map[string]bool{}, old: map[string]int{},
+		made: map[string][]string{}, values: map[string][]string{}, refused: map[string]network.Refusal{}, trouble: map[string]string{},
+	}
 }
 
-// start has the steps that come beside the cut carried out. While earlier ones are
-// under way it does nothing: they come again in the next plan.
+// start has the steps that come beside the cut carried out, except those that are under
+// way.
 func (b *beside) start(ctx context.Context, missing []record.Step) {
-	steps := slices.DeleteFunc(slices.Clone(missing), func(s record.Step) bool { return s.Kind().Decides() })
-	if b.running != nil || len(steps) == 0 {
+	b.begin(ctx, ended{steps: slices.DeleteFunc(slices.Clone(missing), func(s record.Step) bool {
+		return s.Kind().Decides() || b.running[s.ID()]
+	})}, b.tries, b.running, b.r.take)
+}
+
+// look has steps looked for, except those that are. What can't be read is not asked for
+// ever.
+func (b *beside) look(ctx context.Context, unread []record.Step, anew bool) {
+	if b.r.Keeping == nil {
 		return
 	}
-	for _, s := range steps {
-		b.tries[s.ID()]++
+	if anew {
+		b.forget(unread)
 	}
-	running := make(chan taken, 1)
-	b.running = running
-	go func() { running <- taken{steps, b.r.take(ctx, steps)} }()
+	b.begin(ctx, ended{look: true, steps: slices.DeleteFunc(slices.Clone(unread), func(s record.Step) bool {
+		return b.looking[s.ID()] || b.looks[s.ID()] >= besideTries
+	})}, b.looks, b.looking, b.r.Keeping.Look)
+}
+
+// forget gives up what looks have shown, or are about to show: it may be older than
+// what the ledger says.
+func (b *beside) forget(steps []record.Step) {
+	for _, s := range steps {
+		id := s.ID()
+		delete(b.values, id)
+		delete(b.looking, id)
+		b.old[id], b.looks[id] = b.begun, 0
+	}
+}
+
+// begin does something with steps, and has it told what came of it. An invocation that
+// has ended hears nothing more.
+func (b *beside) begin(
+	ctx context.Context, e ended, tries map[string]int, under map[string]bool, do func(context.Context, []record.Step) []Result,
+) {
+	if len(e.steps) == 0 {
+		return
+	}
+	b.begun++
+	e.number = b.begun
+	for _, s := range e.steps {
+		tries[s.ID()]++
+		under[s.ID()] = true
+	}
+	go func() {
+		e.results = do(ctx, e.steps)
+		select {
+		case b.ended <- e:
+		case <-b.over:
+		}
+	}()
 }
 
 // take hands each step to whom it is for, all at once.
@@ -96,59 +156,111 @@ func (r *Responder) takeSome(ctx context.Context, kind record.Kind, steps []reco
 // done reports whether a step is not to be tried any more by this invocation.
 func (b *beside) done(s record.Step) bool { return b.tries[s.ID()] >= besideTries }
 
+// early waits a moment for a look that began with the observation.
+func (b *beside) early(ctx context.Context) {
+	if len(b.looking) > 0 && len(b.values) == 0 {
+		b.hear(ctx, lookWait)
+	}
+}
+
 // wait waits for what is under way, if anything is, so that it can be recorded. It
-// reports whether something has ended since the last observation.
+// reports whether there is something to record since the last observation.
 func (b *beside) wait(ctx context.Context) bool {
-	if b.running == nil {
+	if len(b.running)+len(b.looking) == 0 {
 		return false
 	}
-	limit := time.NewTimer(besideWait)
+	if !b.hear(ctx, besideWait) && ctx.Err() == nil {
+		b.giveUp()
+	}
+	return ctx.Err() == nil
+}
+
+// hear waits for the next that ends, and for no longer than that.
+func (b *beside) hear(ctx context.Context, most time.Duration) bool {
+	limit := time.NewTimer(most)
 	defer limit.Stop()
 	select {
-	case t := <-b.running:
-		b.note(ctx, t)
+	case e := <-b.ended:
+		b.note(ctx, e)
 		return true
 	case <-ctx.Done():
 	case <-limit.C:
 	}
-	b.running = nil // nobody hears what becomes of it: a reconcile observes it
 	return false
 }
 
-// report puts what has become of the steps so far into an observation.
-func (b *beside) report(ctx context.Context, seen *network.Network) {
-	select {
-	case t := <-b.running: // a nil channel never delivers
-		b.note(ctx, t)
-	default:
+// giveUp stops waiting for what is under way: a reconcile observes what becomes of it.
+func (b *beside) giveUp() {
+	for id := range b.running {
+		b.tries[id], b.trouble[id] = besideTries, noAnswer
 	}
-	refused, made := maps.Clone(seen.Refused), maps.Clone(seen.Made)
-	if refused == nil {
-		refused = map[string]network.Refusal{}
+	for id := range b.looking {
+		b.looks[id], b.trouble[id] = besideTries, noAnswer
 	}
-	if made == nil {
-		made = map[string][]string{}
-	}
-	maps.Copy(refused, b.refused)
-	maps.Copy(made, b.made)
-	seen.Refused, seen.Made = refused, made
+	clear(b.running)
+	clear(b.looking)
 }
 
-func (b *beside) note(ctx context.Context, t taken) {
-	b.running = nil
-	for i, result := range t.results {
-		id := t.steps[i].ID()
-		log := b.r.Log.With("instance", b.instance, "step", id)
+const noAnswer = "no answer yet"
+
+// report puts what has become of the steps so far into an observation.
+func (b *beside) report(ctx context.Context, seen *network.Network) {
+	for more := true; more; {
+		select {
+		case e := <-b.ended:
+			b.note(ctx, e)
+		default:
+			more = false
+		}
+	}
+	seen.Refused, seen.Made = merged(seen.Refused, b.refused), merged(seen.Made, b.made)
+	seen.Values, seen.Troubled = merged(seen.Values, b.values), merged(seen.Troubled, b.trouble)
+}
+
+// merged is what two maps say, the second one last.
+func merged[V any](a, b map[string]V) map[string]V {
+	all := make(map[string]V, len(a)+len(b))
+	maps.Copy(all, a)
+	maps.Copy(all, b)
+	return all
+}
+
+// note takes in what has ended.
+func (b *beside) note(ctx context.Context, e ended) {
+	under := b.running
+	if e.look {
+		under = b.looking
+	}
+	for i, result := range e.results {
+		id := e.steps[i].ID()
+		if e.look && e.number <= b.old[id] {
+			continue
+		}
+		delete(under, id)
+		log := b.r.Log.With("instance", b.instance, "step", id, "doing", "beside")
 		refusal, refused := errors.AsType[network.Refusal](result.Err)
 		switch {
+		case result.Err == nil && e.look:
+			b.keep(id, result)
 		case result.Err == nil:
-			b.made[id] = result.Made
-			log.InfoContext(ctx, "change accepted", "doing", "beside")
+			b.keep(id, result)
+			log.InfoContext(ctx, "change accepted")
 		case refused:
 			b.refused[id] = refusal
-			log.WarnContext(ctx, "change refused", "doing", "beside", "err", result.Err)
+			log.WarnContext(ctx, "change refused", "err", result.Err)
 		default:
-			log.WarnContext(ctx, "change failed", "doing", "beside", "err", result.Err)
+			b.trouble[id] = result.Err.Error()
+			log.WarnContext(ctx, "change failed", "look", e.look, "err", result.Err)
 		}
+	}
+}
+
+// keep keeps what is known of a step by now.
+func (b *beside) keep(id string, result Result) {
+	delete(b.trouble, id)
+	if result.Value != nil {
+		b.values[id] = result.Value
+	} else {
+		b.made[id] = result.Made
 	}
 }

@@ -45,6 +45,7 @@ type containing struct {
 }
 
 func (r *Responder) begin(in plan.Incident, preview bool) *containing {
+	in.Now = r.Now().UTC()
 	return &containing{
 		r: r, in: in, preview: preview, rounds: newRounds("containing", in.Instance, r.Log), owners: map[netip.Addr]network.Owner{},
 		beside: newBeside(r, in.Instance),
@@ -60,6 +61,14 @@ func (c *containing) begins(known record.Known) {
 		told := record.TellOf(known.Record)
 		c.told = &told
 	}
+}
+
+// early are the steps to look for beside the first observation.
+func (c *containing) early() []record.Step {
+	if c.last.Exists() {
+		return nil
+	}
+	return c.in.Early(c.r.Rules)
 }
 
 // load reads the ledger, unless an earlier call of this run failed: then the run

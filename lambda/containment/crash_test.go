@@ -76,6 +76,8 @@ func expiring(ctx context.Context, p *process) error    { return p.expire(ctx) }
 type job struct {
 	before func(t *testing.T, s *stage)
 	do     deed
+	on     *world.World // nil: crashWorld
+	rules  plan.Rules
 }
 
 // A stage is a world, a ledger and a clock. In its bubble, waiting takes no time.
@@ -154,7 +156,7 @@ interface eni-1 ` + victim + ` subnet-1 10.0.1.10 2001:db8:1:1::10 groups sg-web
 	return w
 }
 
-func jobs(w *world.World) map[string]job {
+func jobs(t *testing.T, w *world.World) map[string]job {
 	contained := func(t *testing.T, s *stage) {
 		s.must(t, containing(w, threePeers...))
 	}
@@ -169,20 +171,22 @@ func jobs(w *world.World) map[string]job {
 		}
 	}
 	all := rungJobs(w)
+	maps.Copy(all, keepingJobs(t))
+	maps.Copy(all, admitJobs(t))
 	maps.Copy(all, map[string]job{
-		"contain":                            {func(*testing.T, *stage) {}, containing(w, threePeers...)},
-		"release while flows are tracked":    {after(0, nil), releasing},
-		"release when none is tracked":       {after(network.DefaultTracking, nil), releasing},
-		"expire what lingers":                {after(network.DefaultTracking, releasing), expiring},
-		"reconcile what has drifted":         {drifted(contained), reconciling},
-		"reconcile an instance that is gone": {gone(contained), reconciling},
-		"contain without a peer":             {func(*testing.T, *stage) {}, containing(w)},
-		"release without a peer":             {func(t *testing.T, s *stage) { s.must(t, containing(w)) }, releasing},
-		"expire the denials of one that is gone": {func(t *testing.T, s *stage) {
+		"contain":                            {before: func(*testing.T, *stage) {}, do: containing(w, threePeers...)},
+		"release while flows are tracked":    {before: after(0, nil), do: releasing},
+		"release when none is tracked":       {before: after(network.DefaultTracking, nil), do: releasing},
+		"expire what lingers":                {before: after(network.DefaultTracking, releasing), do: expiring},
+		"reconcile what has drifted":         {before: drifted(contained), do: reconciling},
+		"reconcile an instance that is gone": {before: gone(contained), do: reconciling},
+		"contain without a peer":             {before: func(*testing.T, *stage) {}, do: containing(w)},
+		"release without a peer":             {before: func(t *testing.T, s *stage) { s.must(t, containing(w)) }, do: releasing},
+		"expire the denials of one that is gone": {before: func(t *testing.T, s *stage) {
 			gone(contained)(t, s)
 			s.must(t, reconciling)
 			time.Sleep(network.DefaultTracking)
-		}, expiring},
+		}, do: expiring},
 	})
 	return all
 }
@@ -229,7 +233,7 @@ func gone(before func(*testing.T, *stage)) func(*testing.T, *stage) {
 func TestCrashes(t *testing.T) {
 	t.Parallel()
 	w := crashWorld(t)
-	for name, j := range jobs(w) {
+	for name, j := range jobs(t, w) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var want *stage
@@ -270,12 +274,17 @@ func TestCrashes(t *testing.T) {
 // end is the stage after a job was disturbed, and done again after a while.
 func end(ctx context.Context, t *testing.T, w *world.World, j job, busy bool, g gate) *stage {
 	t.Helper()
+	if j.on != nil {
+		w = j.on
+	}
 	s := newStage(w)
+	s.rungs = j.rules
 	j.before(t, s)
 	s.busy = busy
 	_ = j.do(ctx, s.process(g)) // what it says before it dies, nobody hears
 	time.Sleep(plan.MaxInvocation + time.Second)
 	s.must(t, j.do)
+	s.server.Advance(time.Hour) // what has begun there ends
 	// Who did not hear from the ledger has written the peers into a tag too, which a
 	// release takes away.
 	s.server.Edit(func(w *world.World) {

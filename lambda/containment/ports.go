@@ -46,6 +46,22 @@ type Measures interface {
 // A Result is what became of one step that comes beside the cut.
 type Result = record.Result
 
+// Keeping looks for what steps beside the cut replace or have made, where no observation
+// of the network shows it.
+type Keeping interface {
+	// Look reads what each step is about. Its results are in the steps' order: a value
+	// without an element says that there is none.
+	Look(ctx context.Context, steps []record.Step) []Result
+}
+
+// Keeper undoes what keeps an instance and its evidence.
+type Keeper interface {
+	Keeping
+
+	// Revert undoes steps; see Restorer.
+	Revert(ctx context.Context, steps []record.Step) []error
+}
+
 // Fleet is what is needed of EC2 beyond one instance.
 type Fleet interface {
 	// Survey observes many instances, in calls that grow with the pages of EC2's answers.

@@ -20,6 +20,7 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/flowlog"
 	"tourniquet/lambda/host"
+	"tourniquet/lambda/keep"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/plan"
@@ -193,21 +194,25 @@ func (p *process) MarkVPC(ctx context.Context, vpc string, used bool) error {
 	return err
 }
 
-func (p *process) client() *vpc.Client {
-	return vpc.New(aws.Config{
+func (p *process) config() aws.Config {
+	return aws.Config{
 		Region: "eu-central-1", BaseEndpoint: aws.String("http://ec2.invalid"), HTTPClient: p,
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
-	})
+	}
 }
 
+func (p *process) client() *vpc.Client { return vpc.New(p.config()) }
+
 func (p *process) responder() *containment.Responder {
-	ec2, rules := p.client(), p.rungs
+	ec2, rules, keeping := p.client(), p.rungs, keep.New(p.config())
 	rules.ACLQuota = network.DefaultACLQuota
 	hosts := p.hosts()
+	beside := keptBy(keeping)
+	beside[record.KindHost], beside[record.KindFlowLog] = host.Isolating{Client: hosts}, flowlog.Making{Client: p.flows()}
 	return &containment.Responder{
 		EC2: ec2, Fleet: ec2, Ledger: p, Policy: policy.Policy{MaxContained: 25}, Rules: rules, Hosts: hosts,
-		Beside: map[record.Kind]containment.Measures{record.KindHost: host.Isolating{Client: hosts}, record.KindFlowLog: flowlog.Making{Client: p.flows()}},
-		Log:    slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
+		Keeping: keeping, Beside: beside,
+		Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
 }
 
@@ -228,6 +233,15 @@ func (p *process) hosts() *host.Client {
 	}}
 }
 
+// keptBy has one take every step that keeps an instance.
+func keptBy(keeping containment.Measures) map[record.Kind]containment.Measures {
+	beside := map[record.Kind]containment.Measures{}
+	for _, k := range record.Keeping {
+		beside[k] = keeping
+	}
+	return beside
+}
+
 func (p *process) contain(ctx context.Context, in plan.Incident) error {
 	_, err := p.responder().Contain(ctx, in)
 	return err
@@ -244,7 +258,7 @@ func (p *process) releaser() *containment.Releaser {
 	return &containment.Releaser{
 		Beside: map[record.Kind]containment.Measures{record.KindHost: host.Restoring{Client: hosts}, record.KindFlowLog: flowlog.Deleting{Client: p.flows()}},
 		Hosts:  hosts,
-		EC2:    &vpc.Reverter{Client: p.client()}, Ledger: p, Book: p, Leases: p, Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
+		EC2:    &vpc.Reverter{Client: p.client()}, Keeper: &keep.Reverter{Client: keep.New(p.config())}, Ledger: p, Book: p, Leases: p, Log: slog.New(slog.DiscardHandler), Now: p.now, LedgerWait: time.Minute,
 	}
 }
 
@@ -274,8 +288,13 @@ func meaning(book *ledger.Memory) string {
 		fmt.Fprintf(&b, "%s %s peers %v\n", r.Holder(), r.Status, r.Peers)
 		for _, s := range r.Steps {
 			fmt.Fprintf(&b, "  %s %s", s.State, s.Step.ID())
-			if q, ok := record.AsQuarantine(s.Step); ok {
-				fmt.Fprintf(&b, " %v", q.Before)
+			switch step := s.Step.(type) {
+			case record.Replacement:
+				fmt.Fprintf(&b, " %v", step.Before)
+			case record.Creation:
+				if step.Of == record.KindSnapshot {
+					fmt.Fprintf(&b, " %v", step.Made)
+				}
 			}
 			b.WriteByte('\n')
 		}

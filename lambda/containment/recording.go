@@ -74,7 +74,7 @@ func (c *containing) tagged(tags map[string]string) {
 // toApply are the plan's pending steps. Without the ledger only those are applied that
 // tags alone can take back. What comes beside the cut is not tried for ever.
 func (c *containing) toApply(p plan.Plan) []record.Step {
-	return slices.DeleteFunc(p.Record.Pending(), func(s record.Step) bool {
+	return slices.DeleteFunc(p.ToDo(), func(s record.Step) bool {
 		return c.unrecorded && !s.Kind().HeldByTags() || !s.Kind().Decides() && c.beside.done(s)
 	})
 }

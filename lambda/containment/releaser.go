@@ -23,6 +23,7 @@ type Releaser struct {
 	Beside map[record.Kind]Measures // who undoes the steps of a kind that EC2 does not
 	Hosts  Hosts                    // nil: no host gets commands
 	Leases Leases
+	Keeper Keeper // nil: what keeps an instance is left as it is
 	Log    *slog.Logger
 	Now    func() time.Time
 
@@ -104,7 +105,7 @@ func (c *releasing) changesNothing(p plan.ReleasePlan) bool {
 // advance undoes what is to be undone now, and reports whether nothing was.
 func (c *releasing) advance(ctx context.Context, p plan.ReleasePlan) bool {
 	if len(p.Reverts) > 0 {
-		c.rounds.change(ctx, p.Reverts, c.r.EC2.Revert)
+		c.rounds.change(ctx, p.Reverts, c.revert)
 		return false
 	}
 	return !c.takeDown(ctx, p.Asks) // what becomes of it is to be recorded

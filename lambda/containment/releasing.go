@@ -28,6 +28,8 @@ type releasing struct {
 	to       []record.ReleaseGroup // what a person has chosen to release to
 	made     map[string][]string
 	refused  map[string]network.Refusal
+	lifted   []string // the commands by which an admission has asked the host
+	asked    bool     // an admission has asked the host
 
 	told     *record.Told  // what has been told of the containment; nil before the ledger was read
 	was      record.Status // of the containment when it was first loaded; empty when it was not open
@@ -61,6 +63,7 @@ func (c *releasing) observe(ctx context.Context) (network.Network, record.Known,
 	if err == nil {
 		err = c.edges(ctx, &seen, known)
 		c.hear(ctx, &seen, known)
+		c.look(ctx, &seen, known)
 	}
 	return seen, known, err
 }

@@ -47,7 +47,7 @@ func (c *containing) likelyRepeated(scarce bool) bool {
 func (c *containing) stands(ctx context.Context, known record.Known) (Outcome, bool) {
 	open := known.Open()
 	seen, err := c.r.EC2.Observe(ctx, network.Target{Instance: c.in.Instance, ACLs: open.Target().ACLs, Look: network.Drift})
-	if err != nil || !plan.Holds(*open, seen) {
+	if err != nil || !plan.Holds(*open, seen, c.r.Rules, c.in.Now) {
 		c.loaded = nil // it may have moved on meanwhile
 		return Outcome{}, false
 	}

@@ -15,15 +15,16 @@ import (
 
 // Responder contains instances.
 type Responder struct {
-	EC2    EC2
-	Fleet  Fleet
-	Ledger Ledger
-	Beside map[record.Kind]Measures // who takes the steps of a kind beside the cut; EC2 applies the others
-	Hosts  Hosts                    // nil: no host gets commands
-	Policy policy.Policy
-	Rules  plan.Rules
-	Log    *slog.Logger
-	Now    func() time.Time
+	EC2     EC2
+	Fleet   Fleet
+	Ledger  Ledger
+	Beside  map[record.Kind]Measures // who takes the steps of a kind beside the cut; EC2 applies the others
+	Keeping Keeping                  // nil: nothing keeps the instance and its evidence
+	Hosts   Hosts                    // nil: no host gets commands
+	Policy  policy.Policy
+	Rules   plan.Rules
+	Log     *slog.Logger
+	Now     func() time.Time
 
 	// LedgerWait bounds each call of the ledger; past it the containment goes on
 	// without.
@@ -39,7 +40,7 @@ func (r *Responder) With(ec2 interface {
 },
 ) *Responder {
 	return &Responder{
-		EC2: ec2, Fleet: ec2, Beside: r.Beside, Hosts: r.Hosts, Ledger: r.Ledger, Policy: r.Policy, Rules: r.Rules, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
+		EC2: ec2, Fleet: ec2, Beside: r.Beside, Keeping: r.Keeping, Hosts: r.Hosts, Ledger: r.Ledger, Policy: r.Policy, Rules: r.Rules, Log: r.Log, Now: r.Now, LedgerWait: r.LedgerWait,
 	}
 }
 
@@ -60,6 +61,7 @@ func (r *Responder) Preview(ctx context.Context, in plan.Incident) (Outcome, err
 func (c *containing) run(ctx context.Context) (Outcome, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // tags that are later than late
+	defer close(c.beside.over)
 	out, err := c.work(ctx)
 	c.finishTags(ctx)
 	out.Warnings = c.rounds.warnings
@@ -80,6 +82,7 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 		if c.rounds.doubts(ctx, seen) {
 			continue
 		}
+		c.beside.early(ctx)
 		c.beside.report(ctx, &seen)
 		if d := c.decide(round, seen, known); d.Verdict != record.Contain {
 			return c.decline(ctx, d, known), nil
@@ -88,7 +91,7 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 		if err != nil {
 			return c.stopped(planned, missing, err)
 		}
-		planned = c.plan(seen, known)
+		planned = c.plan(ctx, seen, known)
 		missing, err = c.record(ctx, planned, seen, known, empty)
 		if errors.Is(err, record.ErrConflict) {
 			continue // somebody else acts on it too: observe again
@@ -96,10 +99,11 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 		if err != nil {
 			return c.notRecorded(ctx, planned, missing, known, err)
 		}
-		if len(missing) == 0 && !c.beside.wait(ctx) && c.believes(planned) {
+		c.beside.look(ctx, planned.Unread, planned.Anew)
+		c.apply(ctx, missing)
+		if len(deciding(missing)) == 0 && (round+2 >= maxRounds || !c.beside.wait(ctx)) && c.believes(planned) {
 			return c.settled(planned)
 		}
-		c.apply(ctx, missing)
 	}
 	return c.stopped(planned, deciding(missing), nil)
 }
@@ -124,12 +128,16 @@ func (c *containing) decide(round int, seen network.Network, known record.Known)
 }
 
 // plan works out what is missing. A preview only shows it.
-func (c *containing) plan(seen network.Network, known record.Known) plan.Plan {
+func (c *containing) plan(ctx context.Context, seen network.Network, known record.Known) plan.Plan {
 	p := plan.NewPlan(c.in, seen, known, c.r.Rules)
-	if c.preview {
-		return p.Observed(known)
+	if !c.preview {
+		return p
 	}
-	return p
+	for c.beside.look(ctx, p.Unread, false); c.beside.wait(ctx); c.beside.look(ctx, p.Unread, false) { // nothing is in a hurry
+		c.beside.report(ctx, &seen)
+		p = plan.NewPlan(c.in, seen, known, c.r.Rules)
+	}
+	return p.Observed(known)
 }
 
 // believes reports whether a plan with nothing left to do can be believed. Network and

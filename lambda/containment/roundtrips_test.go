@@ -14,6 +14,7 @@ import (
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
+	"tourniquet/lambda/keep"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/plan"
@@ -95,12 +96,13 @@ func incidentOf(w *world.World, peers int) plan.Incident {
 
 // responder is the real one, on a simulated EC2.
 func responder(server *simvpc.Server, l containment.Ledger) *containment.Responder {
-	ec2 := vpc.New(aws.Config{
+	cfg := aws.Config{
 		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
-	})
+	}
+	ec2, keeping := vpc.New(cfg), keep.New(cfg)
 	return &containment.Responder{
-		EC2: ec2, Fleet: ec2,
+		EC2: ec2, Fleet: ec2, Keeping: keeping, Beside: keptBy(keeping),
 		Ledger: l, Policy: policy.Policy{MaxContained: 1000}, Rules: plan.Rules{ACLQuota: network.DefaultACLQuota},
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, LedgerWait: 10 * time.Second,
 	}

@@ -47,28 +47,28 @@ func rungJobs(w *world.World) map[string]job {
 		time.Sleep(network.DefaultTracking)
 	}
 	return map[string]job{
-		"rungs: isolate":                 {isolating, containing(w, threePeers...)},
-		"rungs: release the isolated":    {isolated, releasing},
-		"rungs: isolate what was opened": {func(t *testing.T, s *stage) { isolated(t, s); s.server.Edit(reopened) }, reconciling},
-		"rungs: open for those who come after": {func(t *testing.T, s *stage) {
+		"rungs: isolate":                 {before: isolating, do: containing(w, threePeers...)},
+		"rungs: release the isolated":    {before: isolated, do: releasing},
+		"rungs: isolate what was opened": {before: func(t *testing.T, s *stage) { isolated(t, s); s.server.Edit(reopened) }, do: reconciling},
+		"rungs: open for those who come after": {before: func(t *testing.T, s *stage) {
 			gone(isolated)(t, s)
 			s.must(t, reconciling)
-		}, expiring},
-		"rungs: contain with flow logs": {logged, containing(w, threePeers...)},
-		"rungs: watch":                  {seen, watching},
-		"rungs: release the flow logs": {func(t *testing.T, s *stage) {
+		}, do: expiring},
+		"rungs: contain with flow logs": {before: logged, do: containing(w, threePeers...)},
+		"rungs: watch":                  {before: seen, do: watching},
+		"rungs: release the flow logs": {before: func(t *testing.T, s *stage) {
 			seen(t, s)
 			s.must(t, watching)
 			time.Sleep(network.DefaultTracking)
-		}, releasingWholly},
-		"rungs: flow logs of one that is gone": {func(t *testing.T, s *stage) {
+		}, do: releasingWholly},
+		"rungs: flow logs of one that is gone": {before: func(t *testing.T, s *stage) {
 			gone(seen)(t, s)
 			s.must(t, reconciling)
 			time.Sleep(network.DefaultTracking)
-		}, expiring},
-		"rungs: contain on the host":   {onHost, containing(w)},
-		"rungs: hear of the host":      {contained, reconciling},
-		"rungs: release with the host": {contained, releasingWholly},
+		}, do: expiring},
+		"rungs: contain on the host":   {before: onHost, do: containing(w)},
+		"rungs: hear of the host":      {before: contained, do: reconciling},
+		"rungs: release with the host": {before: contained, do: releasingWholly},
 	}
 }
 

@@ -93,7 +93,7 @@ func (r *Reconciler) drifted(f holdings, drift []network.Target, seen map[string
 		in, known := repairOf(t.Instance, request), f.records[t.Instance]
 		n, shown := seen[t.Instance]
 		switch open := known.Open(); {
-		case !shown || r.Responder.Policy.Admit(in, n, known).Verdict == record.Contain && !plan.Holds(*open, n):
+		case !shown || r.Responder.Policy.Admit(in, n, known).Verdict == record.Contain && !plan.Holds(*open, n, r.Responder.Rules, r.Responder.Now()):
 			whole = append(whole, in.Target(open.Peers))
 		default:
 			r.settle(settled, in, n, known, plan.Plan{Record: *open, ACLRoom: plan.Room(n, r.Responder.Rules)})
@@ -116,6 +116,7 @@ func (r *Reconciler) compare(ctx context.Context, f holdings, targets []network.
 		if known.Open() == nil {
 			in = adoptionOf(t.Instance, request)
 		}
+		in.Now = r.Responder.Now()
 		n, shown := seen[t.Instance]
 		if !shown || len(n.Missing) > 0 {
 			continue
@@ -124,7 +125,7 @@ func (r *Reconciler) compare(ctx context.Context, f holdings, targets []network.
 			r.settle(settled, in, n, known, plan.Plan{})
 			continue
 		}
-		if p := plan.NewPlan(in, n, known, r.Responder.Rules); !p.Changed && len(p.Record.Pending()) == 0 {
+		if p := plan.NewPlan(in, n, known, r.Responder.Rules); !p.Changed && len(p.Record.Pending())+len(p.Unread) == 0 {
 			r.settle(settled, in, n, known, p)
 		}
 	}

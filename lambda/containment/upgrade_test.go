@@ -13,10 +13,12 @@ import (
 )
 
 // everyRung has all measures on that a record of an earlier version does not know.
-var everyRung = plan.Rules{OnHost: plan.OnHostAlways, Survivors: plan.SurvivorsDeny, Isolate: plan.IsolateTagged}
+var everyRung = plan.Rules{OnHost: plan.OnHostAlways, Survivors: plan.SurvivorsDeny, Isolate: plan.IsolateTagged, KeepAlive: true, Protect: true, Snapshots: true, DenyProfile: denyProfile}
 
 // kindsOfRungs begin the ids of the steps that an earlier version does not have.
-var kindsOfRungs = []string{"host/", "flow-log/", "isolation/"}
+var kindsOfRungs = []string{
+	"host/", "flow-log/", "isolation/", "standby/", "checks/", "protection/", "snapshot/", "profile/", "metadata/",
+}
 
 // rungsOf are the steps of the latest record that an earlier version does not have.
 func rungsOf(t *testing.T, s *stage) (ids []string) {

@@ -125,7 +125,7 @@ func oddFixtures() map[string]expectation {
 				"service.action.networkConnectionAction.localPortDetails.port")),
 		"lean": one("ff", "Backdoor:EC2/C&CActivity.B", 8.5,
 			role(""), unreadable("updatedAt", "resource.instanceDetails.networkInterfaces[1].privateIpAddress",
-				"resource.instanceDetails.networkInterfaces[1].securityGroups", "service.additionalInfo"),
+				"resource.instanceDetails.networkInterfaces[1].securityGroups", "resource.instanceDetails.tags", "service.additionalInfo"),
 			func(f *Finding) {
 				f.UpdatedAt, f.Repeated = time.Time{}, false
 				f.Instances = []Instance{{ID: "i-0123abcd", Interfaces: []Interface{{Subnet: "subnet-0123abcd"}}}}

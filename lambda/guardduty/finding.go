@@ -104,6 +104,7 @@ type Instance struct {
 	ID         string // always of a valid form
 	Type       string
 	Interfaces []Interface
+	Scaled     bool // an Auto Scaling group has it, as its tags say
 
 	// Peers holds each distinct connection once, in the order of the finding.
 	// An address that used several ports has several entries.

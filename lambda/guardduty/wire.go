@@ -32,6 +32,12 @@ type wireInstance struct {
 	InstanceID        scalar                      `json:"instanceId"`
 	InstanceType      scalar                      `json:"instanceType"`
 	NetworkInterfaces list[object[wireInterface]] `json:"networkInterfaces"`
+	Tags              list[object[wireTag]]       `json:"tags"`
+}
+
+// wireTag is a tag that the instance had when the finding was made.
+type wireTag struct {
+	Key scalar `json:"key"`
 }
 
 // wireInterface is an interface of InstanceDetails. It is also the one of an attack
@@ -94,8 +100,15 @@ func (t sampleText) unreadable() bool {
 	return t.scalar.unreadable() || cutOff || t.mark().unreadable()
 }
 
+// scalingTag has the name of the group that an instance is in.
+// https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html
+const scalingTag = "aws:autoscaling:groupName"
+
 func (w wireInstance) instance() Instance {
 	i := Instance{ID: w.InstanceID.s, Type: w.InstanceType.clean(maxWord)}
+	for _, t := range w.Tags.Items {
+		i.Scaled = i.Scaled || t.V.Key.s == scalingTag
+	}
 	for _, n := range w.NetworkInterfaces.Items {
 		if at := n.V.networkInterface(); at.ID != "" || at.Subnet != "" {
 			i.Interfaces = append(i.Interfaces, at)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -91,7 +92,7 @@ var (
 			Asked:      rapid.IntRange(0, 9).Draw(t, "asked"),
 			ReleasedTo: lists(releaseGroups).Draw(t, "releasedTo"),
 			Watches:    lists(watches).Draw(t, "watches"), Watched: moments.Draw(t, "watched"),
-			Survivors: lists(survivors).Draw(t, "survivors"), QuietSince: moments.Draw(t, "quiet"),
+			Survivors: lists(survivors).Draw(t, "survivors"), QuietSince: moments.Filter(func(m time.Time) bool { return !m.Equal(notQuiet) }).Draw(t, "quiet"),
 		}
 	})
 	releaseGroups = rapid.Custom(func(t *rapid.T) record.ReleaseGroup {
@@ -310,7 +311,7 @@ func TestUnknownStepsAreErrors(t *testing.T) {
 	for name, i := range map[string]stepItem{
 		"kind":    {ID: "x", Kind: "exorcism"},
 		"nothing": {ID: "x", Kind: string(record.KindQuarantine)},
-		"groups":  {ID: "x", Kind: string(record.KindQuarantine), Resource: "eni-1", After: []string{"sg-1", "sg-2"}},
+		"groups":  {ID: "x", Kind: string(record.KindQuarantine), Resource: "eni-1", After: slices.Repeat([]string{"sg-1"}, record.MaxGroups+1)},
 		"prefix":  {ID: "x", Kind: string(record.KindDenial), Prefix: "198.51.100.7"},
 	} {
 		if s, err := i.step(); err == nil {

@@ -55,6 +55,7 @@ type containmentItem struct {
 	Contained  *time.Time        `dynamodbav:"contained"`
 	Released   *time.Time        `dynamodbav:"released"`
 	Rungs      bool              `dynamodbav:"rungs,omitempty"`
+	Admitted   []string          `dynamodbav:"admitted,omitempty"`
 	Host       *reportItem       `dynamodbav:"host,omitempty"`
 	Restore    *reportItem       `dynamodbav:"restore,omitempty"`
 	Asked      int               `dynamodbav:"asked,omitempty"`

@@ -19,7 +19,7 @@ var firstKinds = []string{string(record.KindQuarantine), string(record.KindDenia
 // addRungs adds to an item what goes beyond quarantine and denials. Then an older
 // program would lose it, and must not touch the item.
 func (i *containmentItem) addRungs(r record.Record) {
-	i.Rungs, i.Asked = r.Rungs, r.Asked
+	i.Rungs, i.Asked, i.Admitted = r.Rungs, r.Asked, texts(r.Admitted)
 	i.Host, i.Restore = fromReport(r.Host), fromReport(r.Restore)
 	i.Watched, i.QuietSince = stamp(r.Watched), stamp(r.QuietSince)
 	if r.QuietSince.IsZero() && !r.Watched.IsZero() {
@@ -41,7 +41,7 @@ func (i *containmentItem) addRungs(r record.Record) {
 
 // hasRungs reports whether an item has what an older program does not know.
 func (i *containmentItem) hasRungs() bool {
-	lists := len(i.Watches) + len(i.Survivors) + len(i.ReleasedTo)
+	lists := len(i.Watches) + len(i.Survivors) + len(i.ReleasedTo) + len(i.Admitted)
 	times := i.Watched != nil || i.QuietSince != nil
 	hosts := i.Host != nil || i.Restore != nil || i.Asked > 0
 	return i.Rungs || lists > 0 || times || hosts || i.hasLaterKinds()

@@ -87,10 +87,18 @@ type Network struct {
 	// shows it or as this invocation was told.
 	Made map[string][]string
 
+	// Troubled says of steps beside the cut, by id, why this invocation could not take
+	// them yet. A later one may.
+	Troubled map[string]string
+
 	// Host and Restore are what has become of the last commands to the host, as far as
 	// this invocation has asked: the one that isolates it, and the one that takes its
 	// rules away again.
 	Host, Restore HostReport
+
+	// Admitted are groups that a person has let in beside the quarantine group. An
+	// interface that has some of them is in quarantine all the same.
+	Admitted []string
 
 	// Refused are the steps, by id, that EC2 has refused in this invocation for a
 	// reason that repeating them doesn't mend.
@@ -133,6 +141,8 @@ type Instance struct {
 	State   string // EC2's name of it: "running"
 	Tags    map[string]string
 	Profile string // the ARN of the instance profile that IMDS serves credentials of; empty when it serves none
+
+	Machine
 
 	// Secondary are its interfaces in secondary networks, sorted. They have neither
 	// security groups nor network ACLs.
@@ -249,15 +259,25 @@ func (n Network) AllEmpty(vpc string) bool {
 }
 
 // Quarantined reports whether an interface has one group, and that is a
-// quarantine group without rules.
+// quarantine group without rules. Groups that are admitted beside it don't count.
 func (n Network) Quarantined(i Interface) bool {
-	return len(i.Groups) == 1 && slices.Contains(n.Quarantine[i.VPC], Quarantined{Group: i.Groups[0], Empty: true})
+	own := n.beside(i.Groups)
+	return len(own) == 1 && slices.Contains(n.Quarantine[i.VPC], Quarantined{Group: own[0], Empty: true})
 }
 
 // Held reports whether an interface has one group, and that is a quarantine group,
-// with rules or without.
+// with rules or without. Groups that are admitted beside it don't count.
 func (n Network) Held(i Interface) bool {
-	return len(i.Groups) == 1 && slices.ContainsFunc(n.Quarantine[i.VPC], func(q Quarantined) bool { return q.Group == i.Groups[0] })
+	own := n.beside(i.Groups)
+	return len(own) == 1 && slices.ContainsFunc(n.Quarantine[i.VPC], func(q Quarantined) bool { return q.Group == own[0] })
+}
+
+// beside are groups without those that are admitted.
+func (n Network) beside(groups []string) []string {
+	if len(n.Admitted) == 0 {
+		return groups
+	}
+	return slices.DeleteFunc(slices.Clone(groups), func(g string) bool { return slices.Contains(n.Admitted, g) })
 }
 
 // Find is an interface by its id, attached to the instance or not.

@@ -26,6 +26,9 @@ const (
 	IsolationRole = "isolation"
 	IsolationName = "tourniquet-isolation"
 
+	// ForensicsRole is the role of the owner's groups that a person may admit beside it.
+	ForensicsRole = "forensics"
+
 	// ReleaseTag is on groups that a release may put interfaces into, in place of those
 	// that they had.
 	ReleaseTag = "tourniquet:release-target"

@@ -38,6 +38,7 @@ var exposures = map[record.ExposureKind]string{
 	record.IsolationNotAllowed: "A subnet that was not isolated",
 	record.SubnetShared:        "An isolated subnet with another interface",
 	"may-be-terminated":        "The instance may be terminated",
+	"forensics-admitted":       "Forensics that a person let in",
 	"secondary-interface":      "A secondary interface without groups",
 	"unreadable-finding":       "A part of the finding that is unreadable",
 }
@@ -111,6 +112,7 @@ var advice = map[record.ExposureKind]string{
 	"may-be-terminated":             "Stop the scaling of its group, or snapshot its volumes now.",
 	"secondary-interface":           "Look at that interface by hand.",
 	"unreadable-finding":            "Read the finding in GuardDuty.",
+	"forensics-admitted":            "Admit without a group, once the work is done.",
 }
 
 // Advice says what a person can do about a kind of exposure; empty where this program

@@ -30,6 +30,10 @@ type attribute struct {
 	// does not have the attribute.
 	once bool
 
+	// aside says that it takes a call of its own to read: what no value has been read of
+	// is not gone.
+	aside bool
+
 	resource string // what it is an attribute of, for people
 }
 
@@ -47,6 +51,12 @@ var attributes = map[record.Kind]attribute{
 	},
 	record.KindIsolation: {value: edgeACL, resource: "subnet"},
 	record.KindTracking:  {value: timeouts, back: timeoutsBefore, once: true, resource: "interface"},
+
+	record.KindStandby:    {value: lifecycle, aside: true, resource: "member of an Auto Scaling group"},
+	record.KindChecks:     {value: looked, aside: true, resource: "instance"},
+	record.KindProtection: {value: protection, inForce: kept, ours: kept, back: volumesBefore, aside: true, resource: "instance"},
+	record.KindProfile:    {value: profile, resource: "association of an instance profile"},
+	record.KindMetadata:   {value: metadata, resource: "instance"},
 }
 
 func (a attribute) isInForce(seen network.Network, r record.Replacement, value []string) bool {
@@ -76,8 +86,11 @@ func (p *planner) replace(r record.Replacement) record.StepState {
 	}
 	a := attributes[r.Of]
 	value, _ := a.value(p.seen, r)
+	if left, there := p.leftOver(r, value); !recorded && there {
+		r.Before = left.Before
+	}
 	refusal := p.seen.Refused[r.ID()]
-	s := record.StepState{Step: r, State: record.Pending}
+	s := record.StepState{Step: r, State: record.Pending, Note: p.seen.Troubled[r.ID()]}
 	switch {
 	case a.isInForce(p.seen, r, value):
 		r.After = value
@@ -100,6 +113,18 @@ func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
 	}
 	a := attributes[r.Of]
 	value, found := a.value(p.seen, r)
+	if r.Of.Keeps() && !p.was.Status.Open() && !p.terms.Latest { // another containment may need it
+		p.steps = append(p.steps, s)
+		return
+	}
+	if r.Of.Keeps() && (!p.seen.Exists() || p.seen.Instance.Ended()) {
+		p.add(s, record.Gone, "the instance does not exist any more")
+		return
+	}
+	if unread := a.aside && !found && r.Name != record.VolumesAttribute && !p.seen.Looked(r.ID()); unread {
+		p.add(s, record.Failed, "not undone: "+p.seen.Troubled[r.ID()])
+		return
+	}
 	if !found {
 		p.add(s, record.Gone, "the "+a.resource+" does not exist any more")
 		return
@@ -111,6 +136,8 @@ func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
 	switch ours := a.isOurs(p.seen, r, value); {
 	case ours && back.refuse != "":
 		p.add(s, record.Failed, back.refuse)
+	case ours && p.refused(r) != "":
+		p.add(s, record.Failed, "not undone: "+p.refused(r))
 	case slices.Equal(value, back.value) || slices.Equal(value, r.Before) && len(p.to.ReleasedTo) == 0:
 		p.settled(s, record.Restored, back.note)
 	case ours:

@@ -11,6 +11,7 @@ import (
 // is on record of them is enough to plan by: it shows the interfaces on record and no
 // other, each in quarantine, and every ACL in which the record has a denial.
 func BearsOut(open record.Record, seen network.Network) bool {
+	seen.Admitted = open.Admitted
 	recorded := 0
 	for _, s := range open.Steps {
 		switch step := s.Step.(type) {

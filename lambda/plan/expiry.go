@@ -19,8 +19,9 @@ func Old(slot record.Slot, now time.Time, ttl time.Duration) bool {
 // every interface in quarantine, so that no flow can begin. They free places that
 // other incidents need. Nothing expires of a containment that is not complete.
 func NewExpiryPlan(rec record.Record, seen network.Network, slots []record.Slot, terms Terms, ttl time.Duration) ReleasePlan {
+	seen.Admitted = rec.Admitted
 	p := &releasePlanner{was: rec, seen: seen, terms: terms}
-	quiet := rec.Status == record.Contained && len(seen.Interfaces) > 0 &&
+	quiet := rec.Status == record.Contained && len(rec.Admitted) == 0 && len(seen.Interfaces) > 0 &&
 		!slices.ContainsFunc(seen.Interfaces, func(i network.Interface) bool { return !seen.Quarantined(i) })
 	rec.Steps = slices.Clone(rec.Steps)
 	for _, slot := range slots {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"time"
 
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/network"
@@ -26,8 +27,9 @@ func (in Incident) Adds(open record.Record) bool {
 // every interface is on record and in a quarantine group without rules, and every
 // denial is in the ACL before its subnet, where nothing comes before it. It is false
 // where the look does not tell.
-func Holds(open record.Record, seen network.Network) bool {
-	if len(seen.Interfaces) == 0 || seen.Exists() && !exposesAsRecorded(open, seen) {
+func Holds(open record.Record, seen network.Network, rules Rules, now time.Time) bool {
+	seen.Admitted = open.Admitted
+	if len(seen.Interfaces) == 0 || seen.Exists() && !(exposesAsRecorded(open, seen, now) && keepsAsRecorded(open, seen, rules, now)) {
 		return false
 	}
 	if !closed(open, seen) {
@@ -65,9 +67,10 @@ func placed(seen network.Network) bool {
 
 // exposesAsRecorded reports whether what a containment leaves open whoever the peers are
 // is still what the record says.
-func exposesAsRecorded(open record.Record, seen network.Network) bool {
-	p := &planner{seen: seen, record: record.Record{
+func exposesAsRecorded(open record.Record, seen network.Network, now time.Time) bool {
+	p := &planner{in: Incident{Now: now}, seen: seen, record: record.Record{
 		Unreadable: open.Unreadable, QuietSince: open.QuietSince, Watched: open.Watched, Watches: open.Watches, Survivors: open.Survivors,
+		Steps: open.Steps, Admitted: open.Admitted,
 	}}
 	p.remain()
 	return !slices.ContainsFunc(p.record.Exposure, func(e record.Exposure) bool { return !slices.Contains(open.Exposure, e) }) &&
@@ -75,6 +78,19 @@ func exposesAsRecorded(open record.Record, seen network.Network) bool {
 			ofInstance := e.Kind == record.SecondaryInterface || e.Kind == record.IMDSCredentials
 			return ofInstance && !slices.Contains(p.record.Exposure, e)
 		})
+}
+
+// keepsAsRecorded reports whether all that is to keep the instance is on record and in
+// force, so that nothing of it has to be looked for.
+func keepsAsRecorded(open record.Record, seen network.Network, rules Rules, now time.Time) bool {
+	rec := open
+	rec.Steps = nil
+	p := &planner{in: Incident{Now: now}, seen: seen, known: record.Known{Record: &open}, rules: rules, record: rec}
+	p.keep()
+	return len(p.unread) == 0 && !slices.ContainsFunc(p.record.Steps, func(s record.StepState) bool {
+		was, recorded := open.Step(s.Step.ID())
+		return !recorded || was.State != s.State
+	})
 }
 
 // stands reports whether a denial is in its ACL, and decides there.

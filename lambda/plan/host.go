@@ -20,7 +20,7 @@ const (
 
 // rungs reports whether a measure beyond quarantine and denials is turned on.
 func (r Rules) rungs() bool {
-	return r.OnHost != "" && r.OnHost != OnHostOff || r.Survivors.on() || r.Isolate.on()
+	return r.OnHost != "" && r.OnHost != OnHostOff || r.Survivors.on() || r.Isolate.on() || r.KeepAlive || r.Protect || r.Snapshots || r.DenyProfile != ""
 }
 
 // tells reports whether an incident says something that its record does not: only then
@@ -71,7 +71,7 @@ func (p *planner) wantsHost() bool {
 		return true
 	case !p.record.Rungs:
 		return false
-	case p.known.Open() == nil && p.known.Record != nil && p.known.Record.Unsettled():
+	case p.known.Open() == nil && p.known.Record != nil && p.known.Record.Status == record.Released && p.known.Record.HostLingers():
 		return true // rules of the containment before are still there, and no release would take them away
 	default:
 		return p.rules.OnHost == OnHostAlways || p.rules.OnHost == OnHostAuto && p.uncut()
@@ -107,6 +107,8 @@ func (p *planner) hostState(was record.StepState, recorded bool, step record.Cre
 		return record.Applied
 	case refused || verdict:
 		return record.Failed
+	case recorded && was.State == record.Lingering && !asked:
+		return record.Lingering // a person has let forensics in: its rules are being taken away
 	case len(step.Made) == 0 || p.in.OnHost:
 		return record.Pending
 	case report.State == network.HostUndelivered && (len(step.Made) < maxSent || asked):
@@ -125,6 +127,8 @@ func (p *planner) exposeHost(s record.StepState) {
 	switch {
 	case s.State == record.Failed && p.seen.Refused[s.Step.ID()].Reason != "" && !p.seen.Refused[s.Step.ID()].Unmanaged:
 		p.expose(record.HostUnconfirmed, "%s was not told to let nothing pass: %s", id, s.Note)
+	case s.State == record.Lingering:
+		p.expose(record.HostUnconfirmed, "%s was told to take its own rules away, so that forensics get in", id)
 	case s.State == record.Failed:
 		p.expose(record.HostNotManaged, "%s: nothing was done on the host", s.Note)
 	case len(made(s)) == 0:

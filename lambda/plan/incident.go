@@ -32,7 +32,9 @@ type Incident struct {
 	Flows   network.FlowReading // what the flow logs said, where they were read
 	Isolate bool                // a person asks that the subnet is isolated, if its owner allows it
 	OnHost  bool                // a person asks that the host is isolated too
+	Scaled  bool                // the findings say that an Auto Scaling group has the instance
 
+	Now     time.Time // when the invocation acts on it
 	Trigger Trigger   // what it comes from
 	Asked   time.Time // when a person asked; zero for every other trigger
 	Reason  string    // why it is contained, for people
@@ -106,6 +108,7 @@ func (in Incident) with(f guardduty.Finding, i guardduty.Instance) Incident {
 	in.UnreadableFields = mergeStrings(in.UnreadableFields, f.UnreadableFields)
 	in.Omitted += i.OmittedPeers
 	in.Repeated = in.Repeated || f.Repeated
+	in.Scaled = in.Scaled || i.Scaled
 	if f.Origin == guardduty.SecurityHub {
 		in.Trigger = ByPerson
 	}

@@ -95,6 +95,11 @@ type Rules struct {
 	OnHost    OnHost
 	Survivors Survivors
 	Isolate   Isolate
+
+	KeepAlive   bool   // an Auto Scaling group is to leave the instance alone
+	Protect     bool   // neither the instance nor its volumes are to be deleted
+	Snapshots   bool   // its volumes are copied
+	DenyProfile string // ARN of the profile that replaces the instance's; empty: credentials stay
 }
 
 // A Plan is a containment's record as it is to be, and what has to be changed in
@@ -102,10 +107,13 @@ type Rules struct {
 type Plan struct {
 	Record  record.Record
 	Slots   []record.SlotChange
-	Changed bool // the ledger does not say so yet
-	Relies  bool // on an entry that the ledger does not know
-	Shown   bool // as a preview: nothing of it is carried out
-	ACLRoom *int // how many more entries the fullest ACL takes; nil when there is none of this account's
+	Changed bool          // the ledger does not say so yet
+	Relies  bool          // on an entry that the ledger does not know
+	Shown   bool          // as a preview: nothing of it is carried out
+	Unread  []record.Step // beside the cut: to look for before they can be planned
+	Anew    bool          // whatever was looked for before the ledger was read is too old
+	Held    []string      // pending steps, by id, that this invocation must not take now
+	ACLRoom *int          // how many more entries the fullest ACL takes; nil when there is none of this account's
 }
 
 // NewPlan works out the containment of an incident from the network as observed
@@ -122,6 +130,9 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 		}
 	}
 	seen = underneath(seen, known)
+	if open := known.Open(); open != nil {
+		seen.Admitted = open.Admitted
+	}
 	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, seen.Instance.Tags["Name"], known, rules)}
 	p.quarantine()
 	p.isolate()
@@ -129,6 +140,7 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 	p.deny()
 	p.shorten()
 	p.host()
+	p.keep()
 	p.exposeOmitted()
 	p.exposeUnreadable()
 	p.keepOthers()
@@ -141,7 +153,9 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 	p.record = boundTexts(p.record)
 	p.record.Status = p.status()
 	changed := known.Open() == nil || !p.record.Says(*known.Open()) || len(p.slots) > 0
-	return Plan{Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies, ACLRoom: p.aclRoom}
+	return Plan{
+		Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies, ACLRoom: p.aclRoom, Unread: p.unread, Anew: p.justClosed(), Held: p.held,
+	}
 }
 
 // next is the record that an incident opens or continues, without its steps.
@@ -228,6 +242,8 @@ type planner struct {
 	relies  bool
 	passes  bool // a peer that is to be denied passes an ACL in both directions, or none is between
 	aclRoom *int // the least of the ACLs planned so far
+	unread  []record.Step
+	held    []string
 }
 
 func (p *planner) add(s record.Step, state record.State, note string) {
@@ -338,9 +354,9 @@ func (p *planner) remain() {
 		p.expose(record.SecondaryInterface, "%s is in a secondary network: neither security groups nor network ACLs filter it", id)
 	}
 	p.expose(record.ResolverDNS, "DNS queries to the VPC's resolver pass groups and ACLs; only Route 53 Resolver DNS Firewall stops a DNS tunnel")
-	if p.seen.Instance.Profile != "" {
-		p.expose(record.IMDSCredentials, "the instance can still fetch credentials of %s from its metadata service, and credentials it has stay valid elsewhere",
-			p.seen.Instance.Profile)
+	p.exposeCredentials()
+	if len(p.record.Admitted) > 0 {
+		p.expose(record.ForensicsAdmitted, "a person has admitted %s beside the quarantine group: their rules say what may flow", strings.Join(p.record.Admitted, ", "))
 	}
 }
 

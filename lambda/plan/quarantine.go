@@ -27,7 +27,7 @@ func (p *planner) quarantine() {
 // nothing, since it may be left from an earlier containment.
 func (p *planner) originals(i network.Interface) []string {
 	groups := slices.DeleteFunc(slices.Clone(i.Groups), func(g string) bool {
-		return slices.ContainsFunc(p.seen.Quarantine[i.VPC], func(q network.Quarantined) bool { return q.Group == g })
+		return slices.Contains(p.seen.Admitted, g) || slices.ContainsFunc(p.seen.Quarantine[i.VPC], func(q network.Quarantined) bool { return q.Group == g })
 	})
 	if len(groups) == 0 {
 		return i.Originals

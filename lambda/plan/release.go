@@ -40,6 +40,7 @@ type ReleasePlan struct {
 	Slots    []record.SlotChange
 	Changed  bool                // the ledger does not say so yet
 	Reverts  []record.Step       // to undo now, once the ledger has the plan
+	Later    []record.Step       // to undo once these are undone
 	Asks     []record.Step       // to ask of the host, once nothing is left to undo
 	Untags   map[string][]string // tag keys to remove in the end, by resource
 }
@@ -58,6 +59,7 @@ type ReleasePlan struct {
 // that nobody else holds it: from then on nobody can come to rely on it. Only then
 // it is removed, and only when a look shows it gone is the slot free.
 func NewReleasePlan(rec record.Record, seen network.Network, slots []record.Slot, terms Terms) ReleasePlan {
+	seen.Admitted = rec.Admitted
 	p := &releasePlanner{was: rec, seen: seen, terms: terms, to: rec}
 	if len(terms.ToGroups) > 0 && rec.Status.Open() {
 		p.to.ReleasedTo = terms.ToGroups
@@ -78,6 +80,7 @@ type releasePlanner struct {
 	slots   []record.SlotChange
 	reverts []record.Step
 	revived []record.Exposure
+	later   []record.Step // to undo once the others are
 }
 
 func (p *releasePlanner) add(s record.StepState, state record.State, note string) {
@@ -108,6 +111,9 @@ func (p *releasePlanner) undo(s record.StepState, slots []record.Slot) {
 			p.letGo(s)
 		}
 	case record.Creation: // what was made stays; the host is asked in the end
+		if s.State == record.Pending && s.Step.Kind().Keeps() && !p.unsettled(s) {
+			s.State, s.Note, s.Until = record.Gone, "nobody has seen that it was made", time.Time{}
+		}
 		p.steps = append(p.steps, s)
 	}
 }
@@ -231,10 +237,14 @@ func (p *releasePlanner) unlisted(slots []record.Slot) {
 
 // result is what all of it comes to.
 func (p *releasePlanner) result() ReleasePlan {
+	p.holdExit()
 	rec := p.was
 	rec.Steps, rec.ReleasedTo = p.steps, p.to.ReleasedTo
 	if rec.Status.Open() {
 		p.settleStatus(&rec)
+	}
+	if rec.Status == record.Released {
+		rec.Admitted = nil
 	}
 	for _, e := range p.revived {
 		if !slices.Contains(rec.Exposure, e) {
@@ -244,8 +254,9 @@ func (p *releasePlanner) result() ReleasePlan {
 	var asks []record.Step
 	if (rec.Status == record.Released || rec.Status == record.Closed) && p.terms.Latest {
 		asks = p.takeDown(&rec)
+		p.exitLast(&rec)
 	}
-	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts, Asks: asks}
+	plan := ReleasePlan{Record: rec, Slots: p.slots, Reverts: p.reverts, Asks: asks, Later: p.later}
 	plan.Changed = !rec.Says(p.was) || len(p.slots) > 0
 	if rec.Status == record.Released && (p.was.Status.Open() || p.terms.Untag) {
 		plan.Untags = p.untags()
@@ -288,7 +299,7 @@ func (p ReleasePlan) Preview() record.Record {
 	rec := p.Record
 	rec.Steps = slices.Clone(rec.Steps)
 	for i, s := range rec.Steps {
-		for _, r := range p.Reverts {
+		for _, r := range slices.Concat(p.Reverts, p.Later) {
 			if r.ID() == s.Step.ID() {
 				rec.Steps[i] = record.StepState{Step: r, State: record.Planned, Note: "would be undone"}
 			}

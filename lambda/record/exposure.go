@@ -68,8 +68,15 @@ const (
 	IsolationNotAllowed ExposureKind = "isolation-not-allowed"
 	// SubnetShared: an interface of somebody else is in a subnet that is isolated.
 	SubnetShared ExposureKind = "subnet-shared"
-	// IMDSCredentials: the instance goes on to fetch its role's credentials.
+	// IMDSCredentials: the instance goes on to fetch its role's credentials, or has some
+	// that are valid for a while.
 	IMDSCredentials ExposureKind = "imds-credentials"
+	// ForensicsAdmitted: a person has let groups of the owner's in beside the quarantine
+	// group, and their rules say what may flow.
+	ForensicsAdmitted ExposureKind = "forensics-admitted"
+	// MayBeTerminated: somebody else may terminate the instance, and the evidence goes
+	// with it: its Auto Scaling group, Karpenter, EKS, or EC2 itself.
+	MayBeTerminated ExposureKind = "may-be-terminated"
 )
 
 // Exposure that makes a containment partial: a step that should be there is not.

@@ -67,6 +67,10 @@ type Record struct {
 	// of an earlier version gets none by itself.
 	Rungs bool
 
+	// Admitted are the owner's groups, sorted, that a person has let in beside the
+	// quarantine group, for forensics.
+	Admitted []string
+
 	// Host and Restore are the last commands to the host, and what came of them: the one
 	// that isolates it, and the one of a release that takes its rules away. What the
 	// host says in them is evidence, and proves nothing.
@@ -146,7 +150,7 @@ func (r Record) ReleaseGroups(vpc string) (groups []string) {
 }
 
 func (r Record) saysOfRungs(o Record) bool {
-	return slices.Equal(r.ReleasedTo, o.ReleasedTo) && r.Rungs == o.Rungs && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore) && r.saysOfFlows(o)
+	return slices.Equal(r.ReleasedTo, o.ReleasedTo) && r.Rungs == o.Rungs && slices.Equal(r.Admitted, o.Admitted) && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore) && r.saysOfFlows(o)
 }
 
 // Awaits reports whether something is to be learned yet of what was done beside the cut.
@@ -163,12 +167,20 @@ func (r Record) Isolated() (subnets []string) {
 }
 
 // Unsettled reports whether something is still to be done for the containment: it is
-// open, or its host's own rules or flow logs of ours may still be there.
+// open, or its host's own rules or flow logs of ours may still be there, or the instance
+// is still on standby because of them.
 func (r Record) Unsettled() bool {
 	return r.Status.Open() || (r.Status == Released || r.Status == Closed) && slices.ContainsFunc(r.Steps, func(s StepState) bool {
 		kind := s.Step.Kind()
-		return r.Status == Closed && kind == KindIsolation && !s.State.Final() || kind == KindHost && s.State == Lingering || kind == KindFlowLog && !s.State.Final()
+		waits := kind == KindHost || kind == KindStandby || kind == KindChecks
+		return r.Status == Closed && kind == KindIsolation && !s.State.Final() || waits && s.State == Lingering || kind == KindFlowLog && !s.State.Final()
 	})
+}
+
+// HostLingers reports whether the host's own rules may still be there after a release.
+func (r Record) HostLingers() bool {
+	host, told := r.Step(HostOf(r.Instance).ID())
+	return told && host.State == Lingering
 }
 
 func sameFinding(a, b FindingRef) bool { return a.ID == b.ID }
@@ -182,11 +194,12 @@ func (r Record) Target() network.Target {
 			if s.State == Gone {
 				continue
 			}
-			if step.Of != KindIsolation {
-				t.Interfaces = append(t.Interfaces, step.Resource)
-			}
-			if step.Of == KindQuarantine {
+			switch step.Of {
+			case KindQuarantine:
 				t.Groups = append(t.Groups, step.Before...)
+				fallthrough
+			case KindTracking:
+				t.Interfaces = append(t.Interfaces, step.Resource)
 			}
 		case Denial: // its slot may be held, and its entry in effect, though the ACL has left the instance
 			t.ACLs = append(t.ACLs, step.ACL)

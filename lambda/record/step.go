@@ -100,6 +100,10 @@ type Replacement struct {
 	At string
 }
 
+// MaxGroups is how many groups an interface can have.
+// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
+const MaxGroups = 16
+
 // QuarantineOf is the step that replaces all security groups of a network interface
 // by the quarantine group of its VPC. The groups before are sorted; the quarantine
 // group is empty in a preview of a VPC that has none yet.
@@ -148,8 +152,8 @@ func (r Replacement) Check() error {
 	switch {
 	case r.Resource == "":
 		return fmt.Errorf("a step of kind %s without a resource", r.Of)
-	case r.Of == KindQuarantine && len(r.After) > 1:
-		return fmt.Errorf("step %s sets %d groups, want one quarantine group", r.ID(), len(r.After))
+	case r.Of == KindQuarantine && len(r.After) > MaxGroups:
+		return fmt.Errorf("step %s has %d groups, want one quarantine group and those that are admitted", r.ID(), len(r.After))
 	case r.Of == KindTracking:
 		for _, value := range [][]string{r.Before, r.After} {
 			if _, err := network.ParseTimeouts(value); err != nil {
@@ -166,6 +170,10 @@ type Creation struct {
 	Of       Kind
 	Resource string   // the id of the resource that it is made for
 	Made     []string // the ids of what was made; empty until somebody has seen it
+
+	// Tags are what it carries once it is made, where it is found again by them. They
+	// follow from the record, which does not keep them.
+	Tags map[string]string
 }
 
 // HostOf is the step that tells a host to let nothing pass. What it makes are the

@@ -3,13 +3,14 @@ package record
 // Verdict is what was decided: to act, or a named reason not to.
 type Verdict string
 
-// The verdicts. Those after Expire are reasons not to act.
+// The verdicts. Those after Admit are reasons not to act.
 const (
 	Contain       Verdict = "contain"
 	Release       Verdict = "release"
 	Reconcile     Verdict = "reconcile"
 	Expire        Verdict = "expire"
 	Watched       Verdict = "watch"
+	Admit         Verdict = "admit"
 	NotActionable Verdict = "not-actionable"
 	Exempt        Verdict = "exempt"
 	Sample        Verdict = "sample"

@@ -197,6 +197,7 @@ func fromSDKInstance(i types.Instance, owner string) network.Instance {
 	if i.State != nil {
 		instance.State = string(i.State.Name)
 	}
+	instance.Machine = fromSDKMachine(i)
 	for _, secondary := range i.SecondaryInterfaces {
 		instance.Secondary = append(instance.Secondary, aws.ToString(secondary.SecondaryInterfaceId))
 	}

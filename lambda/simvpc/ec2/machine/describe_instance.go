@@ -2,6 +2,7 @@ package machine
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,7 +61,7 @@ func shapeOfInstance(w *world.World, i *world.Instance) instanceShape {
 	shape := instanceShape{
 		ID: i.ID, Image: imageOf(i), State: stateOf(i.State), Type: i.Type, Launched: call.Epoch,
 		Tenancy: "default", Virtual: "hvm", Hypervisor: "xen", // EC2 says xen of Nitro instances too
-		Interfaces: call.SetOf(attached, func(x *world.Interface) nic.InterfaceShape { return nic.ShapeOfSharedInterface(w, x) }), Tags: call.ShapeOfTags(i.Tags),
+		Interfaces: call.SetOf(attached, func(x *world.Interface) nic.InterfaceShape { return nic.ShapeOfSharedInterface(w, x) }), Tags: call.ShapeOfTags(shownTags(i)),
 		Profile: shapeOfProfile(w, i), Metadata: shapeOfMetadata(i, "applied"), Devices: blockDevices(w, i),
 		Operator:  nic.ShapeOfOperator(w, i.Operator),
 		Secondary: call.SetOf(w.SecondaryOf(i.ID), func(n *world.SecondaryInterface) secondaryShape { return shapeOfSecondary(w, n) }),
@@ -94,6 +95,18 @@ func shapeOfInstance(w *world.World, i *world.Instance) instanceShape {
 		shape.Public, shape.DNS = first.Public.String(), nic.PublicName(w, first.Public)
 	}
 	return shape
+}
+
+// shownTags are an instance's tags, with the one that Auto Scaling sets on the members of
+// its groups (https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html).
+func shownTags(i *world.Instance) world.Tags {
+	if i.AutoScaling == "" {
+		return i.Tags
+	}
+	tags := world.Tags{}
+	maps.Copy(tags, i.Tags)
+	tags["aws:autoscaling:groupName"] = i.AutoScaling
+	return tags
 }
 
 // imageOf is the image of an instance.

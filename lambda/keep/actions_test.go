@@ -1,0 +1,77 @@
+package keep
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The roles get what the source calls, and nothing else. What undoes is in revert.go
+// alone; what sets an attribute serves both.
+func TestActionsAreTheCallsOfTheSource(t *testing.T) {
+	t.Parallel()
+	// No call says what these are for: tagging with the call that makes, and a role that
+	// goes with its profile.
+	contain := map[string]bool{"ec2:CreateTags": true, "iam:PassRole": true}
+	release := map[string]bool{"iam:PassRole": true}
+	for file, calls := range callsOfTheSource(t) {
+		for _, c := range calls {
+			onlyContains := c == "autoscaling:EnterStandby" || c == "ec2:EnableApplicationStatusCheckSuppression" || strings.HasSuffix(c, "Snapshots")
+			if file != "revert.go" {
+				contain[c] = true
+			}
+			if !onlyContains {
+				release[c] = true
+			}
+		}
+	}
+	listed := func(of func(Rung) []string) []string {
+		all := map[string]bool{}
+		for _, r := range Rungs {
+			for _, a := range of(r) {
+				all[a] = true
+			}
+		}
+		return slices.Sorted(maps.Keys(all))
+	}
+	if d := cmp.Diff(listed(func(r Rung) []string { return r.Contain }), slices.Sorted(maps.Keys(contain))); d != "" {
+		t.Errorf("to contain (-listed +called):\n%s", d)
+	}
+	if d := cmp.Diff(listed(func(r Rung) []string { return r.Release }), slices.Sorted(maps.Keys(release))); d != "" {
+		t.Errorf("to release (-listed +called):\n%s", d)
+	}
+}
+
+// callsOfTheSource are the operations that each file calls.
+func callsOfTheSource(t *testing.T) map[string][]string {
+	t.Helper()
+	called := regexp.MustCompile(`\b(ec2|scaling|autoscaling)\.(?:New)?([A-Z][A-Za-z]+?)(?:Paginator)?\((?:ctx|c\.ec2)`)
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := map[string][]string{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range called.FindAllStringSubmatch(string(source), -1) {
+			service := m[1]
+			if service != "ec2" {
+				service = "autoscaling"
+			}
+			calls[file] = append(calls[file], service+":"+m[2])
+		}
+	}
+	return calls
+}
