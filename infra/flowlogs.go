@@ -12,6 +12,9 @@ import (
 	"tourniquet/lambda/plan"
 )
 
+// flowLogService is the service that delivers flow logs.
+const flowLogService = "vpc-flow-logs.amazonaws.com"
+
 // flowLogs is what looking for survivors adds to the stack: a log group, and a role that
 // delivers flow logs to it. It is nothing where the rung is off.
 type flowLogs struct {
@@ -28,7 +31,7 @@ func addFlowLogs(stack awscdk.Stack, s config.Settings) flowLogs {
 	// records written here. https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
 	f.role = awsiam.NewRole(stack, jsii.String("FlowLogRole"), &awsiam.RoleProps{
 		Description: jsii.String("Tourniquet: delivers the flow logs of contained instances"),
-		AssumedBy: awsiam.NewServicePrincipal(jsii.String("vpc-flow-logs.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String(flowLogService), &awsiam.ServicePrincipalOpts{
 			Conditions: &map[string]any{
 				"StringEquals": map[string]any{"aws:SourceAccount": *stack.Account()},
 				"ArnLike":      map[string]any{"aws:SourceArn": *stack.FormatArn(&awscdk.ArnComponents{Service: jsii.String("ec2"), Resource: jsii.String("vpc-flow-log"), ResourceName: jsii.String("*")})},
@@ -92,7 +95,7 @@ func (g granter) watchTerms() []term {
 		// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
 		{
 			sid: "PassDelivery", actions: []string{"iam:PassRole"}, resources: []string{*g.flows.role.RoleArn()},
-			when: when{"StringEquals": {"iam:PassedToService": "vpc-flow-logs.amazonaws.com"}},
+			when: when{"StringEquals": {"iam:PassedToService": flowLogService}},
 		},
 		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
 		{sid: "ReadFlowLogs", actions: []string{"logs:FilterLogEvents"}, resources: []string{*g.flows.group.LogGroupArn()}},

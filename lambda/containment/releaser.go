@@ -78,12 +78,10 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		if c.isOvertaken(known) {
 			return c.overtaken(known), nil
 		}
-		if err := c.choose(ctx, seen, known); err != nil {
-			return c.ends(record.NotActionable, record.Record{}), err
-		}
+		refused := c.choose(ctx, seen, known)
 		planned = c.plan(seen, known, planned)
-		if c.ask.DryRun || planned.FromTags && (c.verdict == record.Expire || len(planned.Record.Steps) == 0) {
-			return c.shown(planned)
+		if refused != nil || c.changesNothing(planned) {
+			return c.shown(planned, refused)
 		}
 		err = c.record(ctx, planned, known)
 		switch {
@@ -92,15 +90,25 @@ func (c *releasing) run(ctx context.Context) (Outcome, error) {
 		case err != nil:
 			return c.stopped(planned, fmt.Errorf("recording the release of %s: %w", c.ask.Instance, err))
 		}
-		if len(planned.Reverts) == 0 && c.takeDown(ctx, planned.Asks) {
-			continue // to record it
-		}
-		if len(planned.Reverts) == 0 {
+		if c.advance(ctx, planned) {
 			return c.finished(ctx, planned), nil
 		}
-		c.rounds.change(ctx, planned.Reverts, c.revert)
 	}
 	return c.stopped(planned, c.rounds.causes["lease"])
+}
+
+// changesNothing reports whether a release is a dry run, or one that tags say nothing for.
+func (c *releasing) changesNothing(p plan.ReleasePlan) bool {
+	return c.ask.DryRun || p.FromTags && (c.verdict == record.Expire || len(p.Record.Steps) == 0)
+}
+
+// advance undoes what is to be undone now, and reports whether nothing was.
+func (c *releasing) advance(ctx context.Context, p plan.ReleasePlan) bool {
+	if len(p.Reverts) > 0 {
+		c.rounds.change(ctx, p.Reverts, c.revert)
+		return false
+	}
+	return !c.takeDown(ctx, p.Asks) // what becomes of it is to be recorded
 }
 
 // finished ends a release that has nothing left to do.
@@ -112,8 +120,12 @@ func (c *releasing) finished(ctx context.Context, p plan.ReleasePlan) Outcome {
 	return c.endsFrom(c.verdict, p, p.Record)
 }
 
-// shown ends a release that changes nothing: a dry run, or one that tags say nothing for.
-func (c *releasing) shown(p plan.ReleasePlan) (Outcome, error) {
+// shown ends a release that changes nothing: a dry run, one that was refused, or one that
+// tags say nothing for.
+func (c *releasing) shown(p plan.ReleasePlan, refused error) (Outcome, error) {
+	if refused != nil {
+		return c.ends(record.NotActionable, record.Record{}), refused
+	}
 	switch {
 	case !p.FromTags || len(p.Record.Steps) > 0 && c.verdict == record.Release:
 		return c.endsFrom(record.ObservedOnly, p, p.Preview()), nil

@@ -51,6 +51,12 @@ func (r *Reconciler) load(ctx context.Context, instances []string) (holdings, er
 	return f, errors.Join(unread, err)
 }
 
+// oneByOne reports whether a containment has to be looked at by itself: what was done
+// beside the cut may have ended, and a look at many shows nothing of a subnet's edge.
+func (r *Reconciler) oneByOne(open record.Record) bool {
+	return open.Awaits() || len(open.Isolated()) > 0 || open.Rungs && r.Responder.Rules.Isolate == plan.IsolateTagged
+}
+
 // standing are the outcomes for the instances with which nothing has to be done, by a
 // look at all of them in bulk; without an instance's id where there is nothing to say. Any
 // other instance gets a look of its own before it is acted on: what seems to have drifted,
@@ -65,7 +71,7 @@ func (r *Reconciler) standing(ctx context.Context, f holdings, request string) (
 			whole = append(whole, adoptionOf(instance, request).Target(nil))
 		case r.Responder.Policy.Yield(in, known).Verdict != record.Contain:
 			settled[instance] = reconciled(in, *open, r.Responder.Policy.Yield(in, known).Reason, nil)
-		case open.Awaits() || len(open.Isolated()) > 0 || open.Rungs && r.Responder.Rules.Isolate == plan.IsolateTagged: // what has become of it is asked one by one
+		case r.oneByOne(*open):
 		case !in.Adds(*open):
 			drift = append(drift, network.Target{Instance: instance, ACLs: open.Target().ACLs, Look: network.Standing})
 		default:
@@ -76,6 +82,13 @@ func (r *Reconciler) standing(ctx context.Context, f holdings, request string) (
 	if err != nil {
 		return nil, err
 	}
+	whole = append(whole, r.drifted(f, drift, seen, request, settled)...)
+	return settled, r.compare(ctx, f, whole, request, settled)
+}
+
+// drifted are those of some targets that have drifted, as whole targets. The others are
+// settled.
+func (r *Reconciler) drifted(f holdings, drift []network.Target, seen map[string]network.Network, request string, settled map[string]Outcome) (whole []network.Target) {
 	for _, t := range drift {
 		in, known := repairOf(t.Instance, request), f.records[t.Instance]
 		n, shown := seen[t.Instance]
@@ -86,7 +99,7 @@ func (r *Reconciler) standing(ctx context.Context, f holdings, request string) (
 			r.settle(settled, in, n, known, plan.Plan{Record: *open, ACLRoom: plan.Room(n, r.Responder.Rules)})
 		}
 	}
-	return settled, r.compare(ctx, f, whole, request, settled)
+	return whole
 }
 
 // compare plans what a whole look in bulk shows: nothing is to be done where the plan is

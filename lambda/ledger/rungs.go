@@ -34,9 +34,17 @@ func (i *containmentItem) addRungs(r record.Record) {
 	for _, s := range r.Survivors {
 		i.Survivors = append(i.Survivors, survivorItem{s.Addr.String(), s.Interface, s.Protocol, slices.Clone(s.Ports), s.Bytes, stamp(s.Last)})
 	}
-	if i.Rungs || len(i.Admitted) > 0 || len(i.Watches)+len(i.Survivors)+len(i.ReleasedTo) > 0 || i.Watched != nil || i.QuietSince != nil || i.Host != nil || i.Restore != nil || i.Asked > 0 || i.hasLaterKinds() {
+	if i.hasRungs() {
 		i.Schema = schemaRungs
 	}
+}
+
+// hasRungs reports whether an item has what an older program does not know.
+func (i *containmentItem) hasRungs() bool {
+	lists := len(i.Watches) + len(i.Survivors) + len(i.ReleasedTo) + len(i.Admitted)
+	times := i.Watched != nil || i.QuietSince != nil
+	hosts := i.Host != nil || i.Restore != nil || i.Asked > 0
+	return i.Rungs || lists > 0 || times || hosts || i.hasLaterKinds()
 }
 
 // addWatches adds to a record what its item has of flow logs.

@@ -32,16 +32,8 @@ func NewReleaseFromTags(seen network.Network, done []record.StepState, hosts boo
 	rec := record.Record{Instance: seen.Instance.ID, Status: record.Released, Steps: p.steps}
 	rec.Exposure = unclaimed(seen, network.PeersOf(seen.Instance.Tags))
 	plan := ReleasePlan{Record: rec, FromTags: true, Reverts: p.reverts, Untags: map[string][]string{}}
-	host := record.HostOf(seen.Instance.ID)
-	if hosts && len(rec.Steps) > 0 && !seen.Refused[host.ID()].Unmanaged {
-		next, ask := p.hostBack(&plan.Record, record.StepState{Step: host, State: record.Applied})
-		plan.Record.Steps = append(plan.Record.Steps, next)
-		if ask {
-			plan.Asks = append(plan.Asks, host)
-		}
-		if !next.State.Final() {
-			plan.Record.Exposure = append(plan.Record.Exposure, record.Exposure{Kind: record.HostUnconfirmed, Detail: rec.Instance + ": " + next.Note})
-		}
+	if hosts && len(rec.Steps) > 0 {
+		p.hostFromTags(&plan)
 	}
 	for _, s := range rec.Steps {
 		q, _ := record.AsQuarantine(s.Step)
@@ -53,6 +45,23 @@ func NewReleaseFromTags(seen network.Network, done []record.StepState, hosts boo
 		plan.Untags[seen.Instance.ID] = keys
 	}
 	return plan
+}
+
+// hostFromTags asks the host of an instance without a record. One that Systems Manager
+// does not manage has got no command.
+func (p *releasePlanner) hostFromTags(plan *ReleasePlan) {
+	host := record.HostOf(p.seen.Instance.ID)
+	if p.seen.Refused[host.ID()].Unmanaged {
+		return
+	}
+	next, ask := p.hostBack(&plan.Record, record.StepState{Step: host, State: record.Applied})
+	plan.Record.Steps = append(plan.Record.Steps, next)
+	if ask {
+		plan.Asks = append(plan.Asks, host)
+	}
+	if !next.State.Final() {
+		plan.Record.Exposure = append(plan.Record.Exposure, record.Exposure{Kind: record.HostUnconfirmed, Detail: plan.Record.Instance + ": " + next.Note})
+	}
 }
 
 // unclaimed names the entries that deny exactly one of the peers and may be ours.

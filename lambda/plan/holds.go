@@ -14,7 +14,7 @@ import (
 // the containment is not complete, or a release has left something of it.
 func (in Incident) Adds(open record.Record) bool {
 	peers := mergePeers(open.Peers, in.Peers)
-	return open.Status != record.Contained || !open.Released.IsZero() || in.OnHost || in.Isolate || in.Trigger == ByPerson && !open.Rungs ||
+	return open.Status != record.Contained || !open.Released.IsZero() || in.asks(open) ||
 		len(mergeFindings(open.Findings, in.Findings)) > len(open.Findings) ||
 		!slices.EqualFunc(peers, open.Peers, func(a, b guardduty.Peer) bool { return a == b }) ||
 		len(mergeStrings(open.Unreadable, in.Unreadable)) > len(open.Unreadable) || in.Omitted+len(in.UnreadableFields) > 0 ||
@@ -111,4 +111,9 @@ func unchanged(s record.StepState, seen network.Network) bool {
 	a := attributes[r.Of]
 	value, found := a.value(seen, r)
 	return found && a.isInForce(seen, r, value)
+}
+
+// asks reports whether a person asks for a measure that the record may not have.
+func (in Incident) asks(open record.Record) bool {
+	return in.OnHost || in.Isolate || in.Trigger == ByPerson && !open.Rungs
 }

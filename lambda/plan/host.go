@@ -101,13 +101,12 @@ func (p *planner) hostState(was record.StepState, recorded bool, step record.Cre
 	_, refused := p.seen.Refused[step.ID()]
 	report := p.record.Host
 	asked := p.in.OnHost || p.in.tells(p.known)
+	verdict := recorded && was.State == record.Failed && !asked // who asks again may ask again
 	switch {
-	case refused && !sent:
-		return record.Failed
-	case recorded && was.State == record.Failed && !sent && !asked:
-		return record.Failed // a verdict: who asks again may ask again
 	case sent:
 		return record.Applied
+	case refused || verdict:
+		return record.Failed
 	case recorded && was.State == record.Lingering && !asked:
 		return record.Lingering // a person has let forensics in: its rules are being taken away
 	case len(step.Made) == 0 || p.in.OnHost:

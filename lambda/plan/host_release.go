@@ -24,7 +24,7 @@ func (p *releasePlanner) takeDown(rec *record.Record) (asks []record.Step) {
 		if s.State.Final() {
 			continue
 		}
-		ask := false
+		var ask bool
 		switch s.Step.Kind() {
 		case record.KindHost:
 			rec.Steps[i], ask = p.hostBack(rec, s)
@@ -48,16 +48,7 @@ func (p *releasePlanner) takeDown(rec *record.Record) (asks []record.Step) {
 func (p *releasePlanner) hostBack(rec *record.Record, s record.StepState) (next record.StepState, ask bool) {
 	id := s.Step.ID()
 	sent := p.seen.Made[id]
-	for _, command := range sent {
-		if rec.Restore.Command != command {
-			rec.Restore = network.HostReport{Command: command, State: network.HostAwaited}
-			rec.Asked++
-		}
-	}
-	if heard := p.seen.Restore; heard.Command != "" && heard.Command == rec.Restore.Command {
-		heard.Connections = nil
-		rec.Restore = heard
-	}
+	p.hearRestore(rec, sent)
 	settle := func(state record.State, format string, args ...any) record.StepState {
 		return record.StepState{Step: s.Step, State: state, Note: fmt.Sprintf(format, args...)}
 	}
@@ -75,6 +66,20 @@ func (p *releasePlanner) hostBack(rec *record.Record, s record.StepState) (next 
 		return settle(record.Lingering, "%s; %s", refusal.Reason, stillThere), false
 	}
 	return settle(record.Lingering, stillThere), len(sent) == 0 && (rec.Restore.Command == "" || rec.Restore.Ended())
+}
+
+// hearRestore puts into the record which command was sent, and what came of one.
+func (p *releasePlanner) hearRestore(rec *record.Record, sent []string) {
+	for _, command := range sent {
+		if rec.Restore.Command != command {
+			rec.Restore = network.HostReport{Command: command, State: network.HostAwaited}
+			rec.Asked++
+		}
+	}
+	if heard := p.seen.Restore; heard.Command != "" && heard.Command == rec.Restore.Command {
+		heard.Connections = nil
+		rec.Restore = heard
+	}
 }
 
 // unlog is how far the deletion of a flow log has come, and whether to delete it now.

@@ -71,7 +71,8 @@ func (p *planner) isolate() {
 			p.keepIsolated(edge, was)
 			continue
 		}
-		if !p.in.Isolate && !(edge.Allowed && p.record.Rungs && p.rules.Isolate.on()) {
+		wanted := edge.Allowed && p.record.Rungs && p.rules.Isolate.on()
+		if !p.in.Isolate && !wanted {
 			continue
 		}
 		if why := p.unisolable(edge); why != "" {

@@ -241,17 +241,7 @@ func (p *releasePlanner) result() ReleasePlan {
 	rec := p.was
 	rec.Steps, rec.ReleasedTo = p.steps, p.to.ReleasedTo
 	if rec.Status.Open() {
-		// What was left open is no question any more; what may be ours still is.
-		rec.Exposure = slices.DeleteFunc(slices.Clone(rec.Exposure), func(e record.Exposure) bool {
-			return e.Kind != record.UnclaimedDenial && e.Kind != record.MayRevive
-		})
-		rec.Status = record.Released
-		if len(p.reverts) > 0 || slices.ContainsFunc(p.steps, p.unsettled) {
-			rec.Status = record.Releasing
-		}
-		if p.was.Status != record.Releasing {
-			rec.Released = p.terms.Began
-		}
+		p.settleStatus(&rec)
 	}
 	if rec.Status == record.Released {
 		rec.Admitted = nil
@@ -272,6 +262,21 @@ func (p *releasePlanner) result() ReleasePlan {
 		plan.Untags = p.untags()
 	}
 	return plan
+}
+
+// settleStatus says how an open record stands after the move.
+func (p *releasePlanner) settleStatus(rec *record.Record) {
+	// What was left open is no question any more; what may be ours still is.
+	rec.Exposure = slices.DeleteFunc(slices.Clone(rec.Exposure), func(e record.Exposure) bool {
+		return e.Kind != record.UnclaimedDenial && e.Kind != record.MayRevive
+	})
+	rec.Status = record.Released
+	if len(p.reverts) > 0 || slices.ContainsFunc(p.steps, p.unsettled) {
+		rec.Status = record.Releasing
+	}
+	if p.was.Status != record.Releasing {
+		rec.Released = p.terms.Began
+	}
 }
 
 // untags are our tags on what is released.

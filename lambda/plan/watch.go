@@ -61,7 +61,8 @@ func (p *planner) watch() {
 func (p *planner) logFlows(i network.Interface) {
 	step := record.FlowLogOf(i.ID)
 	was, recorded := p.recorded(step.ID())
-	if !recorded && !(p.record.Rungs && p.rules.Survivors.on() && p.seen.Quarantined(i)) {
+	wanted := p.record.Rungs && p.rules.Survivors.on() && p.seen.Quarantined(i)
+	if !recorded && !wanted {
 		return
 	}
 	step.Made = slices.Clone(made(was))
@@ -112,29 +113,36 @@ func hear(w record.Watch, records []network.FlowRecord) record.Watch {
 		if f.Interface != w.Interface || f.End.Before(w.Cut.Add(afterCut)) {
 			continue
 		}
-		for at := f.Start.Truncate(time.Minute); !at.After(f.End) && at.Before(f.Start.Add(recent)); at = at.Add(time.Minute) {
-			minutes[at.Unix()] = true
-		}
+		markMinutes(minutes, f)
 		w.Skipped = w.Skipped || f.Status == network.FlowSkipData
 		if !counts(f, w) || f.Status != network.FlowOK || !f.Accepted {
 			continue
 		}
-		if f.End.After(w.Accepted) {
-			w.Accepted = f.End
-		}
-		if f.Opens && f.End.After(w.Leaked) {
-			w.Leaked = f.End
+		w.Accepted = later(w.Accepted, f.End)
+		if f.Opens {
+			w.Leaked = later(w.Leaked, f.End)
 		}
 	}
-	next := w.Cut.Add(afterCut).Truncate(time.Minute)
-	if w.Covered.After(next) {
-		next = w.Covered
-	}
+	next := later(w.Covered, w.Cut.Add(afterCut).Truncate(time.Minute))
 	for minutes[next.Unix()] {
 		next = next.Add(time.Minute)
 		w.Covered = next
 	}
 	return w
+}
+
+// markMinutes notes the minutes that a record is of.
+func markMinutes(minutes map[int64]bool, f network.FlowRecord) {
+	for at := f.Start.Truncate(time.Minute); !at.After(f.End) && at.Before(f.Start.Add(recent)); at = at.Add(time.Minute) {
+		minutes[at.Unix()] = true
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // survived adds what passed in one window. A window that was read before adds nothing.
@@ -167,25 +175,28 @@ func (p *planner) quiet() {
 	since, proven := time.Time{}, len(p.seen.Interfaces) > 0
 	for _, i := range p.seen.Interfaces {
 		w := r.WatchOf(i.ID)
-		stands := !w.Cut.IsZero() && p.seen.Quarantined(i) && !w.Skipped
-		if !p.in.Flows.Read.IsZero() {
-			ago := func(d time.Duration) time.Time { return p.in.Flows.Read.Add(-d) }
-			stands = stands && !w.Covered.Before(ago(delivered)) && !w.Accepted.After(ago(recent))
-		} else {
-			stands = stands && !r.QuietSince.IsZero()
-		}
-		proven = proven && stands
-		for _, t := range []time.Time{w.Cut, w.Accepted} {
-			if t.After(since) {
-				since = t
-			}
-		}
+		proven = proven && p.seen.Quarantined(i) && p.isQuiet(w)
+		since = later(since, later(w.Cut, w.Accepted))
 	}
 	switch {
 	case !proven:
 		r.QuietSince = time.Time{}
 	case r.QuietSince.IsZero():
 		r.QuietSince = since
+	}
+}
+
+// isQuiet reports whether nothing has passed an interface of late, by its records. Without
+// a reading the last one holds.
+func (p *planner) isQuiet(w record.Watch) bool {
+	read := p.in.Flows.Read
+	switch {
+	case w.Cut.IsZero() || w.Skipped:
+		return false
+	case read.IsZero():
+		return !p.record.QuietSince.IsZero()
+	default:
+		return !w.Covered.Before(read.Add(-delivered)) && !w.Accepted.After(read.Add(-recent))
 	}
 }
 
