@@ -109,7 +109,9 @@ func requestsOf(c simvpc.Call, w *world.World) []request {
 	case c.Op == "ModifyInstanceAttribute":
 		return attributeRequests(c, of)
 	case c.Op == "DescribeAutoScalingInstances" || c.Op == "EnterStandby" || c.Op == "ExitStandby":
-		panic("say here which resources of Auto Scaling " + c.Op + " has")
+		return []request{scalingRequest(c)}
+	case strings.HasSuffix(c.Op, "ApplicationStatusCheckSuppression"):
+		return []request{of("instance", world.Tags{network.AutoScalingTag: "web"}, "")}
 	case strings.HasPrefix(c.Op, "Describe"):
 		return []request{{Action: action, Resource: "*"}}
 	case c.Op == "CreateSecurityGroup":
@@ -143,6 +145,15 @@ func requestsOf(c simvpc.Call, w *world.World) []request {
 		panic("which resources does " + c.Op + " have? Say it here.")
 	}
 	return all
+}
+
+// scalingRequest is that of a call of Auto Scaling.
+func scalingRequest(c simvpc.Call) request {
+	resource := "*"
+	if group := c.Params.Get("AutoScalingGroupName"); group != "" {
+		resource = "autoscaling:autoScalingGroup:00000000-0000-4000-a000-000000000000:autoScalingGroupName/" + group
+	}
+	return request{Action: "autoscaling:" + c.Op, Resource: resource}
 }
 
 // attributeRequests are those of a change of an instance's attribute: of the instance,
@@ -193,7 +204,7 @@ func vpcOwner(v *world.VPC) string {
 func ours(tags world.Tags) map[string]string {
 	mine := map[string]string{}
 	for k, v := range tags {
-		if k == network.RoleTag {
+		if k == network.RoleTag || k == network.AutoScalingTag {
 			mine[k] = v
 		}
 	}

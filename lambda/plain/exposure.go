@@ -109,6 +109,7 @@ var advice = map[record.ExposureKind]string{
 	record.HostReports:              "Do not rely on it: a compromised host may say anything.",
 	"isolation-not-allowed":         "Tag the subnet tourniquet:isolate=allowed, if the instance is alone in it.",
 	"subnet-shared":                 "Move the other interface to another subnet: it has no network here.",
+	"forensics-admitted":            "Admit without a group, once the work is done.",
 	"may-be-terminated":             "Stop the scaling of its group, or snapshot its volumes now.",
 	"secondary-interface":           "Look at that interface by hand.",
 	"unreadable-finding":            "Read the finding in GuardDuty.",
