@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,8 @@ const secondAccount = "222222222222"
 // What the emulators don't carry: MiniStack has no StackSets, so that the stacks are made
 // in each account. It reads code, and sends events, within an account only, so that each
 // account has the bucket with the code, and the bus: what the organization may read is
-// not tried. It doesn't know metric filters.
+// not tried. It doesn't know metric filters
+// and documents.
 func TestOrganization(t *testing.T) {
 	requireTools(t)
 	ministack, ec2 := emulator.MiniStack(t), moto(t)
@@ -141,19 +143,27 @@ func (e *emulatedOne) deployAccount(t *testing.T, files map[string][]byte, param
 	for name, value := range parameters {
 		all[name] = value
 	}
-	outputs := e.create(t, "StackSet-Tourniquet-1", withoutMetricFilters(t, files[accountFile]), all)
+	const key = "account.template.json"
+	e.upload(t, key, withoutUnknown(t, files[accountFile]))
+	outputs := e.createFrom(t, "StackSet-Tourniquet-1", &cloudformation.CreateStackInput{
+		TemplateURL: aws.String(e.ministack + "/" + e.prefix() + "-" + emulatedRegion + "/" + key),
+	}, all)
 	b, _ := json.Marshal(outputs) // text only
 	if err := json.Unmarshal(b, &e.outputs); err != nil || e.outputs.TableName == "" {
 		t.Fatalf("outputs: got %s (%v)", b, err)
 	}
 }
 
-// create makes a stack and returns its outputs.
+// create makes a stack of a template and returns its outputs.
 func (e *emulatedOne) create(t *testing.T, name string, template []byte, parameters map[string]string) map[string]string {
 	t.Helper()
-	in := &cloudformation.CreateStackInput{
-		StackName: &name, TemplateBody: aws.String(string(template)), Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityIam},
-	}
+	return e.createFrom(t, name, &cloudformation.CreateStackInput{TemplateBody: aws.String(string(template))}, parameters)
+}
+
+// createFrom makes a stack of a template that is in the request, or named by it.
+func (e *emulatedOne) createFrom(t *testing.T, name string, in *cloudformation.CreateStackInput, parameters map[string]string) map[string]string {
+	t.Helper()
+	in.StackName, in.Capabilities = &name, []cfntypes.Capability{cfntypes.CapabilityCapabilityIam}
 	for key, value := range parameters {
 		in.Parameters = append(in.Parameters, cfntypes.Parameter{ParameterKey: aws.String(key), ParameterValue: aws.String(value)})
 	}
@@ -188,12 +198,12 @@ boto3.client("s3", endpoint_url=endpoint, region_name="`+emulatedRegion+`", aws_
 	emulator.Python(t, script, e.ministack, e.account, e.prefix()+"-"+emulatedRegion, key, body)
 }
 
-// withoutMetricFilters is a template without what MiniStack's CloudFormation doesn't know.
-func withoutMetricFilters(t *testing.T, template []byte) []byte {
+// withoutUnknown is a template without what MiniStack's CloudFormation doesn't know.
+func withoutUnknown(t *testing.T, template []byte) []byte {
 	t.Helper()
 	var doc map[string]any
 	must(t, json.Unmarshal(template, &doc))
-	maps.DeleteFunc(doc["Resources"].(map[string]any), func(_ string, r any) bool { return pick(r, "Type") == "AWS::Logs::MetricFilter" })
+	maps.DeleteFunc(doc["Resources"].(map[string]any), func(_ string, r any) bool { return slices.Contains(unknown, fmt.Sprint(pick(r, "Type"))) })
 	b, err := json.Marshal(doc)
 	must(t, err)
 	return b

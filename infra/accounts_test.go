@@ -141,6 +141,10 @@ func TestAccountCode(t *testing.T) {
 	if got := string(files[codeFolder+"/"+key]); got != string(files[accountFile]) || !strings.HasPrefix(url, "https://CodeBucketPrefix-eu-central-1.s3.eu-central-1.") {
 		t.Errorf("the StackSet deploys %s, which is not among the code's files %v", url, slices.Sorted(maps.Keys(files)))
 	}
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+	if n := len(files[accountFile]); n > 1_000_000 {
+		t.Errorf("the template has %d bytes, and CloudFormation takes 1 MB from S3", n)
+	}
 }
 
 // TestAccountParameters: new accounts begin in observe mode, whatever the settings say;

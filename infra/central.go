@@ -30,6 +30,7 @@ func addCentral(p parts, c central, undelivered awssqs.Queue) {
 	arn := p.stack.FormatArn(&awscdk.ArnComponents{
 		Service: jsii.String("events"), Resource: jsii.String("rule"), ResourceName: jsii.String(centralRule),
 	})
+	// https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html
 	thisRule := map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": arn}}
 	events := awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)
 	role := awsiam.NewRole(p.stack, jsii.String("CentralBusRole"), &awsiam.RoleProps{

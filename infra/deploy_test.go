@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -187,7 +188,7 @@ func (d *deployment) lint(t *testing.T) {
 // deploy deploys what was synthesized, twice: the second time there is nothing to do.
 func (d *deployment) deploy(t *testing.T) {
 	t.Helper()
-	d.withoutMetricFilters(t)
+	d.withoutUnknown(t)
 	outputs := filepath.Join(t.TempDir(), "outputs.json")
 	args := []string{"deploy", "--app", d.out, "--require-approval", "never", "--outputs-file", outputs}
 	d.cdk(t, args...)
@@ -202,16 +203,19 @@ func (d *deployment) deploy(t *testing.T) {
 	}
 }
 
-// withoutMetricFilters takes out the one type of resource that MiniStack's
-// CloudFormation doesn't know. What the filters read is tested on the log.
-func (d *deployment) withoutMetricFilters(t *testing.T) {
+// unknown are the types of resources that MiniStack's CloudFormation doesn't know. What
+// the filters read is tested on the log; the documents are tested on real hosts.
+var unknown = []string{"AWS::Logs::MetricFilter", "AWS::SSM::Document"}
+
+// withoutUnknown takes them out.
+func (d *deployment) withoutUnknown(t *testing.T) {
 	t.Helper()
 	var doc map[string]any
 	read(t, d.templatePath(), &doc)
 	resources := doc["Resources"].(map[string]any)
 	n := len(resources)
 	for id, r := range resources {
-		if pick(r, "Type") == "AWS::Logs::MetricFilter" {
+		if slices.Contains(unknown, fmt.Sprint(pick(r, "Type"))) {
 			delete(resources, id)
 		}
 	}

@@ -28,7 +28,7 @@ func newFunction(p parts, f function) (awslambda.Function, awslogs.LogGroup) {
 	grant := granter{parts: p, logs: logs}
 	role := grant.newRole(f.id+"Role", "Tourniquet, "+string(f.name)+": "+f.may, f.calls, f.terms(grant))
 	props := &awslambda.FunctionProps{
-		FunctionName: jsii.String("tourniquet-" + string(f.name)),
+		FunctionName: jsii.String(f.name.Name()),
 		Description:  jsii.String(f.description),
 		Code:         p.code,
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),

@@ -104,7 +104,7 @@ func synthesize(t *testing.T) {
 			config.Prefix + "architecture": "x86_64", config.Prefix + "encryption": "customer-managed", config.Prefix + "email": "security@example.com",
 			config.Prefix + "createDetector": true, config.Prefix + "schedules": false, config.Prefix + "mode": "observe", config.Prefix + "neverDeny": []any{"192.0.2.0/24"},
 			config.Prefix + "snapshots": true, config.Prefix + "credentials": "deny",
-			config.Prefix + "onHost": "always", config.Prefix + "survivors": "deny", config.Prefix + "concurrency": 7.0, config.Prefix + "securityHubNote": true, config.Prefix + "centralBus": testBus, config.Prefix + "endpointUrl": "http://127.0.0.1:4566", config.Prefix + "endpointUrlEc2": "http://127.0.0.1:5000",
+			config.Prefix + "onHost": "always", config.Prefix + "survivors": "deny", config.Prefix + "isolateSubnets": "tagged", config.Prefix + "concurrency": 7.0, config.Prefix + "securityHubNote": true, config.Prefix + "centralBus": testBus, config.Prefix + "endpointUrl": "http://127.0.0.1:4566", config.Prefix + "endpointUrlEc2": "http://127.0.0.1:5000",
 		})
 		options, err := readSettings(all)
 		if err != nil {

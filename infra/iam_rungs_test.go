@@ -138,3 +138,30 @@ func watchRows(t *testing.T, tpl template, on bool) []iamRow {
 		iamRow{"delete the flow logs", access{contain, "logs:DeleteLogGroup", tpl.arn(group), nil, nil}, denied},
 	)
 }
+
+// isolationRows are about a subnet's edge, where the setting is on, or off.
+func isolationRows(on bool) []iamRow {
+	const replace, makeACL = "ec2:ReplaceNetworkAclAssociation", "ec2:CreateNetworkAcl"
+	isolation, allows := tags{roleTag: "isolation"}, tags{"tourniquet:isolate": "allowed"}
+	return []iamRow{
+		{"isolate: by our ACL", access{contain, replace, acl, isolation, nil}, on},
+		{"isolate: a subnet whose owner allows it", access{contain, replace, subnet, allows, nil}, on},
+		{"isolate: by any ACL", access{contain, replace, acl, nil, nil}, denied},
+		{"isolate: by a quarantine's tag", access{contain, replace, acl, quarantined, nil}, denied},
+		{"isolate: any subnet", access{contain, replace, subnet, nil, nil}, denied},
+		{"isolate: a subnet whose owner does not", access{contain, replace, subnet, tags{"tourniquet:isolate": "no"}, nil}, denied},
+		{"isolate: another account's subnet", access{contain, replace, foreign(subnet), allows, nil}, denied},
+		{"isolate: by another Region's ACL", access{contain, replace, elsewhere(acl), isolation, nil}, denied},
+		{"make an isolation ACL", access{contain, makeACL, acl, nil, setting(roleTag, "isolation", "Name", "tourniquet-isolation")}, on},
+		{"make an isolation ACL in a VPC", access{contain, makeACL, vpcARN, nil, nil}, on},
+		{"make an ACL without the tag", access{contain, makeACL, acl, nil, nil}, denied},
+		{"make an ACL with a tag too many", access{contain, makeACL, acl, nil, setting(roleTag, "isolation", "team", "web")}, denied},
+		{"tag the ACL that is made", access{contain, createTags, acl, nil, creating("CreateNetworkAcl", setting(roleTag, "isolation"))}, on},
+		{"tag an ACL later", access{contain, createTags, acl, nil, setting(roleTag, "isolation")}, denied},
+		{"allow a subnet to be isolated", access{contain, createTags, subnet, nil, setting("tourniquet:isolate", "allowed")}, denied},
+		{"open: the ACL from before", access{release, replace, acl, nil, nil}, on},
+		{"open: the subnet", access{release, replace, subnet, nil, nil}, on},
+		{"open: another account's subnet", access{release, replace, foreign(subnet), nil, nil}, denied},
+		{"open: by an ACL that it makes", access{release, makeACL, acl, nil, setting(roleTag, "isolation")}, denied},
+	}
+}

@@ -87,9 +87,9 @@ func TestIAMTruth(t *testing.T) {
 		tpl  template
 		rows []iamRow
 	}{
-		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template), hubRows(false), hostRows(true), watchRows(t, plain(t).template, true), keepRows(t, plain(t).template, true, false))},
-		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template), hubRows(true), hostRows(true), watchRows(t, withOptions(t).template, true), keepRows(t, withOptions(t).template, true, true))},
-		"bare":    {bare(t).template, slices.Concat(containRows, releaseRows, hostRows(false), watchRows(t, bare(t).template, false), keepRows(t, bare(t).template, false, false))},
+		"plain":   {plain(t).template, slices.Concat(containRows, releaseRows, dataRows(t, plain(t).template), invocationRows(t, plain(t).template), hubRows(false), hostRows(true), watchRows(t, plain(t).template, true), keepRows(t, plain(t).template, true, false), isolationRows(false))},
+		"options": {withOptions(t).template, slices.Concat(containRows, releaseRows, dataRows(t, withOptions(t).template), keyRows(t, withOptions(t).template), hubRows(true), hostRows(true), watchRows(t, withOptions(t).template, true), keepRows(t, withOptions(t).template, true, true), isolationRows(true))},
+		"bare":    {bare(t).template, slices.Concat(containRows, releaseRows, hostRows(false), watchRows(t, bare(t).template, false), keepRows(t, bare(t).template, false, false), isolationRows(false))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var all []access
@@ -110,7 +110,8 @@ func TestIAMTruth(t *testing.T) {
 }
 
 // TestIAMAllowsTheScenarios: what the calls of package lambda's scenarios ask for,
-// resource by resource, is allowed to the function that makes them.
+// resource by resource, is allowed to the function that makes them, in the stack with
+// every option.
 func TestIAMAllowsTheScenarios(t *testing.T) {
 	var requests []struct {
 		Role, Action, Resource, Creating string
@@ -151,7 +152,7 @@ func TestIAMAllowsTheScenarios(t *testing.T) {
 		}
 		all = append(all, a)
 	}
-	for i, ok := range decide(t, plain(t).template, all) {
+	for i, ok := range decide(t, withOptions(t).template, all) {
 		if !ok {
 			t.Errorf("%s needs what its role denies: %+v", all[i].as, requests[i])
 		}

@@ -22,7 +22,7 @@ func (g granter) containTerms() []term {
 // tighteningTerms are for the cut itself.
 func (g granter) tighteningTerms() []term {
 	quarantine := when{"StringEquals": {"aws:ResourceTag/" + network.RoleTag: network.RoleValue}}
-	return append(slices.Concat(g.commonTerms(), g.hostTerms(host.IsolateName), g.watchTerms()),
+	return append(slices.Concat(g.commonTerms(), g.hostTerms(host.IsolateName), g.watchTerms(), g.isolationTerms()),
 		g.noteTerm(),
 		// Quarantine an interface. EC2 authorizes the call on the interface, and may
 		// authorize it on the instance and the subnet too. The group has a statement of

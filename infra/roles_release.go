@@ -14,7 +14,7 @@ func (g granter) releaseTerms() []term {
 
 // looseningTerms undo the cut itself.
 func (g granter) looseningTerms() []term {
-	return append(slices.Concat(g.commonTerms(), g.hostTerms(host.RestoreName), g.unwatchTerms()),
+	return append(slices.Concat(g.commonTerms(), g.hostTerms(host.RestoreName), g.unwatchTerms(), g.openingTerms()),
 		// Restore the groups of an interface.
 		// authorizationEC2, ModifyNetworkInterfaceAttribute.
 		term{

@@ -81,7 +81,12 @@ func unlawful(s statement) []string {
 	}
 	for _, a := range s.actions {
 		handsOn := a == "iam:PassRole" && !slices.ContainsFunc(s.resources, wildcardResource) && equals(s.condition, "iam:PassedToService", "vpc-flow-logs.amazonaws.com")
-		if !handsOn && slices.ContainsFunc(forbidden, func(f string) bool { return strings.HasPrefix(a, f) }) {
+		tag := map[string][2]string{"network-acl": {network.RoleTag, network.IsolationRole}, "subnet": {network.IsolateTag, network.IsolateValue}}
+		isolates := a == "ec2:ReplaceNetworkAclAssociation" && !slices.ContainsFunc(s.resources, func(r string) bool {
+			kind, known := typeOf(r)
+			return !known || !equals(s.condition, "aws:ResourceTag/"+tag[kind][0], tag[kind][1])
+		})
+		if !handsOn && !isolates && slices.ContainsFunc(forbidden, func(f string) bool { return strings.HasPrefix(a, f) }) {
 			problems = append(problems, "allows "+a)
 		}
 		ofVolumes := a == "ec2:ModifyInstanceAttribute" && !slices.ContainsFunc(s.resources, func(r string) bool { return !strings.Contains(r, ":volume/") })
@@ -126,6 +131,8 @@ func TestRoleLawFindsBreaches(t *testing.T) {
 		{"replacement", "Allow", []string{"ec2:ReplaceNetworkAclEntry"}, []string{"*"}, nil, nil},
 		{"adoption", "Allow", []string{"ec2:CreateTags"}, group, nil, nil},
 		{"untagged", "Allow", []string{"ec2:CreateSecurityGroup"}, group, nil, nil},
+		{"any edge", "Allow", []string{"ec2:ReplaceNetworkAclAssociation"}, []string{"arn:aws:ec2:eu-central-1:111122223333:network-acl/*"}, nil, nil},
+		{"an edge by the other's tag", "Allow", []string{"ec2:ReplaceNetworkAclAssociation"}, []string{"arn:aws:ec2:eu-central-1:111122223333:subnet/*"}, object{"StringEquals": map[string]any{"aws:ResourceTag/" + network.RoleTag: network.IsolationRole}}, nil},
 		{"any role", "Allow", []string{"iam:PassRole"}, []string{"*"}, object{"StringEquals": map[string]any{"iam:PassedToService": "vpc-flow-logs.amazonaws.com"}}, nil},
 		{"a role to anybody", "Allow", []string{"iam:PassRole"}, []string{"arn:aws:iam::111122223333:role/x"}, nil, nil},
 		{"opening", "Allow", []string{"ec2:AuthorizeSecurityGroupIngress"}, group, nil, nil},
@@ -207,7 +214,7 @@ func TestRolesAreTheCode(t *testing.T) {
 	}{
 		"plain": {plain(t), []string{"keepAlive", "protect"}, nil},
 		"options": {withOptions(t), []string{"keepAlive", "protect", "snapshots", "credentials"}, map[string][]string{
-			"contain": slices.Concat(keyActions, hub.Actions), "release": keyActions,
+			"contain": slices.Concat(keyActions, hub.Actions, vpc.IsolateActions), "release": slices.Concat(keyActions, vpc.UnisolateActions),
 		}},
 	} {
 		contain, release := slices.Concat(vpc.ContainActions, host.ContainActions, flowlog.ContainActions), slices.Concat(vpc.ReleaseActions, host.ReleaseActions, flowlog.ReleaseActions)

@@ -88,13 +88,13 @@ func NewStack(scope constructs.Construct, id string, props Props) awscdk.Stack {
 		description: "Contains compromised EC2 instances. Faces events, and can only tighten.",
 		may:         "quarantines interfaces and denies peers; can undo neither",
 		concurrency: s.Concurrency,
-		calls:       unique(vpc.ContainActions, ledger.Actions, tell, note, p.host.calls(host.ContainActions), p.flows.calls(flowlog.ContainActions), toContain), terms: granter.containTerms,
+		calls:       unique(vpc.ContainActions, ledger.Actions, tell, note, p.host.calls(host.ContainActions), p.flows.calls(flowlog.ContainActions), p.isolationCalls(vpc.IsolateActions), toContain), terms: granter.containTerms,
 	})
 	release, releaseLog := newFunction(p, function{
 		name: config.Release, id: "Release",
 		description: "Undoes a containment when a person asks. No event can start it.",
 		may:         "restores groups and removes denials",
-		calls:       unique(vpc.ReleaseActions, ledger.Actions, tell, p.host.calls(host.ReleaseActions), p.flows.calls(flowlog.ReleaseActions), toRelease), terms: granter.releaseTerms,
+		calls:       unique(vpc.ReleaseActions, ledger.Actions, tell, p.host.calls(host.ReleaseActions), p.flows.calls(flowlog.ReleaseActions), p.isolationCalls(vpc.UnisolateActions), toRelease), terms: granter.releaseTerms,
 	})
 	undelivered, unknown := newQueue(stack, "UndeliveredEvents"), newQueue(stack, "UnknownFindingTypes")
 	addRules(p, contain, release, undelivered, unknown)

@@ -213,7 +213,7 @@ func TestGolden(t *testing.T) {
 	golden(t, "template.json", assetHash.ReplaceAllString(string(b), "ASSET")+"\n")
 }
 
-// TestRegions: a stack for each Region of the context, under one name.
+// TestRegions: a stack for each Region of the context, under one name, each with a topic.
 func TestRegions(t *testing.T) {
 	requireNode(t)
 	s, err := readSettings(map[string]any{"tourniquet:regions": "eu-central-1,us-east-1"})
@@ -224,6 +224,7 @@ func TestRegions(t *testing.T) {
 	got := map[string]string{}
 	for _, stack := range addStacks(newApp(t, "regions"), Props{Account: testAccount, Settings: s, Zip: stubZip(t)}) {
 		got[*stack.Node().Id()] = *stack.StackName() + " " + *stack.Region()
+		assertions.Template_FromStack(stack, nil).ResourceCountIs(jsii.String("AWS::SNS::Topic"), jsii.Number(1))
 	}
 	want := map[string]string{"Tourniquet-eu-central-1": "Tourniquet eu-central-1", "Tourniquet-us-east-1": "Tourniquet us-east-1"}
 	if !maps.Equal(got, want) {

@@ -20,7 +20,8 @@ type command struct {
 	Peers      []string `json:"peers"`
 	Reason     string   `json:"reason"`
 	DryRun     bool     `json:"dryRun"`
-	OnHost     bool     `json:"onHost"` // isolate the host itself too
+	Isolate    bool     `json:"isolateSubnet"` // cut off its whole subnet, if its owner allows it
+	OnHost     bool     `json:"onHost"`        // isolate the host itself too
 }
 
 // The shapes of an instance id.
@@ -42,7 +43,7 @@ func isCommand(raw []byte) bool {
 // parseCommand reads a command for the function that contains. Its errors name the
 // field.
 func parseCommand(raw []byte) (cmd command, err error) {
-	if err := decodeCommand(raw, &cmd, "command, instanceId, peers, reason, dryRun, onHost"); err != nil {
+	if err := decodeCommand(raw, &cmd, "command, instanceId, peers, reason, dryRun, onHost, isolateSubnet"); err != nil {
 		return cmd, err
 	}
 	return cmd, cmd.check()
@@ -63,7 +64,7 @@ func decodeCommand(raw []byte, into any, fields string) error {
 
 func (c command) check() error {
 	switch {
-	case c.isForAll() && (c.InstanceID != "" || len(c.Peers) > 0 || c.DryRun || c.OnHost):
+	case c.isForAll() && (c.InstanceID != "" || len(c.Peers) > 0 || c.DryRun || c.OnHost || c.Isolate):
 		return &guardduty.EventError{Field: "command", Err: errors.New(c.Command + " is for all instances, and takes no other field than reason")}
 	case c.isForAll():
 		return nil
@@ -122,6 +123,6 @@ func (c command) incident(request string, now time.Time) (plan.Incident, error) 
 	}
 	return plan.Incident{
 		Instance: c.InstanceID, Peers: peers, Trigger: plan.ByPerson, Asked: now, Reason: reason, Request: request,
-		OnHost: c.OnHost,
+		OnHost: c.OnHost, Isolate: c.Isolate,
 	}, nil
 }

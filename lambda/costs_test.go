@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/emulator"
@@ -34,7 +35,7 @@ import (
 // the README's costs reads them from the file.
 type effort struct {
 	Event    string `json:"event"`
-	EC2      int    `json:"ec2"`      // calls
+	EC2      int    `json:"ec2"`      // calls of EC2, and of CloudWatch Logs to read flow logs
 	DynamoDB int    `json:"dynamodb"` // calls
 	Reads    int    `json:"reads"`    // DynamoDB's read request units
 	Writes   int    `json:"writes"`   // DynamoDB's write request units
@@ -51,7 +52,15 @@ const effortsFile = "testdata/efforts.json"
 // TestEfforts counts what the real binary does for a compromised instance of one
 // interface and one peer, from the finding to the release, and on its schedule before.
 func TestEfforts(t *testing.T) {
-	w, finding := reverseShell(t)
+	a, err := txtar.ParseFile("testdata/scenarios/watch-names-a-survivor.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := simvpc.ParseWorld(section(a, "world"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	finding := []byte(section(a, "finding.json"))
 	m := newMeter(t)
 	m.ec2 = simvpc.Start(t, w, simvpc.Options{})
 	e := environment{account: w.Account, region: w.Region, table: "ledger", ec2: m.ec2.URL, dynamo: m.behind}
@@ -62,7 +71,8 @@ func TestEfforts(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := func(handler string) *runtimeapi.Function {
-		f, err := runtimeapi.Start(t.Context(), binary(t), e.arn(), e.vars("_HANDLER="+handler, "AWS_LAMBDA_LOG_FORMAT=JSON", config.TopicARN+"="+*topic.TopicArn), m)
+		f, err := runtimeapi.Start(t.Context(), binary(t), e.arn(), e.vars("_HANDLER="+handler, "AWS_LAMBDA_LOG_FORMAT=JSON", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS="+m.ec2.URL,
+			config.FlowLogGroup+"=flows", config.FlowLogRole+"=arn:aws:iam::"+w.Account+":role/deliver", config.TopicARN+"="+*topic.TopicArn), m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,6 +90,7 @@ func TestEfforts(t *testing.T) {
 		all = append(all, m.effort(event))
 	}
 	count("reconcile", contain, []byte(`{"command":"reconcile"}`))
+	count("watch", contain, []byte(`{"command":"watch"}`))
 	count("expire", release, []byte(`{"command":"expire"}`))
 	count("contain", contain, finding)
 	if s := m.ec2.World().Instances[0].Tags["tourniquet:status"]; s != string(record.Contained) {
@@ -87,6 +98,7 @@ func TestEfforts(t *testing.T) {
 	}
 	count("finding again", contain, finding)
 	count("reconcile, one contained", contain, []byte(`{"command":"reconcile"}`))
+	count("watch, one contained", contain, []byte(`{"command":"watch"}`))
 	count("expire, one contained", release, []byte(`{"command":"expire"}`))
 	count("release", release, []byte(`{"command":"release","instanceId":"`+w.Instances[0].ID+`","reason":"over","requestedBy":"test"}`))
 	compare(t, all)

@@ -134,7 +134,7 @@ func (f Front) report(ctx context.Context, a answer.Answer, err error) {
 func survivors(i answer.IncidentAnswer) int {
 	n := 0
 	for _, e := range i.Exposure {
-		if e.Kind == "survivor" {
+		if e.Kind == record.SurvivingPeer {
 			n++
 		}
 	}

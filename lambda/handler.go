@@ -68,6 +68,9 @@ func (h *Handler) command(ctx context.Context, raw json.RawMessage) (work, error
 	if cmd.OnHost && h.Responder.Beside[record.KindHost] == nil {
 		return work{}, &guardduty.EventError{Field: "onHost", Err: errors.New("this deployment can't isolate hosts: tourniquet:onHost is off")}
 	}
+	if cmd.Isolate && h.Responder.Rules.Isolate != plan.IsolateTagged {
+		return work{}, &guardduty.EventError{Field: "isolateSubnet", Err: errors.New("this deployment can't isolate subnets: tourniquet:isolateSubnets is off")}
+	}
 	in, err := cmd.incident(requestID(ctx), h.Responder.Now())
 	if err != nil {
 		return work{}, err

@@ -47,7 +47,7 @@ const requestsFile = "testdata/requests.json"
 func (r *requests) add(event []byte, calls []simvpc.Call, w *world.World) {
 	role := "contain"
 	var cmd struct{ Command string }
-	if json.Unmarshal(event, &cmd) == nil && (cmd.Command == "release" || cmd.Command == "expire") {
+	if json.Unmarshal(event, &cmd) == nil && (cmd.Command == release || cmd.Command == expire || cmd.Command == admit) {
 		role = "release"
 	}
 	r.mu.Lock()
@@ -100,6 +100,14 @@ func requestsOf(c simvpc.Call, w *world.World) []request {
 		tagged := made
 		tagged.Action, tagged.Creating = "ec2:CreateTags", c.Op
 		return []request{made, tagged, of("network-interface", nil, "")}
+	case c.Op == "CreateNetworkAcl":
+		made := of("network-acl", nil, "")
+		made.Sets = pairs(c, "TagSpecification.1.Tag")
+		tagged := made
+		tagged.Action, tagged.Creating = "ec2:CreateTags", c.Op
+		return []request{made, tagged, of("vpc", nil, vpcOwner(w.VPC(p.Get("VpcId"))))}
+	case c.Op == "ReplaceNetworkAclAssociation":
+		return []request{byID(p.Get("NetworkAclId"), w, of), of("subnet", world.Tags{network.IsolateTag: network.IsolateValue}, "")}
 	case c.Op == "DeleteFlowLogs":
 		return []request{of("vpc-flow-log", world.Tags{network.RoleTag: flowlog.RoleValue}, "")}
 	case c.Op == "GetCommandInvocation":
@@ -179,7 +187,7 @@ func byID(id string, w *world.World, of func(string, world.Tags, string) request
 		return of("network-interface", nil, "")
 	case "acl":
 		if a := w.ACL(id); a != nil {
-			return of("network-acl", nil, a.Owner)
+			return of("network-acl", a.Tags, a.Owner)
 		}
 		return of("network-acl", nil, "")
 	case "sg":
@@ -204,7 +212,7 @@ func vpcOwner(v *world.VPC) string {
 func ours(tags world.Tags) map[string]string {
 	mine := map[string]string{}
 	for k, v := range tags {
-		if k == network.RoleTag || k == network.AutoScalingTag {
+		if k == network.RoleTag || k == network.AutoScalingTag || k == network.IsolateTag {
 			mine[k] = v
 		}
 	}

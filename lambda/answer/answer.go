@@ -1,7 +1,10 @@
 package answer
 
 import (
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/network"
@@ -28,6 +31,7 @@ type IncidentAnswer struct {
 	Unrecorded bool             `json:"unrecorded"`
 	Steps      []StepAnswer     `json:"steps"`
 	Exposure   []ExposureAnswer `json:"residualExposure"`
+	Collateral []string         `json:"collateral,omitempty"` // what others lose by the denials
 	QuietSince string           `json:"quietSince,omitempty"` // RFC 3339; since when nobody exchanges packets with it
 	Warnings   []string         `json:"warnings,omitempty"`
 	Leaks      bool             `json:"-"` // for the log: the quarantine does not hold
@@ -88,10 +92,37 @@ func ofOutcome(o containment.Outcome) IncidentAnswer {
 	for _, s := range o.Record.Steps {
 		a.Steps = append(a.Steps, ofStep(s))
 	}
+	a.Collateral = collateral(o.Record.Steps)
 	for _, e := range o.Record.Exposure {
 		a.Exposure = append(a.Exposure, ExposureAnswer(e))
 	}
 	return a
+}
+
+// maxNamed is how many addresses one line of collateral names.
+const maxNamed = 20
+
+// collateral says what the denials in force take from others: a network ACL stands
+// before whole subnets, and every host in them loses the peers.
+func collateral(steps []record.StepState) []string {
+	denied := map[string][]string{} // by ACL
+	for _, s := range steps {
+		d, ok := s.Step.(record.Denial)
+		inForce := s.State == record.Applied || s.State == record.Pending || s.State == record.Lingering || s.State == record.Planned
+		if ok && inForce && !slices.Contains(denied[d.ACL], d.Prefix.String()) {
+			denied[d.ACL] = append(denied[d.ACL], d.Prefix.String())
+		}
+	}
+	var lines []string
+	for _, acl := range slices.Sorted(maps.Keys(denied)) {
+		named := denied[acl][:min(len(denied[acl]), maxNamed)]
+		line := fmt.Sprintf("every other host behind %s loses %s", acl, strings.Join(named, ", "))
+		if more := len(denied[acl]) - len(named); more > 0 {
+			line += fmt.Sprintf(" and %d more", more)
+		}
+		lines = append(lines, line+" too")
+	}
+	return lines
 }
 
 func ofStep(s record.StepState) StepAnswer {

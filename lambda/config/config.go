@@ -60,6 +60,8 @@ type Config struct {
 	TopicARN string
 	// SecurityHubNote is whether a finding that came from Security Hub gets a note there.
 	SecurityHubNote bool
+	// Isolate says which subnets may be isolated.
+	Isolate plan.Isolate
 	// Survivors is what becomes of addresses that still exchange packets with a contained
 	// instance.
 	Survivors plan.Survivors

@@ -22,7 +22,7 @@ func TestDefaults(t *testing.T) {
 		Table: "ledger", Mode: Enforce, MinSeverity: 7, ExemptTag: Tag{Key: "tourniquet:exempt"},
 		MaxContained: 25, ACLQuota: 20, CoverIPv4: 32, CoverIPv6: 128, LedgerWait: 3 * time.Second,
 		KeepAlive: true, Protect: true, Credentials: KeepCredentials,
-		OnHost: plan.OnHostOff, Survivors: plan.SurvivorsOff,
+		OnHost: plan.OnHostOff, Survivors: plan.SurvivorsOff, Isolate: plan.IsolateOff,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("defaults (-want +got):\n%s", d)
@@ -38,7 +38,7 @@ func TestEverySetting(t *testing.T) {
 		TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
 		OnHost:   "always", IsolateDocument: "shut", RestoreDocument: "open",
 		KeepAlive: "false", Protect: "false", Snapshots: "true", Keys: "deny", DenyProfile: "arn:aws:iam::111122223333:instance-profile/tourniquet-deny",
-		Survivors: "deny", FlowLogGroup: "flows", FlowLogRole: "deliver",
+		IsolateSubnets: "tagged", Survivors: "deny", FlowLogGroup: "flows", FlowLogRole: "deliver",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func TestEverySetting(t *testing.T) {
 		LedgerWait: 500 * time.Millisecond, DenialTTL: 168 * time.Hour,
 		Endpoint: "http://127.0.0.1:4566", EndpointEC2: "http://127.0.0.1:5000", TopicARN: "arn:aws:sns:eu-central-1:111122223333:tourniquet",
 		OnHost: plan.OnHostAlways, IsolateDocument: "shut", RestoreDocument: "open",
-		Survivors: plan.SurvivorsDeny, FlowLogGroup: "flows", FlowLogRole: "deliver",
+		Isolate: plan.IsolateTagged, Survivors: plan.SurvivorsDeny, FlowLogGroup: "flows", FlowLogRole: "deliver",
 	}
 	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); d != "" {
 		t.Errorf("settings (-want +got):\n%s", d)

@@ -25,7 +25,7 @@ func (c Config) Policy() policy.Policy {
 func (c Config) Rules() plan.Rules {
 	rules := plan.Rules{
 		NeverDeny: c.NeverDeny, ACLQuota: c.ACLQuota, CoverIPv4: c.CoverIPv4, CoverIPv6: c.CoverIPv6, OnHost: c.OnHost, Survivors: c.Survivors,
-		KeepAlive: c.KeepAlive, Protect: c.Protect, Snapshots: c.Snapshots,
+		Isolate: c.Isolate, KeepAlive: c.KeepAlive, Protect: c.Protect, Snapshots: c.Snapshots,
 	}
 	if c.Credentials == DenyCredentials {
 		rules.DenyProfile = c.DenyProfile

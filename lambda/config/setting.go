@@ -14,6 +14,9 @@ const (
 	Release Function = "release"
 )
 
+// Name is the function's name in Lambda.
+func (f Function) Name() string { return "tourniquet-" + string(f) }
+
 // Who reads a variable.
 var (
 	both    = []Function{Contain, Release}

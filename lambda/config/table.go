@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"tourniquet/lambda/network"
 	"tourniquet/lambda/plan"
 )
 
@@ -32,6 +33,8 @@ const (
 	Survivors    = "TOURNIQUET_SURVIVORS"
 	FlowLogGroup = "TOURNIQUET_FLOW_LOG_GROUP"
 	FlowLogRole  = "TOURNIQUET_FLOW_LOG_ROLE_ARN"
+
+	IsolateSubnets = "TOURNIQUET_ISOLATE_SUBNETS"
 
 	OnHost          = "TOURNIQUET_ON_HOST"
 	IsolateDocument = "TOURNIQUET_ISOLATE_DOCUMENT"
@@ -160,6 +163,12 @@ var All = []Setting{
 		Meaning: "isolate the host itself, through Systems Manager: `auto` where a peer is not cut by a denial, `always`, or `off`. " +
 			"A person's command with `\"onHost\":true` isolates it too, unless this is `off`",
 		value: in(func(s *Settings) *plan.OnHost { return &s.OnHost }, onHost),
+	},
+	{
+		Key: "isolateSubnets", Variable: IsolateSubnets, For: contain, Default: string(plan.IsolateOff),
+		Meaning: "`tagged`: cut off the whole subnet where it carries the tag `" + network.IsolateTag + "=" + network.IsolateValue +
+			"` and the instance is alone in it. `off`: no subnet",
+		value: in(func(s *Settings) *plan.Isolate { return &s.Isolate }, isolate),
 	},
 	{
 		Key: "survivors", Variable: Survivors, For: contain, Default: string(plan.SurvivorsReport), Off: string(plan.SurvivorsOff),

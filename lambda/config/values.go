@@ -55,6 +55,10 @@ func survivors(s string) (plan.Survivors, error) {
 	return oneOf(s, "value", plan.SurvivorsOff, plan.SurvivorsReport, plan.SurvivorsDeny)
 }
 
+func isolate(s string) (plan.Isolate, error) {
+	return oneOf(s, "value", plan.IsolateOff, plan.IsolateTagged)
+}
+
 func onHost(s string) (plan.OnHost, error) {
 	return oneOf(s, "value", plan.OnHostOff, plan.OnHostAuto, plan.OnHostAlways)
 }

@@ -32,6 +32,15 @@
 // observation and plan start from; a lost race is an observation that finds more done.
 // Nothing depends on the answer of a change: only what an observation shows counts.
 //
+// # When EC2 throttles
+//
+// In a burst of findings reads use up EC2's buckets of requests, and not changes. Once EC2
+// has throttled a call, saving calls matters more than saving round trips. The ledger is
+// then read first, an instance that is on record is looked at with fewer calls, and an
+// incident whose peers others have just had denied joins them without a look at all
+// (package plan, Join). Reconcile and expire look at many instances at once, and act on one
+// only after a look at that one.
+//
 // # How it is undone
 //
 // [Releaser.Release] goes the same way backwards: observe, plan, record, revert. It

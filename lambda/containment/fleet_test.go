@@ -143,6 +143,52 @@ func (c crew) testStanding(t *testing.T, most int) {
 	}
 }
 
+// Flow logs, commands to hosts and what they say: nothing of that makes a reconcile look
+// at each instance by itself, once it is known.
+func TestReconcileAFleetWithRungs(t *testing.T) {
+	t.Parallel()
+	for name, rungs := range map[string]plan.Rules{
+		"survivors": {Survivors: plan.SurvivorsReport}, "on the host": {OnHost: plan.OnHostAuto},
+		"both": {Survivors: plan.SurvivorsReport, OnHost: plan.OnHostAuto},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := crew{20, 1}
+			s := newStage(c.world(t))
+			s.rungs = rungs
+			s.server.Edit(func(w *world.World) {
+				w.LogGroups = append(w.LogGroups, "flows")
+				w.Instance(c.instance(3)).Managed = true
+			})
+			for n := range c.instances {
+				in := c.incident(n)
+				if n == 3 { // no peer is known: the host is told
+					in.Peers = nil
+				}
+				s.must(t, func(ctx context.Context, p *process) error { return p.contain(ctx, in) })
+			}
+			time.Sleep(30 * time.Minute)
+			s.must(t, watching)
+			s.must(t, reconciling)
+			for what, do := range map[string]deed{"reconcile": reconciling, "watch": watching, "expire": expiring} {
+				ec2 := 0
+				p := s.process(func(_ context.Context, c call) fate {
+					if !c.ledger && !c.elsewhere {
+						ec2++
+					}
+					return passes
+				})
+				if err := do(t.Context(), p); err != nil {
+					t.Fatal(err)
+				}
+				if ec2 > 20 {
+					t.Errorf("%s: %s makes %d calls for %d contained instances, want 20 at most", name, what, ec2, c.instances)
+				}
+				t.Logf("%s: %s makes %d calls of EC2's", name, what, ec2)
+			}
+		})
+	}
+}
+
 // Some have drifted, each in another way: each of them costs a look of its own and its
 // changes, and all of it is repaired.
 func TestReconcileAFleetThatDrifted(t *testing.T) {

@@ -23,6 +23,7 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, known r
 		return seen, known, err
 	}
 	c.inOrder = loaded
+	edges := c.readEdges(ctx)
 	c.beside.look(ctx, c.early(), false)
 	for {
 		seen, known, err = c.read(ctx, target, known, loaded)
@@ -41,6 +42,12 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, known r
 	}
 	seen.Owners, seen.Refused = maps.Clone(c.owners), c.rounds.refused
 	c.last, c.remembered = seen, known
+	if seen.Edges, err = edges(); err != nil {
+		return seen, known, err
+	}
+	if err := c.completeEdges(ctx, &seen, known); err != nil {
+		return seen, known, err
+	}
 	c.hear(ctx, &seen, known)
 	c.begins(known)
 	return seen, known, nil

@@ -14,6 +14,10 @@ type EC2 interface {
 	// when the instance does not exist: see network.Network.Exists.
 	Observe(ctx context.Context, t network.Target) (network.Network, error)
 
+	// Edges reads the edges of some subnets. One that EC2 does not show is not there. VPCs
+	// are where they are, as far as that is known: it spares a turn.
+	Edges(ctx context.Context, subnets, vpcs []string) (network.Edges, error)
+
 	// Prepare sees to it that each VPC of the interfaces has a quarantine group, and
 	// returns the groups by VPC. They have no rule once empty returns without an error.
 	// It changes nothing that is in use by anybody but us.
@@ -70,6 +74,10 @@ type Fleet interface {
 	// Provision sees to it that each VPC has a quarantine group without rules, so
 	// that a containment finds it ready.
 	Provision(ctx context.Context) error
+
+	// ProvisionIsolation sees to it that each VPC with a subnet that may be isolated has a
+	// network ACL for that, and returns those of our ACLs that somebody gave an entry.
+	ProvisionIsolation(ctx context.Context) (changed []string, err error)
 }
 
 // Restorer is what a release needs of Amazon EC2. None of its methods is in EC2, so
@@ -78,6 +86,9 @@ type Restorer interface {
 	// Observe is that of EC2, and Survey that of Fleet.
 	Observe(ctx context.Context, t network.Target) (network.Network, error)
 	Survey(ctx context.Context, targets []network.Target) (map[string]network.Network, error)
+
+	// Edges is that of EC2.
+	Edges(ctx context.Context, subnets, vpcs []string) (network.Edges, error)
 
 	// Revert undoes all steps side by side, and returns an error for each that EC2
 	// did not accept, in the steps' order. A replacement is undone by setting the

@@ -27,7 +27,7 @@ type Reconciler struct {
 // stops no other; the errors are joined.
 func (r *Reconciler) Reconcile(ctx context.Context, request string) ([]Outcome, error) {
 	var open, quarantined []string
-	var provisioning, unreadable error
+	var provisioning, isolation, unreadable error
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		open, err = within(gctx, r.Responder.LedgerWait, r.Book.Open)
@@ -43,11 +43,28 @@ func (r *Reconciler) Reconcile(ctx context.Context, request string) ([]Outcome, 
 		}
 		return nil // what is contained is looked after all the same
 	})
+	if r.Responder.Rules.Isolate == plan.IsolateTagged {
+		g.Go(func() error {
+			if err := r.provisionIsolation(gctx); err != nil {
+				isolation = fmt.Errorf("preparing the ACLs that isolate subnets: %w", err)
+			}
+			return nil
+		})
+	}
 	if err := g.Wait(); err != nil {
 		return nil, errors.Join(fmt.Errorf("looking for open containments: %w", err), provisioning)
 	}
 	outcomes, err := r.all(ctx, open, quarantined, request)
-	return outcomes, errors.Join(err, provisioning, unreadable)
+	return outcomes, errors.Join(err, provisioning, isolation, unreadable)
+}
+
+// provisionIsolation warns of what it may not mend: nothing of ours removes an entry.
+func (r *Reconciler) provisionIsolation(ctx context.Context) error {
+	changed, err := r.Responder.Fleet.ProvisionIsolation(ctx)
+	for _, id := range changed {
+		r.Responder.Log.WarnContext(ctx, "somebody gave an isolation ACL an entry: it is not used", "acl", id)
+	}
+	return err
 }
 
 func (r *Reconciler) all(ctx context.Context, open, quarantined []string, request string) ([]Outcome, error) {

@@ -61,6 +61,7 @@ func (c *releasing) observe(ctx context.Context) (network.Network, record.Known,
 	}
 	seen, err := c.r.EC2.Observe(ctx, target)
 	if err == nil {
+		err = c.edges(ctx, &seen, known)
 		c.hear(ctx, &seen, known)
 		c.look(ctx, &seen, known)
 	}

@@ -37,7 +37,23 @@ func rungJobs(w *world.World) map[string]job {
 		s.must(t, containing(w, threePeers...))
 		time.Sleep(30 * time.Minute)
 	}
+	isolating := func(_ *testing.T, s *stage) {
+		s.rungs.Isolate = plan.IsolateTagged
+		s.server.Edit(isolable)
+	}
+	isolated := func(t *testing.T, s *stage) {
+		isolating(t, s)
+		s.must(t, containing(w, threePeers...))
+		time.Sleep(network.DefaultTracking)
+	}
 	return map[string]job{
+		"rungs: isolate":                 {before: isolating, do: containing(w, threePeers...)},
+		"rungs: release the isolated":    {before: isolated, do: releasing},
+		"rungs: isolate what was opened": {before: func(t *testing.T, s *stage) { isolated(t, s); s.server.Edit(reopened) }, do: reconciling},
+		"rungs: open for those who come after": {before: func(t *testing.T, s *stage) {
+			gone(isolated)(t, s)
+			s.must(t, reconciling)
+		}, do: expiring},
 		"rungs: contain with flow logs": {before: logged, do: containing(w, threePeers...)},
 		"rungs: watch":                  {before: seen, do: watching},
 		"rungs: release the flow logs": {before: func(t *testing.T, s *stage) {
@@ -67,3 +83,14 @@ func releasingWholly(ctx context.Context, p *process) error {
 	}
 	return err
 }
+
+// isolable makes a world in which both subnets may be isolated.
+func isolable(w *world.World) {
+	for _, s := range w.Subnets {
+		s.Tags = world.Tags{network.IsolateTag: network.IsolateValue}
+	}
+	w.ACLs = append(w.ACLs, &world.NetworkACL{ID: "acl-iso", VPC: "vpc-1", Owner: w.Account, Tags: world.Tags{network.RoleTag: network.IsolationRole}})
+}
+
+// reopened puts a subnet back behind its own ACL, as somebody may.
+func reopened(w *world.World) { w.Subnet("subnet-1").ACL = "acl-1" }

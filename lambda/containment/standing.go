@@ -65,7 +65,7 @@ func (r *Reconciler) standing(ctx context.Context, f holdings, request string) (
 			whole = append(whole, adoptionOf(instance, request).Target(nil))
 		case r.Responder.Policy.Yield(in, known).Verdict != record.Contain:
 			settled[instance] = reconciled(in, *open, r.Responder.Policy.Yield(in, known).Reason, nil)
-		case open.Awaits(): // what has become of it is asked one by one
+		case open.Awaits() || len(open.Isolated()) > 0 || open.Rungs && r.Responder.Rules.Isolate == plan.IsolateTagged: // what has become of it is asked one by one
 		case !in.Adds(*open):
 			drift = append(drift, network.Target{Instance: instance, ACLs: open.Target().ACLs, Look: network.Standing})
 		default:

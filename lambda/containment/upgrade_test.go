@@ -13,7 +13,7 @@ import (
 )
 
 // everyRung has all measures on that a record of an earlier version does not know.
-var everyRung = plan.Rules{OnHost: plan.OnHostAlways, Survivors: plan.SurvivorsDeny, KeepAlive: true, Protect: true, Snapshots: true, DenyProfile: denyProfile}
+var everyRung = plan.Rules{OnHost: plan.OnHostAlways, Survivors: plan.SurvivorsDeny, Isolate: plan.IsolateTagged, KeepAlive: true, Protect: true, Snapshots: true, DenyProfile: denyProfile}
 
 // kindsOfRungs begin the ids of the steps that an earlier version does not have.
 var kindsOfRungs = []string{
@@ -59,7 +59,10 @@ func TestEarlierContainmentsGetNoRungs(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := goldenStage(t, name)
 					s.rungs = everyRung
-					s.server.Edit(func(w *world.World) { w.Instance(victim).Managed, w.LogGroups = true, []string{"flows"} })
+					s.server.Edit(func(w *world.World) {
+						w.Instance(victim).Managed, w.LogGroups = true, []string{"flows"}
+						isolable(w)
+					})
 					s.must(t, reconciling)
 					if name != "by-person" { // it has no finding
 						s.must(t, containing(w, threePeers...))

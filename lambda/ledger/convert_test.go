@@ -91,7 +91,7 @@ var (
 			Asked:      rapid.IntRange(0, 9).Draw(t, "asked"),
 			ReleasedTo: lists(releaseGroups).Draw(t, "releasedTo"),
 			Watches:    lists(watches).Draw(t, "watches"), Watched: moments.Draw(t, "watched"),
-			Survivors: lists(survivors).Draw(t, "survivors"), QuietSince: moments.Draw(t, "quiet"),
+			Survivors: lists(survivors).Draw(t, "survivors"), QuietSince: moments.Filter(func(m time.Time) bool { return !m.Equal(notQuiet) }).Draw(t, "quiet"),
 		}
 	})
 	releaseGroups = rapid.Custom(func(t *rapid.T) record.ReleaseGroup {

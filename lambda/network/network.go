@@ -77,6 +77,9 @@ type Network struct {
 	// https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 	Missing []string
 
+	// Edges are those of the subnets, where they were read.
+	Edges Edges
+
 	// Values are further attributes that a step can replace, by the step's id.
 	Values map[string][]string
 

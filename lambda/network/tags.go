@@ -17,6 +17,15 @@ const (
 	RoleValue    = "quarantine"
 	GroupName    = "tourniquet-quarantine"
 
+	// IsolateTag, with IsolateValue, is the owner's on a subnet that may be isolated.
+	IsolateTag   = "tourniquet:isolate"
+	IsolateValue = "allowed"
+
+	// IsolationRole is the value of RoleTag on network ACLs without entries, which isolate
+	// a subnet, and IsolationName their name.
+	IsolationRole = "isolation"
+	IsolationName = "tourniquet-isolation"
+
 	// ForensicsRole is the role of the owner's groups that a person may admit beside it.
 	ForensicsRole = "forensics"
 

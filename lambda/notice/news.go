@@ -75,12 +75,6 @@ const (
 	Exempt     Kind = "exempt"
 )
 
-// The kinds of exposure that watch adds.
-const (
-	exposureSurvivor = record.ExposureKind("survivor")
-	exposureLeaks    = record.ExposureKind("quarantine-leaks")
-)
-
 // Of is the news that is owed of a containment. The record may have moved on since: the
 // steps are as they are now, the status as it was then. It is nil where the verdict was
 // not to act.
@@ -108,8 +102,8 @@ func kindOf(o record.Owed, i answer.IncidentAnswer) Kind {
 	if kind, ok := byVerdict[o.Verdict]; ok {
 		return kind
 	}
-	if o.Verdict == "watch" {
-		return watched(i)
+	if kind := watched(i); o.Verdict == record.Watched && kind != "" {
+		return kind
 	}
 	if kind, ok := byStatus[o.Status]; ok {
 		return kind
@@ -120,11 +114,19 @@ func kindOf(o record.Owed, i answer.IncidentAnswer) Kind {
 	return Contained
 }
 
+// watched is what the flow logs of an incident show; empty where they show nothing.
 func watched(i answer.IncidentAnswer) Kind {
-	if slices.ContainsFunc(i.Exposure, func(e answer.ExposureAnswer) bool { return e.Kind == exposureLeaks }) {
-		return Leaks
+	has := func(kind record.ExposureKind) bool {
+		return slices.ContainsFunc(i.Exposure, func(e answer.ExposureAnswer) bool { return e.Kind == kind })
 	}
-	return Survivor
+	switch {
+	case has(record.QuarantineLeaks):
+		return Leaks
+	case has(record.SurvivingPeer):
+		return Survivor
+	default:
+		return ""
+	}
 }
 
 // Thread is the incident's name, by which a chat keeps its messages together.

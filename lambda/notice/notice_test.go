@@ -230,6 +230,10 @@ func TestOf(t *testing.T) {
 	if n.Kind != Contained || n.Incident.Status != record.Contained || len(n.Incident.Steps) != 1 || n.Thread() != instance+"#2" || n.Findings[0].ID != "f-1" {
 		t.Errorf("got %+v", n)
 	}
+	n = Of(record.Owed{Instance: instance, Generation: 2, Verdict: record.Watched, Was: record.PartiallyContained, Status: record.Contained}, rec, here)
+	if n.Kind != Contained {
+		t.Errorf("a watch without a survivor became %s", n.Kind)
+	}
 	n = Of(record.Owed{Instance: instance, Verdict: record.Held, Reason: "25 are"}, nil, here)
 	if n.Kind != Held || n.Incident.Instance != instance || len(n.Incident.Steps) != 0 {
 		t.Errorf("got %+v", n)

@@ -65,7 +65,7 @@ type ruleCase struct {
 // ruleCases are an event of each type, of each kind of outcome.
 func ruleCases(t *testing.T) []ruleCase {
 	t.Helper()
-	survivor := answer.ExposureAnswer{Kind: exposureSurvivor, Detail: "203.0.113.9 still exchanges packets"}
+	survivor := answer.ExposureAnswer{Kind: record.SurvivingPeer, Detail: "203.0.113.9 still exchanges packets"}
 	event := func(detailType string, i answer.IncidentAnswer) map[string]any {
 		e, err := News{Place: here, Name: "web-1", Incident: i}.Event(detailType)
 		if err != nil {
@@ -83,7 +83,7 @@ func ruleCases(t *testing.T) []ruleCase {
 		{"held", event(InstanceHeld, incident(record.Held, "", why)), []string{"SlackRule", "JiraRule", "PagerDutyRule"}},
 		{"released", event(InstanceReleased, released), []string{"SlackRule", "PagerDutyResolveRule"}},
 		{"a survivor", event(ExposureChanged, with(contained, survivor)), []string{"SlackRule", "PagerDutyRule"}},
-		{"a leak", event(ExposureChanged, with(contained, answer.ExposureAnswer{Kind: exposureLeaks})), []string{"SlackRule", "PagerDutyRule"}},
+		{"a leak", event(ExposureChanged, with(contained, answer.ExposureAnswer{Kind: record.QuarantineLeaks})), []string{"SlackRule", "PagerDutyRule"}},
 		{"another exposure", event(ExposureChanged, contained), []string{"SlackRule"}},
 		{"contained, with a survivor alone", event(InstanceContained, with(bare, survivor)), []string{"SlackRule", "JiraRule", "ForensicsRule", "PagerDutyRule"}},
 	}

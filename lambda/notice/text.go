@@ -170,7 +170,7 @@ func (n News) missing() []string {
 func (n News) exposure() []string {
 	rank := func(k record.ExposureKind) int {
 		switch {
-		case k == exposureSurvivor || k == exposureLeaks:
+		case k == record.SurvivingPeer || k == record.QuarantineLeaks:
 			return 0
 		case k.Partial():
 			return 1

@@ -196,7 +196,7 @@ func disagreement(t *testing.T, seed uint64) (what string, decisions int) {
 			continue // without ports they would be one
 		}
 		tried[ends(w, f)] = true
-		x, y := a.open(name, f), b.open(name, f)
+		x, y := a.open(name, f, true), b.open(name, f, true)
 		decisions++
 		if x != y {
 			return fmt.Sprintf("%s\nopen %s: oracle %t, fabric %t (%s)", story[0], f, x, y, b.last.Reason), decisions

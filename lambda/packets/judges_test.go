@@ -15,10 +15,10 @@ import (
 type judge interface {
 	// changed tells of the world as it is from now on.
 	changed(w *world.World)
-	// open tries to open a flow, and remembers it by name if it comes about.
-	open(name string, f world.Flow) bool
+	// open tries to open a flow, and remembers it by name if it comes about. What is
+	// hoped for decides how long a judge that can't know waits.
+	open(name string, f world.Flow, hope bool) bool
 	// exchange sends a packet each way, the initiator first, and says which arrive.
-	// What is hoped for decides how long a judge that can't know waits.
 	exchange(name string, hope bool) (forward, backward bool)
 	// wait lets time pass without a packet.
 	wait(d time.Duration)
@@ -66,7 +66,7 @@ func (o *anOracle) changed(w *world.World) {
 	o.world.Flows = flows
 }
 
-func (o *anOracle) open(name string, f world.Flow) bool {
+func (o *anOracle) open(name string, f world.Flow, _ bool) bool {
 	o.flows[name] = f
 	return oracle.Establish(o.world, f).Passes
 }
@@ -132,7 +132,7 @@ func (j *aFabric) send(p fabric.Probe) bool {
 	return j.last.Arrived
 }
 
-func (j *aFabric) open(name string, f world.Flow) bool {
+func (j *aFabric) open(name string, f world.Flow, _ bool) bool {
 	from, to, _ := j.vpc.ends(f)
 	for _, a := range []netip.Addr{from.Addr(), to.Addr()} {
 		if j.vpc.outside(a) && j.ports[a] == nil && to.Addr() != someBalancer {

@@ -31,6 +31,7 @@ type wire struct {
 	sendForward, sendBackward func(token string) error
 	seen                      [2]*heard // at the responder, at the initiator
 	number                    int
+	opening                   time.Duration // how long it may take to come about
 }
 
 // heard collects what arrives at one end.
@@ -88,12 +89,15 @@ func (k *aKernel) exchange(name string, hope bool) (forward, backward bool) {
 	return forward, f.seen[1].await(token, patience)
 }
 
-func (k *aKernel) open(name string, f world.Flow) bool {
+func (k *aKernel) open(name string, f world.Flow, hope bool) bool {
 	from, to, listen := k.vpc.ends(f)
 	if nat := k.vpc.live.routes.nats[k.subnetOf(from.Addr())]; nat == nil && f.Via == viaNAT {
 		k.t.Fatalf("%s: no NAT gateway", f)
 	}
-	wired := &wire{seen: [2]*heard{newHeard(), newHeard()}}
+	wired := &wire{seen: [2]*heard{newHeard(), newHeard()}, opening: opening}
+	if hope {
+		wired.opening = hoped
+	}
 	k.flows[name] = wired
 	var err error
 	switch f.Protocol {
@@ -167,7 +171,7 @@ func (k *aKernel) openTCP(f *wire, from, to, listen netip.AddrPort) error {
 	}
 	var c net.Conn
 	err = k.inside(k.home(from.Addr()), func() (err error) {
-		dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Timeout: opening, KeepAlive: -1}
+		dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Timeout: f.opening, KeepAlive: -1}
 		c, err = dialer.DialContext(context.Background(), "tcp", to.String())
 		return err
 	})
@@ -180,7 +184,7 @@ func (k *aKernel) openTCP(f *wire, from, to, listen netip.AddrPort) error {
 		k.closers = append(k.closers, other.Close)
 		f.lines(c, other)
 		return nil
-	case <-time.After(opening):
+	case <-time.After(f.opening):
 		return errUnheard
 	}
 }
@@ -287,7 +291,7 @@ func (f *wire) first() error {
 	if err := f.sendForward("first"); err != nil {
 		return err
 	}
-	if !f.seen[0].await("first", opening) {
+	if !f.seen[0].await("first", f.opening) {
 		return errUnheard
 	}
 	return nil

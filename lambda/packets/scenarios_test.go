@@ -127,7 +127,7 @@ func (s *scenario) open(want bool, line string, words []string) {
 	f, err := world.ParseFlow(strings.Join(words, " "))
 	s.must(err)
 	f.Tracked = nil
-	if got := s.judge.open(name, f); got != want {
+	if got := s.judge.open(name, f, want); got != want {
 		s.Fatalf("%s: comes about %t", line, got)
 	}
 }

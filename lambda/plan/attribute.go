@@ -49,7 +49,8 @@ var attributes = map[record.Kind]attribute{
 	record.KindQuarantine: {
 		value: groups, inForce: quarantined, ours: heldInQuarantine, back: groupsBefore, resource: "interface",
 	},
-	record.KindTracking: {value: timeouts, back: timeoutsBefore, once: true, resource: "interface"},
+	record.KindIsolation: {value: edgeACL, resource: "subnet"},
+	record.KindTracking:  {value: timeouts, back: timeoutsBefore, once: true, resource: "interface"},
 
 	record.KindStandby:    {value: lifecycle, aside: true, resource: "member of an Auto Scaling group"},
 	record.KindChecks:     {value: looked, aside: true, resource: "instance"},
@@ -141,6 +142,10 @@ func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
 		p.settled(s, record.Restored, back.note)
 	case ours:
 		r.Before = back.value
+		if r.Of == record.KindIsolation {
+			r.At = p.seen.Edges.Of[r.Resource].Association
+			p.opened(r)
+		}
 		p.reverts = append(p.reverts, r)
 		p.steps = append(p.steps, s)
 	default:

@@ -14,7 +14,7 @@ import (
 // the containment is not complete, or a release has left something of it.
 func (in Incident) Adds(open record.Record) bool {
 	peers := mergePeers(open.Peers, in.Peers)
-	return open.Status != record.Contained || !open.Released.IsZero() || in.OnHost || in.Trigger == ByPerson && !open.Rungs ||
+	return open.Status != record.Contained || !open.Released.IsZero() || in.OnHost || in.Isolate || in.Trigger == ByPerson && !open.Rungs ||
 		len(mergeFindings(open.Findings, in.Findings)) > len(open.Findings) ||
 		!slices.EqualFunc(peers, open.Peers, func(a, b guardduty.Peer) bool { return a == b }) ||
 		len(mergeStrings(open.Unreadable, in.Unreadable)) > len(open.Unreadable) || in.Omitted+len(in.UnreadableFields) > 0 ||

@@ -20,7 +20,7 @@ const (
 
 // rungs reports whether a measure beyond quarantine and denials is turned on.
 func (r Rules) rungs() bool {
-	return r.OnHost != "" && r.OnHost != OnHostOff || r.Survivors.on() || r.KeepAlive || r.Protect || r.Snapshots || r.DenyProfile != ""
+	return r.OnHost != "" && r.OnHost != OnHostOff || r.Survivors.on() || r.Isolate.on() || r.KeepAlive || r.Protect || r.Snapshots || r.DenyProfile != ""
 }
 
 // tells reports whether an incident says something that its record does not: only then

@@ -29,9 +29,10 @@ type Incident struct {
 	// record. It decides nothing but the order in which to read.
 	Repeated bool
 
-	Flows  network.FlowReading // what the flow logs said, where they were read
-	OnHost bool                // a person asks that the host is isolated too
-	Scaled bool                // the findings say that an Auto Scaling group has the instance
+	Flows   network.FlowReading // what the flow logs said, where they were read
+	Isolate bool                // a person asks that the subnet is isolated, if its owner allows it
+	OnHost  bool                // a person asks that the host is isolated too
+	Scaled  bool                // the findings say that an Auto Scaling group has the instance
 
 	Now     time.Time // when the invocation acts on it
 	Trigger Trigger   // what it comes from

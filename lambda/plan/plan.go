@@ -94,6 +94,7 @@ type Rules struct {
 
 	OnHost    OnHost
 	Survivors Survivors
+	Isolate   Isolate
 
 	KeepAlive   bool   // an Auto Scaling group is to leave the instance alone
 	Protect     bool   // neither the instance nor its volumes are to be deleted
@@ -128,11 +129,13 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 			in.Peers = append(in.Peers, guardduty.Peer{Addr: a})
 		}
 	}
+	seen = underneath(seen, known)
 	if open := known.Open(); open != nil {
 		seen.Admitted = open.Admitted
 	}
 	p := &planner{in: in, seen: seen, known: known, rules: rules, record: next(in, seen.Instance.Tags["Name"], known, rules)}
 	p.quarantine()
+	p.isolate()
 	p.watch()
 	p.deny()
 	p.shorten()

@@ -63,6 +63,11 @@ const (
 	SurvivingPeer ExposureKind = "survivor"
 	// QuarantineLeaks: the flow logs show a connection that was begun after the cut.
 	QuarantineLeaks ExposureKind = "quarantine-leaks"
+	// IsolationNotAllowed: a subnet that should be isolated is not, or not wholly: its
+	// owner's tag or an ACL without entries is missing, or somebody else is in it.
+	IsolationNotAllowed ExposureKind = "isolation-not-allowed"
+	// SubnetShared: an interface of somebody else is in a subnet that is isolated.
+	SubnetShared ExposureKind = "subnet-shared"
 	// IMDSCredentials: the instance goes on to fetch its role's credentials, or has some
 	// that are valid for a while.
 	IMDSCredentials ExposureKind = "imds-credentials"

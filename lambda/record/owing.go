@@ -5,12 +5,6 @@ import (
 	"strings"
 )
 
-// The kinds of exposure that watch adds: traffic that flows in spite of a containment.
-const (
-	exposureSurvivor = ExposureKind("survivor")
-	exposureLeaks    = ExposureKind("quarantine-leaks")
-)
-
 // A Told is what has been told of a containment, so that nothing is told twice: how it
 // stood when this invocation first saw it, or when it last told of it.
 type Told struct {
@@ -38,7 +32,7 @@ func Owing(was Told, applied []string, c Change) []Owed {
 	}
 	moved := was.Status != r.Status
 	var to []Channel
-	if tellsPeople(r, moved, len(applied) > 0 || gained(was.Exposure, r.Exposure, exposureSurvivor, exposureLeaks)) {
+	if tellsPeople(r, moved, len(applied) > 0 || gained(was.Exposure, r.Exposure, SurvivingPeer, QuarantineLeaks)) {
 		to = append(to, ToPeople)
 	}
 	if tellsBus(r.Status, moved || !sameExposure(was.Exposure, r.Exposure)) {

@@ -9,7 +9,7 @@ import (
 // Who is told of a change, and who is not.
 func TestOwing(t *testing.T) {
 	t.Parallel()
-	dns, survivor := Exposure{ResolverDNS, "d"}, Exposure{exposureSurvivor, "203.0.113.9"}
+	dns, survivor := Exposure{ResolverDNS, "d"}, Exposure{SurvivingPeer, "203.0.113.9"}
 	told := func(s Status, e ...Exposure) Told { return Told{1, s, e} }
 	both := []Channel{ToPeople, ToBus}
 	for name, c := range map[string]struct {
@@ -64,7 +64,7 @@ func TestOwing(t *testing.T) {
 func TestNothingIsToldTwice(t *testing.T) {
 	t.Parallel()
 	for _, s := range []Status{Containing, Contained, PartiallyContained, Releasing, Released, Closed, Observed} {
-		r := Record{Instance: "i-1", Generation: 1, Status: s, Exposure: []Exposure{{ResolverDNS, "d"}, {exposureLeaks, "l"}}}
+		r := Record{Instance: "i-1", Generation: 1, Status: s, Exposure: []Exposure{{ResolverDNS, "d"}, {QuarantineLeaks, "l"}}}
 		c := NewChange(nil, r, nil, time.Now(), Event{Verdict: Contain})
 		Owing(Told{}, []string{"q"}, c)
 		if again := Owing(TellOf(&c.Record), nil, c); len(again) > 0 {

@@ -156,6 +156,16 @@ func (r Record) saysOfRungs(o Record) bool {
 // Awaits reports whether something is to be learned yet of what was done beside the cut.
 func (r Record) Awaits() bool { return r.Host.Command != "" && !r.Host.Ended() }
 
+// Isolated are the subnets that the record has isolated, and not opened since.
+func (r Record) Isolated() (subnets []string) {
+	for _, s := range r.Steps {
+		if i, ok := s.Step.(Replacement); ok && i.Of == KindIsolation && !s.State.Final() {
+			subnets = append(subnets, i.Resource)
+		}
+	}
+	return subnets
+}
+
 // Unsettled reports whether something is still to be done for the containment: it is
 // open, or its host's own rules or flow logs of ours may still be there, or the instance
 // is still on standby because of them.
@@ -163,7 +173,7 @@ func (r Record) Unsettled() bool {
 	return r.Status.Open() || (r.Status == Released || r.Status == Closed) && slices.ContainsFunc(r.Steps, func(s StepState) bool {
 		kind := s.Step.Kind()
 		waits := kind == KindHost || kind == KindStandby || kind == KindChecks
-		return waits && s.State == Lingering || kind == KindFlowLog && !s.State.Final()
+		return r.Status == Closed && kind == KindIsolation && !s.State.Final() || waits && s.State == Lingering || kind == KindFlowLog && !s.State.Final()
 	})
 }
 

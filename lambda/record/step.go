@@ -94,6 +94,10 @@ type Replacement struct {
 	Name     string   // which attribute of the resource, where the kind has several; otherwise empty
 	Before   []string // the value to restore on release; empty when nobody knows it
 	After    []string // the value to set; empty in a preview of a value that does not exist yet
+
+	// At is EC2's handle of the attribute as it is now, where the call wants one: the id of
+	// an association. It is of the last observation, and not recorded.
+	At string
 }
 
 // MaxGroups is how many groups an interface can have.
@@ -115,6 +119,11 @@ func QuarantineOf(eni string, before []string, group string) Replacement {
 // interface.
 func TrackingOf(eni string, before, after network.Timeouts) Replacement {
 	return Replacement{Of: KindTracking, Resource: eni, Before: before.Texts(), After: after.Texts()}
+}
+
+// IsolationOf is the step that gives a subnet a network ACL without entries.
+func IsolationOf(subnet, before, after string) Replacement {
+	return Replacement{Of: KindIsolation, Resource: subnet, Before: []string{before}, After: []string{after}}
 }
 
 // AsQuarantine is the replacement of an interface's groups that a step is; false for

@@ -37,6 +37,11 @@ type Times struct {
 	Updated   time.Time `json:"updated,omitzero"`
 	Contained time.Time `json:"contained,omitzero"`
 	Released  time.Time `json:"released,omitzero"`
+
+	// Watched is how far the flow logs were read; QuietSince is since when they prove
+	// that nobody exchanges packets with the instance.
+	Watched    time.Time `json:"watched,omitzero"`
+	QuietSince time.Time `json:"quietSince,omitzero"`
 }
 
 // A Finding is a finding that named the instance.
@@ -95,7 +100,7 @@ func New(rec record.Record, history []record.Event, now time.Time) Document {
 			Instance: rec.Instance, Verdict: verdictOf(rec.Status), Reason: rec.Reason, Record: rec,
 		}}).Incidents[0],
 		Name: rec.Name, ByPerson: rec.ByPerson, Made: now.UTC(),
-		Times:    Times{Opened: rec.Opened, Updated: rec.Updated, Contained: rec.Contained, Released: rec.Released},
+		Times:    Times{Opened: rec.Opened, Updated: rec.Updated, Contained: rec.Contained, Released: rec.Released, Watched: rec.Watched, QuietSince: rec.QuietSince},
 		Findings: []Finding{}, Peers: []Peer{}, History: []Event{}, Originals: []Group{}, Interfaces: []Interface{},
 	}
 	for _, f := range rec.Findings {

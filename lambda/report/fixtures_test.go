@@ -51,6 +51,7 @@ func containedRecord() record.Record {
 			{Kind: record.ResolverDNS, Detail: "DNS queries to the VPC's resolver pass groups and ACLs; only Route 53 Resolver DNS Firewall stops a DNS tunnel"},
 			{Kind: record.IMDSCredentials, Detail: "the instance can still fetch credentials of arn:aws:iam::111122223333:instance-profile/web from its metadata service, and credentials it has stay valid elsewhere"},
 		},
+		Watched: began.Add(35 * time.Minute), QuietSince: began.Add(3 * time.Minute),
 		Opened: began, Updated: began.Add(time.Second), Contained: began.Add(143 * time.Millisecond),
 	}
 }

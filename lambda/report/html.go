@@ -134,6 +134,9 @@ func facts(d Document) []fact {
 	if t := d.Times; !t.Contained.IsZero() && !t.Opened.IsZero() {
 		add("Complete after", plain.Brief(t.Contained.Sub(t.Opened)))
 	}
+	if t := d.Times; !t.Watched.IsZero() {
+		add("Flow logs", map[bool]string{true: "not quiet, or not proven yet", false: "quiet"}[t.QuietSince.IsZero()]+", read "+exact(t.Watched))
+	}
 	if d.ByPerson {
 		add("Asked for by", "a person")
 	} else {
@@ -184,6 +187,9 @@ func timeline(d Document) []moment {
 	}
 	if !d.Times.Contained.IsZero() {
 		all = append(all, moment{Time: d.Times.Contained, Title: "Complete", Text: "A look at the network showed every step that a complete containment needs."})
+	}
+	if t := d.Times; !t.QuietSince.IsZero() {
+		all = append(all, moment{Time: t.QuietSince, Title: "Quiet", Text: "The flow logs prove that nobody has exchanged packets with the instance since then, up to " + exact(t.Watched) + "."})
 	}
 	slices.SortStableFunc(all, func(a, b moment) int { return a.Time.Compare(b.Time) })
 	if n := len(all) - maxMoments; n > 0 {

@@ -141,11 +141,11 @@ func whyOpen(d Document, address string) string {
 
 // beside are the kinds of exposure that are drawn beside the peers: traffic that no
 // address of a finding stands for.
-var beside = []record.ExposureKind{"survivor", "quarantine-leaks", record.UnknownPeers, record.ResolverDNS, record.IMDSCredentials}
+var beside = []record.ExposureKind{record.SurvivingPeer, record.QuarantineLeaks, record.UnknownPeers, record.ResolverDNS, record.IMDSCredentials}
 
 // titles are shorter ones, where those of the text don't fit into a box.
 var titles = map[record.ExposureKind]string{
-	"survivor": "A survivor", "quarantine-leaks": "New connections", record.UnknownPeers: "Older, unnamed connections",
+	record.SurvivingPeer: "A survivor", record.QuarantineLeaks: "New connections", record.UnknownPeers: "Older, unnamed connections",
 }
 
 func (s *scene) others(d Document) {

@@ -125,6 +125,19 @@ func TestPicturesHaveRoom(t *testing.T) {
 	}
 }
 
+// The report says what the flow logs prove, and what they don't.
+func TestWatchResults(t *testing.T) {
+	t.Parallel()
+	d := containedDocument()
+	if page := rendered(t, d); !strings.Contains(page, "The flow logs prove that nobody") {
+		t.Error("a quiet instance: the report does not say so")
+	}
+	d.Times.QuietSince = (Times{}).QuietSince
+	if page := rendered(t, d); strings.Contains(page, "prove that nobody") || !strings.Contains(page, "not quiet, or not proven yet") {
+		t.Error("nothing is proven, and the report does not say so")
+	}
+}
+
 // What a page is made of is a document that can be read back.
 func TestDocumentIsJSON(t *testing.T) {
 	t.Parallel()

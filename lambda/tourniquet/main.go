@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -83,7 +84,7 @@ func runOn(ctx context.Context, args []string, c *console.Console) int {
 	if err == nil {
 		err = command.Run()
 	}
-	return exit(c, err)
+	return exit(c, slices.Contains(args, "--json"), err)
 }
 
 // terminal is where a drill is shown live.
@@ -92,10 +93,14 @@ func terminal(c *console.Console) drill.Terminal {
 	return drill.Terminal{Out: out, Colours: colours}
 }
 
-// exit says what went wrong, and is the exit status.
-func exit(c *console.Console, err error) int {
+// exit says what went wrong, also as the one JSON document where one is asked for, and
+// is the exit status.
+func exit(c *console.Console, asJSON bool, err error) int {
 	if err == nil {
 		return operate.ExitDone
+	}
+	if f, ok := errors.AsType[*operate.Failure](err); ok && asJSON {
+		err = errors.Join(err, operate.PrintFailure(c, f))
 	}
 	fmt.Fprintln(c.Err, console.Bad.Render("tourniquet:"), err)
 	if errors.Is(err, drill.ErrStillOpen) {

@@ -236,6 +236,26 @@ func TestShowWithoutEC2(t *testing.T) {
 	}
 }
 
+// A StackSet gives its stacks names of their own: the command finds them by the
+// function. A name that was given and does not exist finds nothing else, and neither does
+// a caller who may not look.
+func TestStackOfAStackSet(t *testing.T) {
+	a := account.Start(t)
+	a.Use(t, a.URL)
+	a.Stacks[account.Region] = "StackSet-Tourniquet-0f0e0d0c"
+	fill(t, a, aRecord(victim))
+	if out, _ := operated(t, 0, "list"); !strings.Contains(out, victim) {
+		t.Errorf("got:\n%s", out)
+	}
+	if _, errs := operated(t, 3, "list", "--stack", "Other"); !strings.Contains(errs, "no stack Other") {
+		t.Errorf("another name: %s", errs)
+	}
+	a.Deny["cloudformation:DescribeStackResources"] = true
+	if _, errs := operated(t, 3, "list"); !strings.Contains(errs, "no stack Tourniquet") {
+		t.Errorf("may not look: %s", errs)
+	}
+}
+
 // With --all-regions, Regions without the stack are left out, and all have their column.
 func TestListOfAllRegions(t *testing.T) {
 	a := account.Start(t)

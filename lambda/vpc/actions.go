@@ -27,6 +27,13 @@ var ContainActions = slices.Concat(looking, []string{
 	"ec2:CreateTags",
 })
 
+// IsolateActions are those that isolating subnets adds, and UnisolateActions those that
+// opening them again does. The stack gives them where the setting is on.
+var (
+	IsolateActions   = []string{"ec2:CreateNetworkAcl", "ec2:ReplaceNetworkAclAssociation"}
+	UnisolateActions = []string{"ec2:ReplaceNetworkAclAssociation"}
+)
+
 // ReleaseActions are the IAM actions that undoing a containment needs. The stack
 // gives them to the release function only: the one that faces events can't undo.
 var ReleaseActions = slices.Concat(looking, []string{

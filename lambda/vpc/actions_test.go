@@ -29,10 +29,10 @@ func TestActionsAreTheCallsOfTheSource(t *testing.T) {
 			}
 		}
 	}
-	if d := cmp.Diff(slices.Sorted(slices.Values(ContainActions)), slices.Sorted(maps.Keys(contain))); d != "" {
+	if d := cmp.Diff(slices.Sorted(slices.Values(slices.Concat(ContainActions, IsolateActions))), slices.Sorted(maps.Keys(contain))); d != "" {
 		t.Errorf("ContainActions (-listed +called):\n%s", d)
 	}
-	if d := cmp.Diff(slices.Sorted(slices.Values(ReleaseActions)), slices.Sorted(maps.Keys(undo))); d != "" {
+	if d := cmp.Diff(slices.Sorted(slices.Values(slices.Concat(ReleaseActions, UnisolateActions))), slices.Sorted(maps.Keys(undo))); d != "" {
 		t.Errorf("ReleaseActions (-listed +called):\n%s", d)
 	}
 }

@@ -18,6 +18,8 @@ func (c *Client) set(ctx context.Context, r record.Replacement, value []string) 
 	switch r.Of {
 	case record.KindQuarantine:
 		return c.setGroups(ctx, r.Resource, value)
+	case record.KindIsolation:
+		return c.setACL(ctx, r, value)
 	case record.KindTracking:
 		t, err := network.ParseTimeouts(value)
 		if err != nil {
@@ -49,6 +51,19 @@ func (c *Client) setTimeouts(ctx context.Context, eni string, t network.Timeouts
 		ConnectionTrackingSpecification: &types.ConnectionTrackingSpecificationRequest{
 			TcpEstablishedTimeout: whole(t.TCP), UdpStreamTimeout: whole(t.UDPStream), UdpTimeout: whole(t.UDP),
 		},
+	})
+	return err
+}
+
+// setACL puts an ACL before a subnet, in the place of that which is associated with it. The
+// association gets another id by that: a repeat is refused, and harms nobody.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ReplaceNetworkAclAssociation.html
+func (c *Client) setACL(ctx context.Context, r record.Replacement, acl []string) error {
+	if r.At == "" || len(acl) != 1 {
+		return fmt.Errorf("no association of %s is known", r.Resource)
+	}
+	_, err := c.ec2.ReplaceNetworkAclAssociation(ctx, &ec2.ReplaceNetworkAclAssociationInput{
+		AssociationId: aws.String(r.At), NetworkAclId: aws.String(acl[0]),
 	})
 	return err
 }

@@ -22,6 +22,7 @@ const (
 	codeNoSuchRule    = "InvalidPermission.NotFound"         // Revoke…: somebody else was first
 	codeENIGone       = "InvalidNetworkInterfaceID.NotFound" // ModifyNetworkInterfaceAttribute
 	codeENIGoneOther  = "InvalidNetworkInterface.NotFound"   // likewise; both are documented
+	codeAssociation   = "InvalidAssociationID.NotFound"      // ReplaceNetworkAclAssociation: the association was replaced since
 	codeWrongState    = "IncorrectState"
 	codeTooFast       = "RequestLimitExceeded"
 	codeThrottled     = "EC2ThrottledException"
@@ -32,7 +33,7 @@ const (
 
 // passing are the codes of errors that may be gone at the next look or try.
 var passing = []string{
-	codeEntryExists, codeACLGone, codeGroupMissing, codeENIGone, codeENIGoneOther, codeWrongState,
+	codeEntryExists, codeACLGone, codeGroupMissing, codeENIGone, codeENIGoneOther, codeAssociation, codeWrongState,
 	codeTooFast, codeThrottled, codeUnavailable, codeServiceDown, codeInternalError,
 }
 

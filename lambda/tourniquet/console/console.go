@@ -36,14 +36,16 @@ type Console struct {
 	Now func() time.Time
 
 	in     *bufio.Reader
+	out    *counted
 	screen io.Writer // where progress can be drawn over; nil where it can't
 }
 
 // New is the console of a process. Colours are for terminals, and for none with
 // NO_COLOR (https://no-color.org).
 func New(in io.Reader, out, err io.Writer, environment []string) *Console {
+	results := &counted{w: coloured(out, environment)}
 	c := &Console{
-		Out: coloured(out, environment), Err: coloured(err, environment), Width: width(out, err, environment),
+		Out: results, out: results, Err: coloured(err, environment), Width: width(out, err, environment),
 		CanAsk: isTerminal(in) && isTerminal(err), Now: time.Now, in: bufio.NewReader(in),
 	}
 	if isTerminal(err) {
@@ -51,6 +53,20 @@ func New(in io.Reader, out, err io.Writer, environment []string) *Console {
 	}
 	return c
 }
+
+// counted is a writer that knows whether something was written.
+type counted struct {
+	w       io.Writer
+	written bool
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.written = c.written || len(p) > 0
+	return c.w.Write(p)
+}
+
+// Printed reports whether a result was printed.
+func (c *Console) Printed() bool { return c.out.written }
 
 // coloured is a writer that takes out the colours that its terminal does not show.
 func coloured(w io.Writer, environment []string) io.Writer {
@@ -64,7 +80,7 @@ func coloured(w io.Writer, environment []string) io.Writer {
 // Terminal is the terminal that results go to, as it is, and whether it shows colours.
 // It is nil where they go elsewhere.
 func (c *Console) Terminal() (out io.Writer, colours bool) {
-	w, ok := c.Out.(*colorprofile.Writer)
+	w, ok := c.out.w.(*colorprofile.Writer)
 	if !ok || !isTerminal(w.Forward) {
 		return nil, false
 	}

@@ -274,10 +274,10 @@ func done(a answer.Answer) error {
 	}
 }
 
-// finish prints the answer, or the error where there is none.
+// finish prints the answer.
 func (s *session) finish(a answer.Answer, err error, ended ending) error {
 	if err != nil {
-		return s.fail(err)
+		return err
 	}
 	if s.flags.JSON {
 		if err := printJSON(s.console.Out, a); err != nil {
@@ -287,22 +287,6 @@ func (s *session) finish(a answer.Answer, err error, ended ending) error {
 	}
 	s.printAnswer(s.console.Out, a)
 	return ended(a)
-}
-
-// fail prints the error of a function as the one document where one is asked for.
-func (s *session) fail(err error) error {
-	f, ok := errors.AsType[*Failure](err)
-	if !ok || !s.flags.JSON || f.Type == "" {
-		return err
-	}
-	doc := struct {
-		Error struct {
-			Type    string `json:"type"`
-			Message string `json:"message"`
-		} `json:"error"`
-	}{}
-	doc.Error.Type, doc.Error.Message = f.Type, f.What
-	return errors.Join(printJSON(s.console.Out, doc), err)
 }
 
 // admission says what an admit would do.

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
+	settings "tourniquet/lambda/config"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
 	"tourniquet/lambda/tourniquet/console"
@@ -83,10 +84,35 @@ func (s *session) in(region string) *session {
 	return &other
 }
 
-// find looks the stack up.
+// find looks the stack up: the one that is named, or the one that a StackSet made.
 func (s *session) find(ctx context.Context) (stack, error) {
-	doing := fmt.Sprintf("looking for the stack %s in %s", s.flags.Stack, s.aws.Region)
-	out, err := cloudformation.NewFromConfig(s.aws).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &s.flags.Stack})
+	found, err := s.describe(ctx, s.flags.Stack)
+	if errors.Is(err, errNoStack) && s.flags.Stack == DefaultStack {
+		if name := s.byFunction(ctx); name != "" {
+			found, err = s.describe(ctx, name)
+		}
+	}
+	return found, err
+}
+
+// byFunction names the stack that has the contain function; empty: none that the caller
+// may see. StackSets give each stack a name of its own, and the functions' names are
+// always the same.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStackResources.html
+func (s *session) byFunction(ctx context.Context) string {
+	out, err := cloudformation.NewFromConfig(s.aws).DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{
+		PhysicalResourceId: aws.String(settings.Contain.Name()),
+	})
+	if err != nil || len(out.StackResources) == 0 {
+		return "" // then the stack that was asked for is what is missing
+	}
+	return aws.ToString(out.StackResources[0].StackName)
+}
+
+// describe reads what a stack says of itself.
+func (s *session) describe(ctx context.Context, name string) (stack, error) {
+	doing := fmt.Sprintf("looking for the stack %s in %s", name, s.aws.Region)
+	out, err := cloudformation.NewFromConfig(s.aws).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
 	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "ValidationError" && strings.Contains(api.ErrorMessage(), "does not exist") {
 		return stack{}, s.noStack()
 	}
@@ -103,7 +129,7 @@ func (s *session) find(ctx context.Context) (stack, error) {
 	for _, key := range []string{outputContain, outputRelease, outputTable} {
 		if outputs[key] == "" {
 			return stack{}, &Failure{
-				Code: ExitReach, What: fmt.Sprintf("the stack %s in %s has no output %s", s.flags.Stack, s.aws.Region, key),
+				Code: ExitReach, What: fmt.Sprintf("the stack %s in %s has no output %s", name, s.aws.Region, key),
 				Hint: "It is not a stack of Tourniquet, or its deployment is not finished. Name another with --stack.",
 			}
 		}

@@ -152,6 +152,9 @@ func (s *session) printFacts(w io.Writer, d report.Document) {
 	if !d.Times.Contained.IsZero() {
 		facts = append(facts, "complete after "+plain.Brief(d.Times.Contained.Sub(d.Times.Opened)))
 	}
+	if !d.Times.QuietSince.IsZero() {
+		facts = append(facts, "quiet by the flow logs since "+s.moment(d.Times.QuietSince))
+	}
 	if !d.Times.Released.IsZero() {
 		facts = append(facts, "release asked for "+s.moment(d.Times.Released))
 	}

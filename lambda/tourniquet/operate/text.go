@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,18 @@ func printJSON(w io.Writer, doc any) error {
 		return fmt.Errorf("printing the document: %w", err)
 	}
 	return nil
+}
+
+// PrintFailure prints a failure as the one document that --json promises, where none was
+// printed before it.
+func PrintFailure(c *console.Console, f *Failure) error {
+	if c.Printed() {
+		return nil
+	}
+	kinds := map[int]string{ExitPart: "part", ExitRefused: "refused", ExitReach: "unreachable"}
+	return printJSON(c.Out, map[string]map[string]string{
+		"error": {"type": cmp.Or(f.Type, kinds[f.Code]), "message": f.Error()},
+	})
 }
 
 // styleOf is how a status looks: contained is good, what needs a person is not.

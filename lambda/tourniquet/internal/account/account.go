@@ -127,6 +127,8 @@ func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.dynamo(w, strings.TrimPrefix(target, "DynamoDB_20120810."), body)
 	case form.Get("Action") == "DescribeStacks":
 		a.describeStacks(w, regionOf(r), form.Get("StackName"))
+	case form.Get("Action") == "DescribeStackResources":
+		a.describeStackResources(w, regionOf(r), form.Get("PhysicalResourceId"))
 	case form.Get("Action") == "GetCallerIdentity":
 		fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>%s</Arn><Account>%s</Account><UserId>AIDA</UserId></GetCallerIdentityResult></GetCallerIdentityResponse>`, Caller, ID)
 	default:
@@ -197,4 +199,16 @@ func (a *Account) describeStacks(w http.ResponseWriter, region, name string) {
 	}
 	fmt.Fprintf(w, `<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>%s</StackName><StackStatus>CREATE_COMPLETE</StackStatus>`+
 		`<CreationTime>2026-11-01T00:00:00Z</CreationTime><Outputs>%s</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`, name, outputs.String())
+}
+
+// describeStackResources finds the stack by one of its resources.
+func (a *Account) describeStackResources(w http.ResponseWriter, region, id string) {
+	if a.Deny["cloudformation:DescribeStackResources"] || a.Stacks[region] == "" || id != Contain {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>Stack for %s does not exist</Message></Error><RequestId>1</RequestId></ErrorResponse>", id)
+		return
+	}
+	fmt.Fprintf(w, `<DescribeStackResourcesResponse><DescribeStackResourcesResult><StackResources><member><StackName>%s</StackName><PhysicalResourceId>%s</PhysicalResourceId>`+
+		`<LogicalResourceId>Function</LogicalResourceId><ResourceType>AWS::Lambda::Function</ResourceType><ResourceStatus>CREATE_COMPLETE</ResourceStatus>`+
+		`<Timestamp>2026-11-01T00:00:00Z</Timestamp></member></StackResources></DescribeStackResourcesResult></DescribeStackResourcesResponse>`, a.Stacks[region], id)
 }
