@@ -68,7 +68,7 @@ func (c command) check() error {
 		return &guardduty.EventError{Field: "command", Err: errors.New(c.Command + " is for all instances, and takes no other field than reason")}
 	case c.isForAll():
 		return nil
-	case c.Command == "release" || c.Command == "expire":
+	case c.Command == release || c.Command == expire || c.Command == admit:
 		return &guardduty.EventError{Field: "command", Err: fmt.Errorf(
 			"%q is not for the function that contains; invoke the one that releases", c.Command)}
 	case c.Command != "contain":

@@ -47,7 +47,7 @@ const requestsFile = "testdata/requests.json"
 func (r *requests) add(event []byte, calls []simvpc.Call, w *world.World) {
 	role := "contain"
 	var cmd struct{ Command string }
-	if json.Unmarshal(event, &cmd) == nil && (cmd.Command == "release" || cmd.Command == "expire") {
+	if json.Unmarshal(event, &cmd) == nil && (cmd.Command == release || cmd.Command == expire || cmd.Command == admit) {
 		role = "release"
 	}
 	r.mu.Lock()
@@ -117,7 +117,9 @@ func requestsOf(c simvpc.Call, w *world.World) []request {
 	case c.Op == "ModifyInstanceAttribute":
 		return attributeRequests(c, of)
 	case c.Op == "DescribeAutoScalingInstances" || c.Op == "EnterStandby" || c.Op == "ExitStandby":
-		panic("say here which resources of Auto Scaling " + c.Op + " has")
+		return []request{scalingRequest(c)}
+	case strings.HasSuffix(c.Op, "ApplicationStatusCheckSuppression"):
+		return []request{of("instance", world.Tags{network.AutoScalingTag: "web"}, "")}
 	case strings.HasPrefix(c.Op, "Describe"):
 		return []request{{Action: action, Resource: "*"}}
 	case c.Op == "CreateSecurityGroup":
@@ -151,6 +153,15 @@ func requestsOf(c simvpc.Call, w *world.World) []request {
 		panic("which resources does " + c.Op + " have? Say it here.")
 	}
 	return all
+}
+
+// scalingRequest is that of a call of Auto Scaling.
+func scalingRequest(c simvpc.Call) request {
+	resource := "*"
+	if group := c.Params.Get("AutoScalingGroupName"); group != "" {
+		resource = "autoscaling:autoScalingGroup:00000000-0000-4000-a000-000000000000:autoScalingGroupName/" + group
+	}
+	return request{Action: "autoscaling:" + c.Op, Resource: resource}
 }
 
 // attributeRequests are those of a change of an instance's attribute: of the instance,
@@ -201,7 +212,7 @@ func vpcOwner(v *world.VPC) string {
 func ours(tags world.Tags) map[string]string {
 	mine := map[string]string{}
 	for k, v := range tags {
-		if k == network.RoleTag || k == network.IsolateTag {
+		if k == network.RoleTag || k == network.AutoScalingTag || k == network.IsolateTag {
 			mine[k] = v
 		}
 	}

@@ -148,7 +148,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 func forRelease(event []byte) bool {
 	var cmd struct{ Command string }
 	_ = json.Unmarshal(event, &cmd)
-	return cmd.Command == release || cmd.Command == expire
+	return cmd.Command == release || cmd.Command == expire || cmd.Command == admit
 }
 
 // newTestReleaser is the other function's handler, on the same EC2 and ledger.

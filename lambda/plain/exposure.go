@@ -109,6 +109,7 @@ var advice = map[record.ExposureKind]string{
 	record.HostReports:              "Do not rely on it: a compromised host may say anything.",
 	record.IsolationNotAllowed:      "Tag the subnet tourniquet:isolate=allowed, if the instance is alone in it.",
 	record.SubnetShared:             "Move the other interface to another subnet: it has no network here.",
+	record.ForensicsAdmitted:        "Admit without a group, once the work is done.",
 	"may-be-terminated":             "Stop the scaling of its group, or snapshot its volumes now.",
 	"secondary-interface":           "Look at that interface by hand.",
 	"unreadable-finding":            "Read the finding in GuardDuty.",
