@@ -214,7 +214,7 @@ func TestRolesAreTheCode(t *testing.T) {
 	}{
 		"plain": {plain(t), []string{"keepAlive", "protect"}, nil},
 		"options": {withOptions(t), []string{"keepAlive", "protect", "snapshots", "credentials"}, map[string][]string{
-			"contain": slices.Concat(keyActions, hub.Actions), "release": keyActions,
+			"contain": slices.Concat(keyActions, hub.Actions, vpc.IsolateActions), "release": slices.Concat(keyActions, vpc.UnisolateActions),
 		}},
 	} {
 		contain, release := slices.Concat(vpc.ContainActions, host.ContainActions, flowlog.ContainActions), slices.Concat(vpc.ReleaseActions, host.ReleaseActions, flowlog.ReleaseActions)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -310,7 +311,7 @@ func TestUnknownStepsAreErrors(t *testing.T) {
 	for name, i := range map[string]stepItem{
 		"kind":    {ID: "x", Kind: "exorcism"},
 		"nothing": {ID: "x", Kind: string(record.KindQuarantine)},
-		"groups":  {ID: "x", Kind: string(record.KindQuarantine), Resource: "eni-1", After: []string{"sg-1", "sg-2"}},
+		"groups":  {ID: "x", Kind: string(record.KindQuarantine), Resource: "eni-1", After: slices.Repeat([]string{"sg-1"}, record.MaxGroups+1)},
 		"prefix":  {ID: "x", Kind: string(record.KindDenial), Prefix: "198.51.100.7"},
 	} {
 		if s, err := i.step(); err == nil {
