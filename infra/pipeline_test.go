@@ -287,7 +287,10 @@ func testDestroy(t *testing.T, d *deployment) {
 	if !slices.Equal(tables.TableNames, []string{d.outputs.TableName}) {
 		t.Errorf("tables: got %v, want %s", tables.TableNames, d.outputs.TableName)
 	}
-	if groups := d.logGroups(t); len(groups) != 2 {
-		t.Errorf("log groups: got %v, want the two functions'", groups)
+	groups := d.logGroups(t)
+	for _, id := range []string{"ContainLog", "FlowLogs", "ReleaseLog"} {
+		if !slices.ContainsFunc(groups, func(name string) bool { return strings.Contains(name, id) }) || len(groups) != 3 {
+			t.Errorf("log groups: got %v, want the two functions' and the flow logs'", groups)
+		}
 	}
 }
