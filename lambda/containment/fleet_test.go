@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -170,20 +171,20 @@ func TestReconcileAFleetWithRungs(t *testing.T) {
 			s.must(t, watching)
 			s.must(t, reconciling)
 			for what, do := range map[string]deed{"reconcile": reconciling, "watch": watching, "expire": expiring} {
-				ec2 := 0
+				var ec2 atomic.Int64
 				p := s.process(func(_ context.Context, c call) fate {
 					if !c.ledger && !c.elsewhere {
-						ec2++
+						ec2.Add(1)
 					}
 					return passes
 				})
 				if err := do(t.Context(), p); err != nil {
 					t.Fatal(err)
 				}
-				if ec2 > 20 {
-					t.Errorf("%s: %s makes %d calls for %d contained instances, want 20 at most", name, what, ec2, c.instances)
+				if ec2.Load() > 20 {
+					t.Errorf("%s: %s makes %d calls for %d contained instances, want 20 at most", name, what, ec2.Load(), c.instances)
 				}
-				t.Logf("%s: %s makes %d calls of EC2's", name, what, ec2)
+				t.Logf("%s: %s makes %d calls of EC2's", name, what, ec2.Load())
 			}
 		})
 	}

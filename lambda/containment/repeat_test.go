@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,8 +17,8 @@ import (
 )
 
 // counted is a gate that counts calls.
-func counted(n *int) gate {
-	return func(context.Context, call) fate { *n++; return passes }
+func counted(n *atomic.Int64) gate {
+	return func(context.Context, call) fate { n.Add(1); return passes }
 }
 
 // A repeat with nothing new costs four calls at most, the ledger's among them, in a
@@ -29,7 +30,7 @@ func TestRepeatCostsFourCalls(t *testing.T) {
 			w := crashWorld(t)
 			s := newStage(w)
 			s.must(t, containing(w, peers...))
-			calls := 0
+			var calls atomic.Int64
 			in := incidentWith(w, "f1", peers...)
 			in.Repeated = true
 			before, history := s.server.World(), len(s.book.Events())
@@ -38,8 +39,8 @@ func TestRepeatCostsFourCalls(t *testing.T) {
 			if err != nil || out.Verdict != record.Contain || !out.Record.Says(*first.Record) {
 				t.Errorf("%s: got %+v, %v", name, out, err)
 			}
-			if calls > 4 {
-				t.Errorf("%s: a repeat costs %d calls, want 4 at most", name, calls)
+			if calls.Load() > 4 {
+				t.Errorf("%s: a repeat costs %d calls, want 4 at most", name, calls.Load())
 			}
 			if d := world.Diff(before, s.server.World()); d != "" || len(s.book.Events()) != history {
 				t.Errorf("%s: a repeat changed something:\n%s", name, d)
@@ -138,7 +139,7 @@ func TestJoinIsLikeContaining(t *testing.T) {
 			s.must(t, finds(w, second, "f2", first))
 			world1 := s.server.World()
 			s.busy = busy
-			calls := 0
+			var calls atomic.Int64
 			p := s.process(counted(&calls))
 			p.busy.Store(false)
 			r := p.responder()
@@ -148,7 +149,7 @@ func TestJoinIsLikeContaining(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			calls = 0
+			calls.Store(0)
 			in := plan.Incident{
 				Instance: second, Reason: "test", VPCs: []string{"vpc-1"}, Findings: []record.FindingRef{{ID: "f3", Severity: 8}},
 				Peers: []guardduty.Peer{{Addr: netip.MustParseAddr(other)}},
@@ -157,8 +158,8 @@ func TestJoinIsLikeContaining(t *testing.T) {
 			if err != nil || out.Record.Status != record.Contained {
 				t.Fatalf("got %+v, %v", out, err)
 			}
-			if most := 4; busy && calls > most { // the ledger twice, and owners of the address
-				t.Errorf("joining costs %d calls, want %d at most", calls, most)
+			if most := int64(4); busy && calls.Load() > most { // the ledger twice, and owners of the address
+				t.Errorf("joining costs %d calls, want %d at most", calls.Load(), most)
 			}
 			if d := world.Diff(world1, s.server.World()); d != "" {
 				t.Errorf("joining changes:\n%s", d)

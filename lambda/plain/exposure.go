@@ -113,7 +113,6 @@ var advice = map[record.ExposureKind]string{
 	"may-be-terminated":             "Stop the scaling of its group, or snapshot its volumes now.",
 	"secondary-interface":           "Look at that interface by hand.",
 	"unreadable-finding":            "Read the finding in GuardDuty.",
-	"forensics-admitted":            "Admit without a group, once the work is done.",
 }
 
 // Advice says what a person can do about a kind of exposure; empty where this program

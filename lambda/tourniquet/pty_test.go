@@ -216,19 +216,22 @@ func TestTerminalAsks(t *testing.T) {
 // gives up waiting, the command says that the function goes on.
 func TestTerminalProgress(t *testing.T) {
 	a := account.Start(t)
-	hang := make(chan struct{})
+	first, second := make(chan struct{}), make(chan struct{})
 	a.Invoke = func(string, []byte) account.Reply {
+		hang := first
+		if len(a.Invocations()) > 1 {
+			hang = second
+		}
 		return account.Reply{Hang: hang, Body: containedAnswer(record.Contain, record.Contained)}
 	}
 	args := []string{"contain", victim, "--reason", "drill", "--yes"}
 	s := inTerminal(t, 80, a.Environment(a.URL), args...)
 	s.await("containing " + victim + " … 1 s")
-	close(hang)
+	close(first)
 	if text, code := s.end(); code != 0 || !strings.Contains(text, "\r\x1b[K") {
 		t.Errorf("exit status %d:\n%q", code, text)
 	}
-	hang = make(chan struct{})
-	defer close(hang)
+	defer close(second)
 	s = inTerminal(t, 80, a.Environment(a.URL), args...)
 	s.await("containing " + victim)
 	for len(a.Invocations()) < 2 {

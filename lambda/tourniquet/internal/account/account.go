@@ -75,6 +75,8 @@ func Start(tb testing.TB) *Account {
 // Environment is what a process needs to use the account, as "NAME=value", and nothing
 // of the account that whoever runs the tests may be signed in to.
 func (a *Account) Environment(ec2 string) []string {
+	a.mu.Lock() // what was set before the command starts is seen by the server that answers it
+	defer a.mu.Unlock()
 	return []string{
 		"AWS_ENDPOINT_URL=" + a.URL, "AWS_ENDPOINT_URL_EC2=" + ec2, "AWS_REGION=" + Region,
 		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_SESSION_TOKEN=", "AWS_PROFILE=",
@@ -145,8 +147,9 @@ func functionOf(path string) (string, bool) {
 func (a *Account) invoke(w http.ResponseWriter, r *http.Request, function string, payload []byte) {
 	a.mu.Lock()
 	a.invocations = append(a.invocations, Invocation{function, string(payload)})
+	answer := a.Invoke
 	a.mu.Unlock()
-	reply := a.Invoke(function, payload)
+	reply := answer(function, payload)
 	if reply.Hang != nil {
 		select {
 		case <-reply.Hang:
