@@ -158,7 +158,7 @@ func (g granter) denyingTerms() []term {
 		},
 		{
 			sid: "PassDenyRole", actions: []string{"iam:PassRole"}, resources: []string{*g.denial.role},
-			when: when{"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+			when: when{"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}, //nolint:gosec // a condition key, and no password
 		},
 		{
 			sid: "SwitchMetadataOff", actions: []string{"ec2:ModifyInstanceMetadataOptions"}, resources: []string{g.any("instance")},
@@ -211,7 +211,7 @@ func (g granter) givingBackTerms() []term {
 				Service: jsii.String("iam"), Region: jsii.String(""), Resource: jsii.String("role"), ResourceName: jsii.String("*"),
 			})},
 			when: when{
-				"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"},
+				"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}, //nolint:gosec // a condition key, and no password
 				"ArnLike":      {"iam:AssociatedResourceArn": g.any("instance")},
 			},
 			wildcard: "which role the instance had is in the record of the containment; the keys say that an instance gets it",

@@ -137,8 +137,13 @@ func TestRoleLawFindsBreaches(t *testing.T) {
 		{"a role to anybody", "Allow", []string{"iam:PassRole"}, []string{"arn:aws:iam::111122223333:role/x"}, nil, nil},
 		{"opening", "Allow", []string{"ec2:AuthorizeSecurityGroupIngress"}, group, nil, nil},
 		{"any attribute", "Allow", []string{"ec2:ModifyInstanceAttribute"}, []string{"arn:aws:ec2:eu-central-1:111122223333:instance/*"}, nil, nil},
-		{"any role", "Allow", []string{"iam:PassRole"}, []string{"arn:aws:iam::111122223333:role/*"},
-			map[string]any{"StringEquals": map[string]any{"iam:PassedToService": "ec2.amazonaws.com"}}, nil},
+		{
+			"any role", "Allow",
+			[]string{"iam:PassRole"},
+			[]string{"arn:aws:iam::111122223333:role/*"},
+			map[string]any{"StringEquals": map[string]any{"iam:PassedToService": "ec2.amazonaws.com"}},
+			nil,
+		},
 		{"policies", "Allow", []string{"iam:PutRolePolicy"}, []string{"arn:aws:iam::111122223333:role/x"}, nil, nil},
 	} {
 		if len(unlawful(s)) == 0 {

@@ -64,7 +64,7 @@ func decodeCommand(raw []byte, into any, fields string) error {
 
 func (c command) check() error {
 	switch {
-	case c.isForAll() && (c.InstanceID != "" || len(c.Peers) > 0 || c.DryRun || c.OnHost || c.Isolate):
+	case c.isForAll() && c.isForOne():
 		return &guardduty.EventError{Field: "command", Err: errors.New(c.Command + " is for all instances, and takes no other field than reason")}
 	case c.isForAll():
 		return nil
@@ -85,6 +85,11 @@ const (
 	reconcile = "reconcile"
 	watch     = "watch"
 )
+
+// isForOne reports whether the command has a field that is about one instance.
+func (c command) isForOne() bool {
+	return c.InstanceID != "" || len(c.Peers) > 0 || c.DryRun || c.OnHost || c.Isolate
+}
 
 func (c command) isForAll() bool { return c.Command == reconcile || c.Command == watch }
 

@@ -55,7 +55,8 @@ func keepingPairs(t *testing.T) map[string]pair {
 		},
 		"the end of forensics beside a finding": {
 			after(time.Minute, at(let, never, "f1", "198.51.100.7"), admitting("a1", "sg-forensics")),
-			[]deed{admitting("a2"), at(let, never, "f2", "203.0.113.77")}, contained(victim), let, everyKeep,
+			[]deed{admitting("a2"), at(let, never, "f2", "203.0.113.77")},
+			contained(victim), let, everyKeep,
 		},
 	}
 }

@@ -161,8 +161,10 @@ func TestOwnersSettingsStay(t *testing.T) {
 		"no metadata before":     {func(i *world.Instance) { i.MetadataOff = true }, nil, func(i *world.Instance) bool { return i.MetadataOff }},
 		"another profile since":  {nil, func(i *world.Instance) { i.Profile = "third" }, func(i *world.Instance) bool { return i.Profile == "third" }},
 		"into service meanwhile": {nil, func(i *world.Instance) { i.Lifecycle = world.InService }, func(i *world.Instance) bool { return i.Lifecycle == world.InService }},
-		"out of its group meanwhile": {nil, func(i *world.Instance) { i.AutoScaling, i.Lifecycle = "", "" },
-			func(i *world.Instance) bool { return i.AutoScaling == "" && i.Profile == "web" }},
+		"out of its group meanwhile": {
+			nil, func(i *world.Instance) { i.AutoScaling, i.Lifecycle = "", "" },
+			func(i *world.Instance) bool { return i.AutoScaling == "" && i.Profile == "web" },
+		},
 	}
 	w := keepWorld(t)
 	for name, tc := range tests {

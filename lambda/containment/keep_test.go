@@ -22,7 +22,7 @@ var everyKeep = plan.Rules{KeepAlive: true, Protect: true, Snapshots: true, Deny
 
 // keepWorld is crashWorld, and its instance is in an Auto Scaling group that has a load
 // balancer and an application status check look at it. It has a profile and volumes.
-func keepWorld(t *testing.T, edits ...string) *world.World {
+func keepWorld(t *testing.T) *world.World {
 	t.Helper()
 	text := strings.NewReplacer(
 		"instance "+victim+" type m5.large state running", "instance "+victim+" type m5.large state running shutdown terminate profile web "+
@@ -31,7 +31,6 @@ func keepWorld(t *testing.T, edits ...string) *world.World {
 volume vol-0 ` + victim + ` /dev/xvda root
 volume vol-1 ` + victim + ` /dev/xvdb keep
 `
-	text = strings.NewReplacer(edits...).Replace(text)
 	w, err := simvpc.ParseWorld(text)
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)

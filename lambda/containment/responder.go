@@ -101,11 +101,17 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 		}
 		c.beside.look(ctx, planned.Unread, planned.Anew)
 		c.apply(ctx, missing)
-		if len(deciding(missing)) == 0 && (round+2 >= maxRounds || !c.beside.wait(ctx)) && c.believes(planned) {
+		if len(deciding(missing)) == 0 && c.done(ctx, round, planned) {
 			return c.settled(planned)
 		}
 	}
 	return c.stopped(planned, deciding(missing), nil)
+}
+
+// done reports whether a run that has cut everything has nothing left to hear of, beside
+// the cut, either. The last rounds don't wait for that: a reconcile hears of it.
+func (c *containing) done(ctx context.Context, round int, planned plan.Plan) bool {
+	return (round+2 >= maxRounds || !c.beside.wait(ctx)) && c.believes(planned)
 }
 
 // notRecorded ends a run whose plan the ledger has not taken.

@@ -44,6 +44,7 @@ func (c *Client) association(ctx context.Context, instance string) (association,
 			}
 		case types.IamInstanceProfileAssociationStateAssociating, types.IamInstanceProfileAssociationStateDisassociating:
 			return association{}, errChanging
+		case types.IamInstanceProfileAssociationStateDisassociated: // as good as none
 		}
 	}
 	return association{}, nil

@@ -113,26 +113,10 @@ func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
 	}
 	a := attributes[r.Of]
 	value, found := a.value(p.seen, r)
-	if r.Of.Keeps() && !p.was.Status.Open() && !p.terms.Latest { // another containment may need it
-		p.steps = append(p.steps, s)
+	if p.untouchable(s, r, found) {
 		return
 	}
-	if r.Of.Keeps() && (!p.seen.Exists() || p.seen.Instance.Ended()) {
-		p.add(s, record.Gone, "the instance does not exist any more")
-		return
-	}
-	if unread := a.aside && !found && r.Name != record.VolumesAttribute && !p.seen.Looked(r.ID()); unread {
-		p.add(s, record.Failed, "not undone: "+p.seen.Troubled[r.ID()])
-		return
-	}
-	if !found {
-		p.add(s, record.Gone, "the "+a.resource+" does not exist any more")
-		return
-	}
-	back := a.restoration(p.seen, r)
-	if chosen := p.chosen(r); r.Of == record.KindQuarantine && len(chosen) > 0 {
-		back = restoration{value: chosen, note: "released to " + strings.Join(chosen, ", ") + ", as asked, and not to the groups before"}
-	}
+	back := p.wanted(a, r)
 	switch ours := a.isOurs(p.seen, r, value); {
 	case ours && back.refuse != "":
 		p.add(s, record.Failed, back.refuse)
@@ -141,16 +125,50 @@ func (p *releasePlanner) restore(s record.StepState, r record.Replacement) {
 	case slices.Equal(value, back.value) || slices.Equal(value, r.Before) && len(p.to.ReleasedTo) == 0:
 		p.settled(s, record.Restored, back.note)
 	case ours:
-		r.Before = back.value
-		if r.Of == record.KindIsolation {
-			r.At = p.seen.Edges.Of[r.Resource].Association
-			p.opened(r)
-		}
-		p.reverts = append(p.reverts, r)
-		p.steps = append(p.steps, s)
+		p.giveBack(s, r, back.value)
 	default:
 		p.add(s, record.ChangedElsewhere, fmt.Sprintf("somebody has set %s since: left as it is", strings.Join(value, ", ")))
 	}
+}
+
+// untouchable adds the step of an attribute that can't be restored, and reports whether it
+// did: another containment may need it, it could not be read, or its resource is gone.
+func (p *releasePlanner) untouchable(s record.StepState, r record.Replacement, found bool) bool {
+	a := attributes[r.Of]
+	switch {
+	case r.Of.Keeps() && !p.was.Status.Open() && !p.terms.Latest:
+		p.steps = append(p.steps, s)
+	case r.Of.Keeps() && (!p.seen.Exists() || p.seen.Instance.Ended()):
+		p.add(s, record.Gone, "the instance does not exist any more")
+	case a.aside && !found && r.Name != record.VolumesAttribute && !p.seen.Looked(r.ID()):
+		p.add(s, record.Failed, "not undone: "+p.seen.Troubled[r.ID()])
+	case !found:
+		p.add(s, record.Gone, "the "+a.resource+" does not exist any more")
+	default:
+		return false
+	}
+	return true
+}
+
+// giveBack plans that an attribute gets a value back.
+func (p *releasePlanner) giveBack(s record.StepState, r record.Replacement, value []string) {
+	r.Before = value
+	if r.Of == record.KindIsolation {
+		r.At = p.seen.Edges.Of[r.Resource].Association
+		p.opened(r)
+	}
+	p.reverts = append(p.reverts, r)
+	p.steps = append(p.steps, s)
+}
+
+// wanted is the value that a release sets: the groups that a person has chosen, where
+// there are some, else the value from before.
+func (p *releasePlanner) wanted(a attribute, r record.Replacement) restoration {
+	chosen := p.chosen(r)
+	if r.Of != record.KindQuarantine || len(chosen) == 0 {
+		return a.restoration(p.seen, r)
+	}
+	return restoration{value: chosen, note: "released to " + strings.Join(chosen, ", ") + ", as asked, and not to the groups before"}
 }
 
 // chosen are the groups that a person has chosen for an interface; none: those before.

@@ -63,8 +63,21 @@ func (p *planner) since(s, was record.StepState) {
 // exposeCredentials says how long the instance's credentials can be used, and how a
 // person revokes them.
 func (p *planner) exposeCredentials() {
-	i := p.seen.Instance
-	role, until := i.Role, time.Time{}
+	role, until := p.credentials()
+	switch {
+	case role == "":
+	case until.IsZero() && p.seen.Instance.Profile != "":
+		p.expose(record.IMDSCredentials, "the instance can still fetch credentials of %s from its metadata service, and those that it has stay valid elsewhere, "+
+			"each for about %d hours%s", role, int(credentialLife.Hours()), revocation(role))
+	case until.After(p.in.Now):
+		p.expose(record.IMDSCredentials, "credentials of %s that were issued before stay valid elsewhere until about %s%s", role, record.Clock(until), revocation(role))
+	}
+}
+
+// credentials are whose credentials the instance had, and until when the last of them
+// live; zero while it can fetch new ones.
+func (p *planner) credentials() (role string, until time.Time) {
+	role = p.seen.Instance.Role
 	for _, s := range p.record.Steps {
 		if k := s.Step.Kind(); s.State != record.Applied || k != record.KindProfile && k != record.KindMetadata {
 			continue
@@ -76,14 +89,7 @@ func (p *planner) exposeCredentials() {
 			until = s.Until
 		}
 	}
-	switch {
-	case role == "":
-	case until.IsZero() && i.Profile != "":
-		p.expose(record.IMDSCredentials, "the instance can still fetch credentials of %s from its metadata service, and those that it has stay valid elsewhere, "+
-			"each for about %d hours%s", role, int(credentialLife.Hours()), revocation(role))
-	case until.After(p.in.Now):
-		p.expose(record.IMDSCredentials, "credentials of %s that were issued before stay valid elsewhere until about %s%s", role, record.Clock(until), revocation(role))
-	}
+	return role, until
 }
 
 var profileName = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,128}$`)

@@ -29,12 +29,17 @@ func (in Incident) Adds(open record.Record) bool {
 // where the look does not tell.
 func Holds(open record.Record, seen network.Network, rules Rules, now time.Time) bool {
 	seen.Admitted = open.Admitted
-	if len(seen.Interfaces) == 0 || seen.Exists() && !(exposesAsRecorded(open, seen, now) && keepsAsRecorded(open, seen, rules, now)) {
+	if len(seen.Interfaces) == 0 || !closed(open, seen) {
 		return false
 	}
-	if !closed(open, seen) {
+	if seen.Exists() && (!exposesAsRecorded(open, seen, now) || !keepsAsRecorded(open, seen, rules, now)) {
 		return false
 	}
+	return stepsHold(open, seen)
+}
+
+// stepsHold reports whether every step is as recorded.
+func stepsHold(open record.Record, seen network.Network) bool {
 	denials := false
 	for _, s := range open.Steps {
 		d, denies := s.Step.(record.Denial)

@@ -99,23 +99,26 @@ func (p *planner) hear(step *record.Creation) {
 func (p *planner) hostState(was record.StepState, recorded bool, step record.Creation) record.State {
 	sent := len(p.seen.Made[step.ID()]) > 0 // in this invocation
 	_, refused := p.seen.Refused[step.ID()]
-	report := p.record.Host
 	asked := p.in.OnHost || p.in.tells(p.known)
-	verdict := recorded && was.State == record.Failed && !asked // who asks again may ask again
 	switch {
 	case sent:
 		return record.Applied
-	case refused || verdict:
+	case refused:
 		return record.Failed
-	case recorded && was.State == record.Lingering && !asked:
-		return record.Lingering // a person has let forensics in: its rules are being taken away
-	case len(step.Made) == 0 || p.in.OnHost:
-		return record.Pending
-	case report.State == network.HostUndelivered && (len(step.Made) < maxSent || asked):
+	case recorded && !asked && (was.State == record.Failed || was.State == record.Lingering):
+		return was.State // a verdict, until somebody asks again; or a person has let forensics in
+	case p.sendsAgain(step, asked):
 		return record.Pending
 	default:
 		return record.Applied
 	}
+}
+
+// sendsAgain reports whether a command is to be sent: the first, one that a person asks
+// for, or one more where the last was not delivered.
+func (p *planner) sendsAgain(step record.Creation, asked bool) bool {
+	undelivered := p.record.Host.State == network.HostUndelivered
+	return len(step.Made) == 0 || p.in.OnHost || undelivered && (len(step.Made) < maxSent || asked)
 }
 
 // reboot is what every sentence about the host's own rules ends with.

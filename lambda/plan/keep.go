@@ -135,7 +135,7 @@ func (p *planner) aside(r record.Replacement) (s record.StepState, planned bool)
 	value, read := p.seen.Values[r.ID()]
 	switch {
 	case p.settled(r.ID()):
-	case read && !(p.justClosed() && slices.Equal(value, r.After)):
+	case read && (!p.justClosed() || !slices.Equal(value, r.After)):
 		r.Before = value
 		return p.replace(r), true
 	default:

@@ -31,17 +31,7 @@ func (p *releasePlanner) holdExit() {
 // groups of its interfaces are back, and the host's own rules are gone. Where they are
 // not, it stays on standby, and the step says why.
 func (p *releasePlanner) exitLast(rec *record.Record) {
-	state, note := record.State(""), ""
-	for _, s := range rec.Steps {
-		switch k := s.Step.Kind(); {
-		case k == record.KindQuarantine && !s.State.Final():
-			state, note = record.Failed, "not undone: an interface is still in quarantine, and its group would terminate it"
-		case k == record.KindHost && s.State == record.Failed && state == "":
-			state, note = record.Failed, "not undone: the host's own rules may still be there, and its group would terminate it"
-		case k == record.KindHost && !s.State.Final() && state == "":
-			state, note = record.Lingering, "until the host's own rules are gone: its group would terminate it"
-		}
-	}
+	state, note := staysOut(*rec)
 	if state == "" {
 		p.reverts, p.later = append(p.reverts, p.later...), nil
 		if len(p.reverts) > 0 && p.was.Status.Open() {
@@ -54,6 +44,23 @@ func (p *releasePlanner) exitLast(rec *record.Record) {
 			rec.Steps[i].State, rec.Steps[i].Note = state, note
 		}
 	}
+}
+
+// staysOut is why an instance is not put into service yet, and what that makes of the
+// step; empty when nothing hinders.
+func staysOut(rec record.Record) (state record.State, note string) {
+	for _, s := range rec.Steps {
+		switch k := s.Step.Kind(); {
+		case k == record.KindQuarantine && !s.State.Final():
+			return record.Failed, "not undone: an interface is still in quarantine, and its group would terminate it"
+		case k != record.KindHost || s.State.Final():
+		case s.State == record.Failed:
+			state, note = record.Failed, "not undone: the host's own rules may still be there, and its group would terminate it"
+		default:
+			state, note = record.Lingering, "until the host's own rules are gone: its group would terminate it"
+		}
+	}
+	return state, note
 }
 
 // Aside are the steps whose values a release has to look for.

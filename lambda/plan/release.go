@@ -100,21 +100,25 @@ func (p *releasePlanner) undo(s record.StepState, slots []record.Slot) {
 	case record.Replacement:
 		p.restore(s, step)
 	case record.Denial:
-		i := slices.IndexFunc(slots, func(o record.Slot) bool { return o.SlotKey == step.Slot() && o.HeldBy(p.was.Holder()) })
-		switch {
-		case i >= 0:
-			p.remove(s, slots[i])
-		case slices.Contains(p.terms.Unreadable, step.Slot()) && !s.State.Final():
-			// Who needs the entry isn't known. Once that can be read, what expires finds it.
-			p.add(s, s.State, "the ledger can't say who holds it: left as it is")
-		default:
-			p.letGo(s)
-		}
+		p.undoDenial(s, step, slots)
 	case record.Creation: // what was made stays; the host is asked in the end
 		if s.State == record.Pending && s.Step.Kind().Keeps() && !p.unsettled(s) {
 			s.State, s.Note, s.Until = record.Gone, "nobody has seen that it was made", time.Time{}
 		}
 		p.steps = append(p.steps, s)
+	}
+}
+
+func (p *releasePlanner) undoDenial(s record.StepState, d record.Denial, slots []record.Slot) {
+	i := slices.IndexFunc(slots, func(o record.Slot) bool { return o.SlotKey == d.Slot() && o.HeldBy(p.was.Holder()) })
+	switch {
+	case i >= 0:
+		p.remove(s, slots[i])
+	case slices.Contains(p.terms.Unreadable, d.Slot()) && !s.State.Final():
+		// Who needs the entry isn't known. Once that can be read, what expires finds it.
+		p.add(s, s.State, "the ledger can't say who holds it: left as it is")
+	default:
+		p.letGo(s)
 	}
 }
 

@@ -41,7 +41,7 @@ type Tag struct {
 // matches reports whether tags have the tag.
 func (t Tag) matches(tags map[string]string) bool {
 	v, ok := tags[t.Key]
-	return ok && (t.Value == "" || t.Value == v)
+	return t.Key != "" && ok && (t.Value == "" || t.Value == v)
 }
 
 // Decide judges a finding by what it says itself, before anything is observed.
@@ -159,16 +159,20 @@ func (p Policy) Admit(in plan.Incident, seen network.Network, known record.Known
 	if why := absent(in, seen); why != "" {
 		return Decision{record.NotActionable, why}
 	}
-	exempt := p.ExemptTag.Key != "" && p.ExemptTag.matches(seen.Instance.Tags)
 	switch {
 	case in.Trigger == plan.ByAdoption && (known.Open() != nil || !adoptable(seen)):
 		return Decision{record.NotActionable, in.Instance + " was not contained without the ledger"}
-	case exempt && in.Trigger != plan.ByAdoption:
+	case in.Trigger != plan.ByAdoption && p.ExemptTag.matches(seen.Instance.Tags):
 		return Decision{record.Exempt, fmt.Sprintf("%s carries the exempt tag %s", seen.Instance.ID, p.ExemptTag.Key)}
-	case in.Trigger == plan.ByEvent && known.Open() == nil && known.Contained >= p.MaxContained && !stale(in, known):
+	case p.isReached(in, known):
 		return p.Hold(in)
 	}
 	return p.Yield(in, known)
+}
+
+// isReached reports whether the blast-radius guard holds an incident back.
+func (p Policy) isReached(in plan.Incident, known record.Known) bool {
+	return in.Trigger == plan.ByEvent && known.Open() == nil && known.Contained >= p.MaxContained && !stale(in, known)
 }
 
 // absent is why there is no instance to contain, or empty.

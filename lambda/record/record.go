@@ -194,11 +194,10 @@ func (r Record) Target() network.Target {
 			if s.State == Gone {
 				continue
 			}
-			switch step.Of {
-			case KindQuarantine:
+			if step.Of == KindQuarantine {
 				t.Groups = append(t.Groups, step.Before...)
-				fallthrough
-			case KindTracking:
+			}
+			if step.Of == KindQuarantine || step.Of == KindTracking {
 				t.Interfaces = append(t.Interfaces, step.Resource)
 			}
 		case Denial: // its slot may be held, and its entry in effect, though the ACL has left the instance
