@@ -42,7 +42,7 @@ func TestCrossingsAgreeWithPasses(t *testing.T) {
 			}
 		}
 	})
-	if seen == 0 {
+	if seen == 0 && !testing.Short() { // twenty worlds, as a short run draws, may have none
 		t.Error("no flow was drawn that an interface sees")
 	}
 }
