@@ -143,7 +143,9 @@ func (r *rehearsal) run(t *testing.T, what string, n int, after bool) (answered 
 	}
 	defer f.Stop()
 	r.killer.arm(n, after, func() { _ = f.Kill() })
-	got, err := f.Invoke(t.Context(), fmt.Sprintf("%s-%d", what, n), []byte(r.names.Replace(killEvents[what])), time.Minute)
+	// The same request id, as Lambda's own repeat of it has: what the dead run has leased is
+	// the repeat's.
+	got, err := f.Invoke(t.Context(), what, []byte(r.names.Replace(killEvents[what])), time.Minute)
 	requests = r.killer.arm(0, false, nil)
 	if n == 0 && (err != nil || got.ErrorType != "") {
 		t.Fatalf("%s: %v %s: %s", what, err, got.ErrorType, got.Message)
