@@ -45,11 +45,8 @@ type ContainCmd struct {
 
 // Run shows the plan, asks, and contains.
 func (cmd *ContainCmd) Run(ctx context.Context, c *console.Console) error {
-	s, st, err := ready(ctx, c, cmd.Flags)
+	s, st, err := known(ctx, c, cmd.Flags)
 	if err != nil {
-		return err
-	}
-	if err := s.identify(ctx); err != nil {
 		return err
 	}
 	r := request{
@@ -77,11 +74,8 @@ type ReleaseCmd struct {
 
 // Run shows what would be undone, asks, and releases.
 func (cmd *ReleaseCmd) Run(ctx context.Context, c *console.Console) error {
-	s, st, err := ready(ctx, c, cmd.Flags)
+	s, st, err := known(ctx, c, cmd.Flags)
 	if err != nil {
-		return err
-	}
-	if err := s.identify(ctx); err != nil {
 		return err
 	}
 	r := request{
@@ -109,11 +103,8 @@ type AdmitCmd struct {
 // Run says what would be added, asks, and admits. The function has no dry run of
 // this command, so that nothing but the words come before the question.
 func (cmd *AdmitCmd) Run(ctx context.Context, c *console.Console) error {
-	s, st, err := ready(ctx, c, cmd.Flags)
+	s, st, err := known(ctx, c, cmd.Flags)
 	if err != nil {
-		return err
-	}
-	if err := s.identify(ctx); err != nil {
 		return err
 	}
 	groups := cmd.Groups

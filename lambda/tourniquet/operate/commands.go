@@ -53,3 +53,12 @@ func ready(ctx context.Context, c *console.Console, f Flags) (*session, stack, e
 	st, err := s.find(ctx)
 	return s, st, err
 }
+
+// known is ready, and knows the caller, for what the record says of who asked.
+func known(ctx context.Context, c *console.Console, f Flags) (*session, stack, error) {
+	s, st, err := ready(ctx, c, f)
+	if err == nil {
+		err = s.identify(ctx)
+	}
+	return s, st, err
+}
