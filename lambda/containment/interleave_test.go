@@ -134,20 +134,22 @@ func pairWorld(t *testing.T) *world.World {
 	return w
 }
 
+// after does what comes before two processes meet, and waits.
+func after(d time.Duration, steps ...deed) func(*testing.T, *stage) {
+	return func(t *testing.T, s *stage) {
+		for _, f := range steps {
+			s.must(t, f)
+		}
+		time.Sleep(d)
+	}
+}
+
 func pairs(w *world.World) map[string]pair {
 	at := func(seen time.Duration, instance, finding string, peers ...string) deed {
 		return func(ctx context.Context, p *process) error {
 			in := incidentWith(w, finding, peers...)
 			in.Instance, in.Findings[0].Seen = instance, bubbleStart.Add(seen)
 			return p.contain(ctx, in)
-		}
-	}
-	after := func(d time.Duration, steps ...deed) func(*testing.T, *stage) {
-		return func(t *testing.T, s *stage) {
-			for _, f := range steps {
-				s.must(t, f)
-			}
-			time.Sleep(d)
 		}
 	}
 	const never, long, future = 0, network.DefaultTracking + time.Hour, 1000 * time.Hour

@@ -25,14 +25,6 @@ func keepingPairs(t *testing.T) map[string]pair {
 			return p.contain(ctx, in)
 		}
 	}
-	after := func(d time.Duration, steps ...deed) func(*testing.T, *stage) {
-		return func(t *testing.T, s *stage) {
-			for _, f := range steps {
-				s.must(t, f)
-			}
-			time.Sleep(d)
-		}
-	}
 	const never, long, future = 0, network.DefaultTracking + time.Hour, 1000 * time.Hour
 	return map[string]pair{
 		"two findings for one instance that is kept": {

@@ -1,4 +1,5 @@
-// Package draw draws random worlds and flows for property tests.
+// Package draw draws random worlds and flows for property tests, and has a fixed world
+// for tests of single rules.
 package draw
 
 import (
