@@ -1,9 +1,11 @@
 package packets_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"tourniquet/lambda/packets"
 	"tourniquet/lambda/packets/fabric"
 	"tourniquet/lambda/record"
 )
@@ -157,4 +159,25 @@ func TestTrackedToTheEnd(t *testing.T) {
 	l.vpc.Clock.Pass(5*24*time.Hour - time.Minute)
 	l.undeny()
 	l.alive(shell)
+}
+
+// When both ends have given up, hours after the cut, nobody waits for a packet that is
+// never sent: a question is answered at once, with the end.
+func TestEndsThatHaveGivenUp(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, place)
+	shell := l.shell(shells["reverse shell"])
+	l.contain(peer)
+	_, _ = shell.Alive() // it has something to repeat
+	for range 60 {
+		l.vpc.Clock.Pass(time.Minute)
+	}
+	for range 2 {
+		if ok, reason := shell.Alive(); ok || reason.Hop != fabric.Unsent {
+			t.Errorf("alive %t (%s), want that nothing was sent", ok, reason)
+		}
+	}
+	if _, err := shell.Ask("id"); !errors.Is(err, packets.ErrEnded) {
+		t.Errorf("got %v, want %v", err, packets.ErrEnded)
+	}
 }

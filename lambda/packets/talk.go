@@ -20,6 +20,7 @@ type Talk struct {
 
 	asks    io.Writer
 	answers chan string
+	ended   chan struct{} // closed when the end that asks has given up, or was closed
 	number  int
 }
 
@@ -34,7 +35,7 @@ func (v *VPC) Talk(ctx context.Context, f world.Flow, program Program) (*Talk, e
 	if err != nil {
 		return nil, err
 	}
-	t := &Talk{Connection: c, answers: make(chan string, 1024)}
+	t := &Talk{Connection: c, answers: make(chan string, 1024), ended: make(chan struct{})}
 	switch {
 	case c.Responder == nil:
 		t.asks = c.Initiator
@@ -53,6 +54,7 @@ func (v *VPC) Talk(ctx context.Context, f world.Flow, program Program) (*Talk, e
 
 // hear collects answers until the connection ends.
 func (t *Talk) hear(r io.Reader) {
+	defer close(t.ended)
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		select {
@@ -88,19 +90,24 @@ func (t *Talk) Heard() (line string, ok bool) {
 	}
 }
 
-// ErrSilent is the error of a question that nothing stopped, and nobody answered.
-var ErrSilent = errors.New("no answer")
+// Why a question has no answer though none of its packets was stopped.
+var (
+	ErrSilent = errors.New("no answer")
+	ErrEnded  = errors.New("the connection has ended")
+)
 
 // patience is how long Ask waits for an answer that nothing stops, in real time.
 const patience = 10 * time.Second
 
 // A TCP connection of which packets were stopped before waits for its next repetition
-// with whatever it is to send. So that nobody waits with it, time passes in steps when
-// nothing has happened for a while in real time, up to a bound.
+// with whatever it is to send, longer each time, and at most two minutes. So that nobody
+// waits with it, time passes when nothing has happened for a while in real time, in steps
+// that grow like those waits, up to a bound. The bound is less than the 350 seconds after
+// which a NAT gateway forgets an idle connection.
 const (
-	idle     = 20 * time.Millisecond
-	step     = 200 * time.Millisecond
-	mostIdle = 5 * time.Second
+	idle      = 20 * time.Millisecond
+	firstStep = 200 * time.Millisecond
+	mostIdle  = 3 * time.Minute
 )
 
 // Ask sends a question and waits for its answer. It gives up with a StoppedError as
@@ -108,32 +115,44 @@ const (
 func (t *Talk) Ask(question string) (string, error) {
 	t.trace.forget()
 	if err := t.Say(question); err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: %w", ErrEnded, err)
 	}
 	return t.await()
 }
 
-// await waits for an answer, or for a packet to be stopped.
+// await waits for an answer, for a packet to be stopped, or for the end that asks to give
+// up.
 func (t *Talk) await() (string, error) {
 	timeout, wait := time.NewTimer(patience), time.NewTicker(idle)
 	defer timeout.Stop()
 	defer wait.Stop()
-	passed := time.Duration(0)
+	passed, step := time.Duration(0), firstStep
 	for {
 		select {
 		case line := <-t.answers:
 			return line, nil
 		case reason := <-t.trace.stopped:
 			return "", &StoppedError{reason}
+		case <-t.ended:
+			return t.late()
 		case <-timeout.C:
 			return "", ErrSilent
 		case <-wait.C:
 			if t.Flow.Protocol == world.TCP && passed < mostIdle {
 				t.vpc.Clock.Pass(step)
 				passed += step
+				step *= 2
 			}
 		}
 	}
+}
+
+// late is an answer that came just before the end, if one did.
+func (t *Talk) late() (string, error) {
+	if line, ok := t.Heard(); ok {
+		return line, nil
+	}
+	return "", ErrEnded
 }
 
 // Alive asks something that was never asked before, and reports whether the answer to
@@ -153,7 +172,7 @@ func (t *Talk) Alive() (bool, fabric.Reason) {
 	if errors.As(err, &stopped) {
 		return false, stopped.Reason
 	}
-	return false, fabric.Reason{Hop: fabric.Nobody, At: err.Error()}
+	return false, fabric.Reason{Hop: fabric.Unsent, At: err.Error()}
 }
 
 // Shell is a program that answers as a shell on an instance would.

@@ -182,6 +182,7 @@ const (
 	ACL           // a network ACL
 	Gateway       // a gateway knows nothing of it
 	Nobody        // nobody has the destination
+	Unsent        // the ends have given up, so that there was no packet to stop
 )
 
 // A Reason says what stopped a packet.
@@ -192,6 +193,16 @@ type Reason struct {
 	Number int    // the ACL's entry, 0 for the last one, which denies all
 }
 
+// sayings are the reasons that need nothing but the place.
+var sayings = map[Hop]string{
+	Malformed: "malformed: %s",
+	Spoofed:   "the sender doesn't have the address %s",
+	Stopped:   "%s isn't running",
+	Gateway:   "%s knows no such connection",
+	Nobody:    "nobody has the address %s",
+	Unsent:    "no packet was sent: %s",
+}
+
 func (r Reason) String() string {
 	way := "in"
 	if r.Out {
@@ -200,12 +211,6 @@ func (r Reason) String() string {
 	switch r.Hop {
 	case Arrived:
 		return "arrived"
-	case Malformed:
-		return "malformed: " + r.At
-	case Spoofed:
-		return "the sender doesn't have the address " + r.At
-	case Stopped:
-		return r.At + " isn't running"
 	case HostOwn:
 		return fmt.Sprintf("dropped by the own rules of %s, %s", r.At, way)
 	case Groups:
@@ -215,13 +220,11 @@ func (r Reason) String() string {
 			return fmt.Sprintf("denied by %s entry * %s", r.At, way)
 		}
 		return fmt.Sprintf("denied by %s entry %d %s", r.At, r.Number, way)
-	case Gateway:
-		return r.At + " knows no such connection"
-	case Nobody:
-		return "nobody has the address " + r.At
-	default:
-		return fmt.Sprintf("hop %d", r.Hop)
 	}
+	if saying := sayings[r.Hop]; saying != "" {
+		return fmt.Sprintf(saying, r.At)
+	}
+	return fmt.Sprintf("hop %d", r.Hop)
 }
 
 // Quiet waits until no packet has been sent for some time, in real time, or until

@@ -30,6 +30,9 @@ func (t *trip) hostPasses(n *Interface, outbound bool) bool {
 	if !outbound {
 		remote = t.p.from
 	}
+	if own := t.r.inside[remote.Addr()]; own != nil && own.Host == n.Host {
+		return true // by loopback, which the host's rules let pass
+	}
 	if slices.ContainsFunc(rules.Keep, func(k Kept) bool {
 		return (k.Protocol == All || k.Protocol == t.p.protocol) && k.Remote.Contains(remote.Addr()) && (k.Port == 0 || k.Port == remote.Port())
 	}) {

@@ -188,6 +188,7 @@ func TestHostsOwnRules(t *testing.T) {
 	l.passes(tcp(web+":50000", client+":443", fabric.ACK))
 	l.passes(l.answer(fabric.ACK))
 	l.stops(tcp(next+":1", web+":443", fabric.SYN), fabric.Reason{Hop: fabric.HostOwn, At: "i-web"})
+	l.passes(tcp(web+":44322", web+":443", fabric.SYN)) // to itself, over loopback
 }
 
 // What AWS never filters passes an empty group and an empty ACL.
