@@ -42,7 +42,7 @@ func (c *Command) Run(ctx context.Context, out io.Writer, terminal Terminal) err
 	if c.Speed <= 0 {
 		return fmt.Errorf("invalid speed %v: want more than 0", c.Speed)
 	}
-	finding, w, notes, err := c.read()
+	p, err := c.read()
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (c *Command) Run(ctx context.Context, out io.Writer, terminal Terminal) err
 	if c.JSON || c.drawn() {
 		show = silent()
 	}
-	report, err := rehearse(ctx, finding, w, notes, show, c.Naive)
+	report, err := rehearse(ctx, p, show, c.Naive)
 	if err != nil {
 		return err
 	}
@@ -75,36 +75,40 @@ func (c *Command) Run(ctx context.Context, out io.Writer, terminal Terminal) err
 // drawn reports whether a picture is asked for.
 func (c *Command) drawn() bool { return c.SVG == "light" || c.SVG == "dark" }
 
-// read reads the finding, and the world to rehearse in. The notes say what that
-// has otherwise than the finding.
-func (c *Command) read() (f guardduty.Finding, w *world.World, notes []string, err error) {
-	raw := builtinFinding
+// A script is what a drill rehearses.
+type script struct {
+	finding guardduty.Finding
+	world   *world.World
+	notes   []string // what the world has otherwise than the finding
+	builtin bool     // the finding and the world are those of this package
+}
+
+// read reads the finding, and the world to rehearse in.
+func (c *Command) read() (script, error) {
+	raw, p := builtinFinding, script{builtin: c.Finding == "" && c.World == ""}
 	if c.Finding != "" {
+		var err error
 		if raw, err = os.ReadFile(c.Finding); err != nil {
-			return f, nil, nil, err
+			return p, err
 		}
 	}
 	findings, err := guardduty.ParseEvent(raw)
 	if err != nil {
-		return f, nil, nil, fmt.Errorf("the finding: %w", err)
+		return p, fmt.Errorf("the finding: %w", err)
 	}
 	if len(findings) == 0 || len(findings[0].Instances) == 0 {
-		return f, nil, nil, errors.New("the finding: it names no EC2 instance")
+		return p, errors.New("the finding: it names no EC2 instance")
 	}
-	w, notes, err = c.world(findings[0])
-	return findings[0], w, notes, err
-}
-
-func (c *Command) world(f guardduty.Finding) (w *world.World, notes []string, err error) {
+	p.finding = findings[0]
 	switch {
 	case c.World != "":
-		w, err = ReadWorld(c.World)
+		p.world, err = ReadWorld(c.World)
 	case c.Finding == "":
-		w, err = simvpc.ParseWorld(BuiltinWorld)
+		p.world, err = simvpc.ParseWorld(BuiltinWorld)
 	default:
-		return scene.Of(f)
+		p.world, p.notes, err = scene.Of(p.finding)
 	}
-	return w, nil, err
+	return p, err
 }
 
 // ReadWorld reads a file with a world.

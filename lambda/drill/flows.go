@@ -53,6 +53,22 @@ func concerns(w *world.World, f world.Flow, instance string, peers []netip.Addr)
 	return slices.Contains(mine, from) && slices.Contains(peers, to) || slices.Contains(mine, to) && slices.Contains(peers, from)
 }
 
+// strangers are the addresses outside with which the instance has a connection.
+func strangers(w *world.World, instance string) []netip.Addr {
+	mine := addressesOf(w, instance)
+	var all []netip.Addr
+	for _, f := range w.Flows {
+		from, to := oracle.Behind(f.From.Addr()), oracle.Behind(f.To.Addr())
+		if slices.Contains(mine, to) {
+			from, to = to, from
+		}
+		if slices.Contains(mine, from) && w.Holder(to) == nil && !f.Agent && !slices.Contains(all, to) {
+			all = append(all, to)
+		}
+	}
+	return all
+}
+
 func addressesOf(w *world.World, instance string) []netip.Addr {
 	var addrs []netip.Addr
 	for _, i := range w.Interfaces {

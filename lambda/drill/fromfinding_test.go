@@ -164,10 +164,28 @@ func TestDrillWithoutAConnection(t *testing.T) {
 	if r := drillJSON(t, file); !strings.Contains(strings.Join(r.Differs, "\n"), "10.0.1.10") {
 		t.Errorf("%q: want the peer named", r.Differs)
 	}
-	file = changed(t, "service.action", map[string]any{"actionType": "DNS_REQUEST", "dnsRequestAction": map[string]any{"domain": "example.com"}})
-	code, out, errs := runCommand(t, "drill", file)
-	if code != 0 || strings.Contains(out, "Contained.") || !strings.Contains(out, "no connection was rehearsed") {
-		t.Errorf("exit status %d, %s; want it to say that nothing was rehearsed:\n%s", code, errs, out)
+}
+
+// For a finding that names no peer, a connection stands in for the one that it can't
+// name, and it is cut on the host.
+func TestDrillWithoutAPeer(t *testing.T) {
+	t.Parallel()
+	file := changed(t, "service.action", map[string]any{"actionType": "DNS_REQUEST", "dnsRequestAction": map[string]any{"domain": "example.com"}})
+	r := drillJSON(t, file)
+	checkDrill(t, r, "tcp 10.0.1.10:40000 -> 198.51.100.66:443")
+	if !r.NoPeer || !strings.Contains(strings.Join(r.Differs, "\n"), "stands in") {
+		t.Errorf("%q: want the connection named that stands in", r.Differs)
+	}
+}
+
+// A member of an Auto Scaling group, as its tags say, is rehearsed as one, and the group
+// has it back in the end.
+func TestDrillOnAMemberOfAGroup(t *testing.T) {
+	t.Parallel()
+	file := changed(t, "resource.instanceDetails.tags", []any{map[string]any{"key": "aws:autoscaling:groupName", "value": "web"}})
+	r := drillJSON(t, file)
+	if r.Evidence == nil || r.Evidence.Kept.Member != "Standby" || !slices.Equal(r.Release.Grown, []string{r.Evidence.Group}) {
+		t.Errorf("got %+v, groups that want one more %v", r.Evidence, r.Release.Grown)
 	}
 }
 
@@ -182,7 +200,7 @@ func TestAnyFindingCanBeRehearsed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := rehearse(t.Context(), f, w, nil, silent(), false)
+			r, err := rehearse(t.Context(), script{finding: f, world: w}, silent(), false)
 			if err != nil {
 				t.Fatalf("%s\n%s", err, w)
 			}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"tourniquet/lambda/record"
 )
 
 // A palette is the colours of a picture, by what they mean.
@@ -85,6 +87,7 @@ func (r *report) pictureLines(p palette) [][]span {
 				continue
 			}
 			why := strings.TrimSuffix(strings.TrimSuffix(q.Silence, " in"), " out") // either comes first
+			why = strings.TrimSuffix(why, ",")
 			line(span{p.good, "  no answer: " + clean(why)})
 		}
 	}
@@ -93,6 +96,9 @@ func (r *report) pictureLines(p palette) [][]span {
 	title(fmt.Sprintf("GuardDuty: %s, severity %.1f", clean(r.Finding.Type), r.Finding.Severity))
 	title("What most responders do: swap the security groups, and nothing else")
 	typed(whenSwapped)
+	if e := r.Evidence; e != nil {
+		line(span{p.bad, fmt.Sprintf("  ten minutes later, as its Auto Scaling group sees it: %s", e.Alone)})
+	}
 	title("Tourniquet")
 	for _, s := range r.pictureSteps() {
 		line(span{p.dim, "  " + s})
@@ -102,6 +108,15 @@ func (r *report) pictureLines(p palette) [][]span {
 	line(span{p.good, fmt.Sprintf("  the cut connections go on sending: %d of their packets arrive", r.Minute.Arrived)})
 	if r.Minute.Neighbour != "" {
 		line(span{p.good, "  " + clean(r.Minute.Neighbour)})
+	}
+	if e := r.Evidence; e != nil {
+		line(span{p.good, fmt.Sprintf("  ten minutes later, in its Auto Scaling group: %s", e.Kept)})
+	}
+	if u := r.Unnamed; u != nil {
+		title("A finding that names no peer: " + clean(u.Finding.Type) + "; the groups are swapped")
+		typed(whenUnnamedSwapped)
+		line(span{p.dim, "  and Tourniquet has the host let nothing pass"})
+		typed(whenUnnamedContained)
 	}
 	line()
 	lines = append(lines, r.pictureTable(p)...)
@@ -116,9 +131,9 @@ func (r *report) pictureSteps() []string {
 	for _, i := range r.Answer.Incidents {
 		for _, s := range i.Steps {
 			switch {
-			case s.Prefix == "":
+			case s.Kind == record.KindQuarantine:
 				interfaces = append(interfaces, s.Resource)
-			case !slices.Contains(denials, s.Prefix+" in "+s.Resource):
+			case s.Kind == record.KindDenial && !slices.Contains(denials, s.Prefix+" in "+s.Resource):
 				denials = append(denials, s.Prefix+" in "+s.Resource)
 			}
 		}
@@ -135,7 +150,20 @@ func (r *report) pictureSteps() []string {
 // pictureTable is the table of flows, without the reasons.
 func (r *report) pictureTable(p palette) [][]span {
 	words := map[string]string{red: p.bad, green: p.good, "": p.text}
-	const columns = "%-9s%-18s%-12s%s"
+	columns := []struct {
+		head  string
+		width int
+		cell  func(flowReport) cell
+	}{
+		{"before", 9, func(f flowReport) cell { return passes(f, f.Before) }},
+		{"group swap alone", 18, func(f flowReport) cell { return passes(f, f.Naive) }},
+		{"Tourniquet", 12, func(f flowReport) cell { return passes(f, f.After) }},
+		{"no peer named", 15, passesUnnamed},
+		{"released", 8, func(f flowReport) cell { return passes(f, f.Released) }},
+	}
+	if r.Unnamed == nil {
+		columns = slices.Delete(columns, 3, 4)
+	}
 	longest := 0
 	for _, f := range r.Flows {
 		longest = max(longest, utf8.RuneCountInString(f.Flow))
@@ -143,15 +171,15 @@ func (r *report) pictureTable(p palette) [][]span {
 	pad := func(text string, n int) string {
 		return text + strings.Repeat(" ", max(1, n-utf8.RuneCountInString(text)))
 	}
-	lines := [][]span{{{p.dim, pad("", longest+4) + fmt.Sprintf(columns, "before", "group swap alone", "Tourniquet", "released")}}}
+	head := []span{{p.dim, pad("", longest+4)}}
+	for _, c := range columns {
+		head = append(head, span{p.dim, pad(c.head, c.width)})
+	}
+	lines := [][]span{head}
 	for _, f := range r.Flows {
-		mark := f.mark()
-		row := []span{{p.text, pad(mark+f.Flow, longest+4)}}
-		for _, c := range []struct {
-			yes   bool
-			width int
-		}{{f.Before, 9}, {f.Naive, 18}, {f.After, 12}, {f.Released, 8}} {
-			word := passes(f, c.yes)
+		row := []span{{p.text, pad(f.mark()+f.Flow, longest+4)}}
+		for _, c := range columns {
+			word := c.cell(f)
 			row = append(row, span{words[word.colour], pad(word.text, c.width)})
 		}
 		lines = append(lines, row)

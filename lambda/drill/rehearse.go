@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/ledger"
-	"tourniquet/lambda/network"
 	"tourniquet/lambda/packets"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/policy"
@@ -37,13 +35,18 @@ type rehearsal struct {
 	started   scope
 }
 
-// rehearse contains the finding's first instance in a simulated VPC, through the
-// real AWS SDK, and releases it. With naive it swaps the groups instead, and stops.
-func rehearse(ctx context.Context, f guardduty.Finding, before *world.World, notes []string, show *screen, naive bool) (*report, error) {
-	rules := policy.Policy{
+// rehearse contains the script's instance in a simulated VPC, through the real AWS SDK,
+// and releases it. With naive it swaps the groups instead, and stops.
+func rehearse(ctx context.Context, p script, show *screen, naive bool) (*report, error) {
+	f, before := p.finding, p.world
+	decides := policy.Policy{
 		Account: before.Account, Region: before.Region, MinSeverity: policy.DefaultMinSeverity, MaxContained: 1,
 	}
-	decision := rules.Decide(f)
+	rules, err := defaults()
+	if err != nil {
+		return nil, err
+	}
+	decision := decides.Decide(f)
 	in := plan.NewIncidents([]guardduty.Finding{f})[0]
 	in.Reason = decision.Reason
 	if decision.Verdict != record.Contain {
@@ -51,19 +54,31 @@ func rehearse(ctx context.Context, f guardduty.Finding, before *world.World, not
 	}
 	d := &rehearsal{show: show, before: before, in: in, peers: in.Target(nil).Peers}
 	defer d.started.end()
+	d.report = &report{Finding: summarize(f, in), Differs: p.notes, Decision: decision, Naive: naive, Observed: []string{}, Calls: []callReport{}, Prompts: []promptReport{}}
+	if len(d.peers) == 0 {
+		d.peers = strangers(before, in.Instance)
+		d.report.NoPeer = true
+	}
 	d.flows = rehearsedFlows(before, in.Instance, d.peers)
-	d.report = &report{Finding: summarize(f, in), Differs: notes, Decision: decision, Naive: naive, Observed: []string{}, Calls: []callReport{}, Prompts: []promptReport{}}
 	d.open(ctx)
 	show.finding(d.report)
 	if d.naive(ctx); naive || ctx.Err() != nil {
 		return d.report, ctx.Err()
 	}
 	book := &ledger.Memory{}
-	if err := d.contain(ctx, rules, book); err != nil {
+	if err := d.contain(ctx, decides, rules, book); err != nil {
 		return nil, err
 	}
 	if d.minute(ctx); ctx.Err() != nil {
 		return nil, ctx.Err()
+	}
+	if err := d.forensics(ctx, book); err != nil {
+		return nil, err
+	}
+	if p.builtin {
+		if err := d.unnamed(ctx, decides, rules); err != nil {
+			return nil, err
+		}
 	}
 	return d.report, d.release(ctx, book)
 }
@@ -136,6 +151,10 @@ const (
 // types has the intruder type a command.
 func (d *rehearsal) types(shell *packets.Talk, when, command string) {
 	p := promptReport{When: when, From: d.intruder().String(), Command: command}
+	name, neighbour := d.neighbourName(), d.neighbour
+	if shell != d.shell {
+		name, neighbour = "", nil // the neighbour downloads in another world
+	}
 	d.show.prompt(p.From, command)
 	answer, err := shell.Ask(command)
 	if p.Answer = answer; err == nil {
@@ -146,7 +165,7 @@ func (d *rehearsal) types(shell *packets.Talk, when, command string) {
 		if errors.As(err, &stopped) {
 			p.Silence = stopped.Reason.String()
 		}
-		d.show.silence(d.neighbourName(), d.neighbour, p.Silence)
+		d.show.silence(name, neighbour, p.Silence)
 	}
 	d.report.Prompts = append(d.report.Prompts, p)
 }
@@ -202,10 +221,12 @@ func (d *rehearsal) naive(ctx context.Context) {
 	var started scope
 	defer started.end()
 	s := newStage(ctx, &started, d.before, 1)
+	d.report.Deletion = s.deleteGroups(ctx, d.in.Instance)
 	if err := s.swapGroups(ctx, d.in.Instance); err != nil {
 		d.report.Differs = append(d.report.Differs, fmt.Sprintf("the group swap alone fails: %s", err))
 	}
 	d.show.title("What most responders do: swap the security groups, and nothing else")
+	d.show.line("deleting the groups instead, which EC2 refuses while they are in use: %s", d.report.deletion())
 	if shell := d.shellOn(s); shell != nil {
 		d.types(shell, whenSwapped, "whoami")
 	}
@@ -217,6 +238,7 @@ func (d *rehearsal) naive(ctx context.Context) {
 		}
 		d.check("after the group swap alone", s, i, v)
 	}
+	d.lost(s)
 }
 
 // check notes where packets and oracle disagree, which would be a fault of one of them.
@@ -233,13 +255,9 @@ func (d *rehearsal) check(when string, s *stage, i int, v verdict) {
 }
 
 // contain has Tourniquet answer the finding.
-func (d *rehearsal) contain(ctx context.Context, rules policy.Policy, book *ledger.Memory) error {
-	client := d.main.client
-	responder := &containment.Responder{
-		EC2: client, Fleet: client, Ledger: &ledger.Memory{}, Policy: rules, Rules: plan.Rules{ACLQuota: network.DefaultACLQuota},
-		Log: slog.New(slog.DiscardHandler), Now: time.Now, LedgerWait: time.Second,
-	}
-	seen, err := client.Observe(ctx, d.in.Target(nil))
+func (d *rehearsal) contain(ctx context.Context, decides policy.Policy, rules plan.Rules, book *ledger.Memory) error {
+	responder := d.main.responder(rules, decides, &ledger.Memory{})
+	seen, err := d.main.client.Observe(ctx, d.in.Target(nil))
 	if err != nil {
 		return fmt.Errorf("observing: %w", err)
 	}
@@ -303,6 +321,7 @@ func (d *rehearsal) minute(ctx context.Context) {
 		}
 	}
 	d.show.minute(*m)
+	d.kept()
 }
 
 func sum(a, b packets.Count) packets.Count {

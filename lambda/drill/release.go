@@ -3,7 +3,6 @@ package drill
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc/world"
-	"tourniquet/lambda/vpc"
 )
 
 // A releaseReport shows how the containment is undone: released after an hour, and
@@ -23,6 +21,9 @@ type releaseReport struct {
 	Expired answer.Answer  `json:"expired"`
 	Flows   []releasedFlow `json:"flows"`
 	Left    []string       `json:"left"` // what the world has that it had not before
+	// Grown are the Auto Scaling groups that want one instance more: while theirs was on
+	// standby, EC2 launched another, and a return from standby takes none away.
+	Grown []string `json:"grown,omitempty"`
 }
 
 // A releasedFlow says whether a flow passes once the instance is released, and
@@ -46,10 +47,7 @@ const (
 // release undoes the containment as the release function would.
 func (d *rehearsal) release(ctx context.Context, book *ledger.Memory) error {
 	now := time.Now().Add(releasedAfter)
-	releaser := &containment.Releaser{
-		EC2: &vpc.Reverter{Client: d.main.client}, Ledger: book, Book: book, Leases: book, Log: slog.New(slog.DiscardHandler),
-		Now: func() time.Time { return now }, LedgerWait: time.Second,
-	}
+	releaser := d.main.releaser(book, func() time.Time { return now })
 	d.main.pass(releasedAfter)
 	out, err := releaser.Release(ctx, containment.Ask{Instance: d.in.Instance, Reason: "released by the drill", Request: "drill"})
 	if err != nil {
@@ -75,10 +73,24 @@ func (d *rehearsal) release(ctx context.Context, book *ledger.Memory) error {
 	r.Left = []string{}
 	then, after := d.before.Clone(), d.main.server.World()
 	then.Flows, after.Flows = nil, nil // time has passed for them
+	r.Grown = grown(then, after)
 	for line := range strings.Lines(world.Diff(then, after)) {
 		r.Left = append(r.Left, strings.TrimSpace(line))
 	}
 	return nil
+}
+
+// grown finds the groups that want more instances than before, and takes that
+// difference out of the world before.
+func grown(then, after *world.World) []string {
+	var names []string
+	for _, g := range then.AutoScaling {
+		if now := after.AutoScalingGroup(g.Name); now != nil && now.Desired == g.Desired+1 {
+			g.Desired = now.Desired
+			names = append(names, g.Name)
+		}
+	}
+	return names
 }
 
 func (r releaseReport) print(show *screen) {
@@ -96,6 +108,9 @@ func (r releaseReport) print(show *screen) {
 	}
 	if len(r.Left) == 0 {
 		show.line("every group and ACL entry is as it was before")
+	}
+	for _, name := range r.Grown {
+		show.line("the Auto Scaling group %s wants one instance more: back from standby, it is one too many until the group scales in", name)
 	}
 	for _, line := range r.Left {
 		show.line("differs from before: %s", line)

@@ -20,22 +20,29 @@ type report struct {
 	Differs  []string        `json:"differs,omitempty"` // what the world has otherwise than the finding
 	Decision policy.Decision `json:"decision"`
 	Naive    bool            `json:"naive,omitempty"` // it stopped after the group swap
-	Observed []string        `json:"observed"`
-	Plan     answer.Answer   `json:"plan"`
-	Calls    []callReport    `json:"changes"`
-	Answer   answer.Answer   `json:"answer"`
-	Prompts  []promptReport  `json:"prompts"`
-	Flows    []flowReport    `json:"flows"`
-	Minute   minuteReport    `json:"minute"`
-	Release  releaseReport   `json:"release"`
-	ByOracle []string        `json:"byOracle,omitempty"` // flows that no packets show, and why
+	// NoPeer: the finding names none. Those with whom the instance has a connection
+	// outside the world are taken for peers, since one of them is the intruder.
+	NoPeer    bool             `json:"noPeer,omitempty"`
+	Observed  []string         `json:"observed"`
+	Plan      answer.Answer    `json:"plan"`
+	Calls     []callReport     `json:"changes"`
+	Answer    answer.Answer    `json:"answer"`
+	Prompts   []promptReport   `json:"prompts"`
+	Flows     []flowReport     `json:"flows"`
+	Minute    minuteReport     `json:"minute"`
+	Deletion  []deletionReport `json:"deletion"`
+	Evidence  *evidenceReport  `json:"evidence,omitempty"`  // of a member of an Auto Scaling group
+	Forensics *forensicsReport `json:"forensics,omitempty"` // where the world has a group for it
+	Unnamed   *unnamedReport   `json:"unnamed,omitempty"`   // the second act of the built-in drill
+	Release   releaseReport    `json:"release"`
+	ByOracle  []string         `json:"byOracle,omitempty"` // flows that no packets show, and why
 
 	disagreements []string // between packets and oracle: a fault of this program
 }
 
 // A promptReport is what the intruder has typed, and what came back.
 type promptReport struct {
-	When    string `json:"when"` // before, groups swapped, or contained
+	When    string `json:"when"` // before, groups swapped, contained, and so in the second act
 	From    string `json:"from"`
 	Command string `json:"command"`
 	Answer  string `json:"answer,omitempty"`
@@ -80,6 +87,9 @@ type flowReport struct {
 	After      bool   `json:"afterTourniquet"`
 	Released   bool   `json:"released"`
 	Why        string `json:"why"`
+	// Unnamed is after Tourniquet when the finding names no peer: in the second act.
+	Unnamed    bool   `json:"afterTourniquetUnnamed,omitempty"`
+	UnnamedWhy string `json:"whyUnnamed,omitempty"`
 }
 
 func summarize(f guardduty.Finding, in plan.Incident) findingReport {
@@ -106,7 +116,10 @@ func calls(log []simvpc.Call, start time.Time) []callReport {
 			continue
 		}
 		what := []string{c.Op}
-		for _, p := range []string{"NetworkInterfaceId", "NetworkAclId", "RuleNumber", "CidrBlock", "Ipv6CidrBlock", "SecurityGroupId.1", "ResourceId.1", "GroupName"} {
+		for _, p := range []string{
+			"NetworkInterfaceId", "NetworkAclId", "RuleNumber", "CidrBlock", "Ipv6CidrBlock", "SecurityGroupId.1", "ResourceId.1", "GroupName",
+			"AutoScalingGroupName", "InstanceIds.member.1", "InstanceId", "InstanceId.1", "DocumentName",
+		} {
 			if v := c.Params.Get(p); v != "" {
 				what = append(what, v)
 			}
@@ -121,9 +134,9 @@ func calls(log []simvpc.Call, start time.Time) []callReport {
 	return changes
 }
 
-// open reports whether a flow with a peer still passes.
+// open reports whether a flow with a peer still passes, in either act.
 func (r *report) open() bool {
-	return slices.ContainsFunc(r.Flows, func(f flowReport) bool { return f.Peer && (f.After || r.Naive && f.Naive) })
+	return slices.ContainsFunc(r.Flows, func(f flowReport) bool { return f.Peer && (f.After || f.Unnamed || r.Naive && f.Naive) })
 }
 
 // print shows the end of a drill: what its course has not shown yet.
@@ -151,14 +164,22 @@ func (r *report) print(show *screen) {
 func (r *report) printFlows(show *screen) {
 	head := []cell{{"", ""}, {"before", ""}, {"group swap alone", ""}}
 	if !r.Naive {
-		head = append(head, cell{"Tourniquet", ""}, cell{"released", ""})
+		head = append(head, cell{"Tourniquet", ""})
+		if r.Unnamed != nil {
+			head = append(head, cell{"no peer named", ""})
+		}
+		head = append(head, cell{"released", ""})
 	}
 	rows := [][]cell{head}
 	for _, f := range r.Flows {
 		mark := f.mark()
 		row := []cell{{mark + f.Flow, ""}, passes(f, f.Before), passes(f, f.Naive)}
 		if !r.Naive {
-			row = append(row, passes(f, f.After), passes(f, f.Released))
+			row = append(row, passes(f, f.After))
+			if r.Unnamed != nil {
+				row = append(row, passesUnnamed(f))
+			}
+			row = append(row, passes(f, f.Released))
 		}
 		rows = append(rows, append(row, cell{clean(f.Why), dim}))
 	}
@@ -167,6 +188,9 @@ func (r *report) printFlows(show *screen) {
 		show.line("judged by the oracle: %s", clean(o))
 	}
 	legend := "! with a peer of the finding"
+	if r.NoPeer {
+		legend = "! with somebody outside: the finding names no peer, so each of them may be the intruder"
+	}
 	if slices.ContainsFunc(r.Flows, func(f flowReport) bool { return f.Collateral }) {
 		legend += "; ~ a neighbour's, with that peer"
 	}
@@ -192,7 +216,9 @@ func (r *report) verdict() string {
 	case r.open():
 		return "NOT contained: a flow with a peer still passes."
 	case peers == 0:
-		return "Quarantined. The finding names no peer, so that no connection was rehearsed, and none was denied."
+		return "Quarantined. No connection with a peer was rehearsed, and none was denied."
+	case r.NoPeer && !r.Naive:
+		return fmt.Sprintf("Contained. The finding names no peer; the group swap alone would have left %d connections alive.", naive)
 	case r.Naive:
 		return "No connection with a peer has survived the group swap."
 	default:
@@ -226,6 +252,13 @@ func passes(f flowReport, yes bool) cell {
 	default:
 		return cell{"cut", red}
 	}
+}
+
+// passesUnnamed is the word for whether a flow passes in the second act, in which a
+// neighbour's connection with the peer isn't denied.
+func passesUnnamed(f flowReport) cell {
+	f.Collateral = false
+	return passes(f, f.Unnamed)
 }
 
 func orNone(list []string) string {

@@ -77,7 +77,7 @@ func (s *screen) rest(d time.Duration) {
 }
 
 func (s *screen) title(format string, args ...any) {
-	s.rest(500 * time.Millisecond)
+	s.rest(250 * time.Millisecond)
 	s.write("\n" + s.paint(bold, fmt.Sprintf(format, args...)) + "\n")
 }
 
@@ -100,7 +100,7 @@ func (s *screen) prompt(from, command string) {
 
 func (s *screen) answer(text string) {
 	s.line("%s", s.paint(red, clean(text)))
-	s.rest(500 * time.Millisecond)
+	s.rest(350 * time.Millisecond)
 }
 
 // silence shows that no answer comes, for a while, and why.
@@ -108,7 +108,7 @@ func (s *screen) silence(name string, d *packets.Download, why string) {
 	if !s.live {
 		s.rest(2 * time.Second)
 	}
-	for waited := 0; s.live && waited < 20; waited++ {
+	for waited := 0; s.live && waited < 14; waited++ {
 		s.over(strings.Repeat(".", 1+waited/2) + s.download(name, d))
 		s.rest(100 * time.Millisecond)
 	}
@@ -162,7 +162,7 @@ func (s *screen) changes(r *report) {
 	}
 	for _, c := range r.Calls {
 		if s.live {
-			s.rest(60 * time.Millisecond)
+			s.rest(40 * time.Millisecond)
 		}
 		s.line("%s", strings.TrimRight(s.paint(dim, fmt.Sprintf("%7.1f ms", c.Millis))+"  "+c.Call+" "+c.Error, " "))
 	}

@@ -27,7 +27,8 @@ func Of(f guardduty.Finding) (w *world.World, notes []string, err error) {
 	if more := len(f.Instances) - 1; more > 0 {
 		b.note("the finding names %d more instances; a drill is on the first, %s", more, i.ID)
 	}
-	b.w.Instances = []*world.Instance{{ID: i.ID, Type: b.instanceType(i.Type), State: "running"}}
+	b.w.Instances = []*world.Instance{{ID: i.ID, Type: b.instanceType(i.Type), State: "running", Managed: true}}
+	b.scale(i.Scaled)
 	nics := i.Interfaces
 	if len(nics) == 0 {
 		nics = []guardduty.Interface{{}}
@@ -40,6 +41,9 @@ func Of(f guardduty.Finding) (w *world.World, notes []string, err error) {
 	b.rules(i.Peers)
 	b.w.Normalize()
 	b.flows(i.Peers)
+	if len(i.Peers) == 0 {
+		b.standIn()
+	}
 	if w, err = simvpc.ParseWorld(b.w.String()); err != nil {
 		return nil, nil, fmt.Errorf("a world can't be made from the finding (%w): write one and give it with --world", err)
 	}
@@ -80,6 +84,32 @@ func newBuilder(f guardduty.Finding) *builder {
 		b.peers[p.Addr] = struct{}{}
 	}
 	return b
+}
+
+// scale puts the instance into an Auto Scaling group, where its tags name one. What that
+// group checks, no finding says.
+func (b *builder) scale(scaled bool) {
+	if !scaled {
+		return
+	}
+	const name = "drill"
+	b.w.AutoScaling = []*world.AutoScalingGroup{{Name: name, Min: 1, Max: 2, Desired: 1}}
+	b.w.Instances[0].AutoScaling = name
+}
+
+// standIn establishes a connection with somebody outside, for a finding that names
+// nobody.
+func (b *builder) standIn() {
+	p := guardduty.Peer{Addr: netip.AddrFrom4([4]byte{198, 51, 100, 66})}
+	if b.taken[p.Addr] != "" {
+		p.Addr = netip.AddrFrom4([4]byte{203, 0, 113, 66})
+	}
+	f := world.Flow{Protocol: world.TCP, From: netip.AddrPortFrom(b.local(p), 40000), To: netip.AddrPortFrom(p.Addr, 443)}
+	if v := oracle.Establish(b.w, f); !v.Passes {
+		b.note("the finding names no peer, and a connection with %s in its place can't be rehearsed: %s", p.Addr, v.Why)
+		return
+	}
+	b.note("the finding names no peer; a connection with %s stands in for the one that it can't name, and the instance is managed by Systems Manager", p.Addr)
 }
 
 // note keeps what the world has otherwise than the finding.
