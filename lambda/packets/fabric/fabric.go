@@ -208,6 +208,9 @@ func (r Reason) String() string {
 	if r.Out {
 		way = "out"
 	}
+	if saying := sayings[r.Hop]; saying != "" {
+		return fmt.Sprintf(saying, r.At)
+	}
 	switch r.Hop {
 	case Arrived:
 		return "arrived"
@@ -220,11 +223,9 @@ func (r Reason) String() string {
 			return fmt.Sprintf("denied by %s entry * %s", r.At, way)
 		}
 		return fmt.Sprintf("denied by %s entry %d %s", r.At, r.Number, way)
+	default:
+		return fmt.Sprintf("hop %d", r.Hop)
 	}
-	if saying := sayings[r.Hop]; saying != "" {
-		return fmt.Sprintf(saying, r.At)
-	}
-	return fmt.Sprintf("hop %d", r.Hop)
 }
 
 // Quiet waits until no packet has been sent for some time, in real time, or until
