@@ -2,14 +2,13 @@ package keep
 
 import (
 	"maps"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tourniquet/lambda/internal/source"
 )
 
 // The roles get what the source calls, and nothing else. What undoes is in revert.go
@@ -20,8 +19,13 @@ func TestActionsAreTheCallsOfTheSource(t *testing.T) {
 	// goes with its profile.
 	contain := map[string]bool{"ec2:CreateTags": true, "iam:PassRole": true}
 	release := map[string]bool{"iam:PassRole": true}
-	for file, calls := range callsOfTheSource(t) {
-		for _, c := range calls {
+	called := `\b(ec2|scaling|autoscaling)\.(?:New)?([A-Z][A-Za-z]+?)(?:Paginator)?\((?:ctx|c\.ec2)`
+	for file, calls := range source.Matches(t, called) {
+		for _, m := range calls {
+			c := "ec2:" + m[2]
+			if m[1] != "ec2" {
+				c = "autoscaling:" + m[2]
+			}
 			onlyContains := c == "autoscaling:EnterStandby" || c == "ec2:EnableApplicationStatusCheckSuppression" || strings.HasSuffix(c, "Snapshots")
 			if file != "revert.go" {
 				contain[c] = true
@@ -46,32 +50,4 @@ func TestActionsAreTheCallsOfTheSource(t *testing.T) {
 	if d := cmp.Diff(listed(func(r Rung) []string { return r.Release }), slices.Sorted(maps.Keys(release))); d != "" {
 		t.Errorf("to release (-listed +called):\n%s", d)
 	}
-}
-
-// callsOfTheSource are the operations that each file calls.
-func callsOfTheSource(t *testing.T) map[string][]string {
-	t.Helper()
-	called := regexp.MustCompile(`\b(ec2|scaling|autoscaling)\.(?:New)?([A-Z][A-Za-z]+?)(?:Paginator)?\((?:ctx|c\.ec2)`)
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	calls := map[string][]string{}
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range called.FindAllStringSubmatch(string(source), -1) {
-			service := m[1]
-			if service != "ec2" {
-				service = "autoscaling"
-			}
-			calls[file] = append(calls[file], service+":"+m[2])
-		}
-	}
-	return calls
 }

@@ -2,14 +2,13 @@ package vpc
 
 import (
 	"maps"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tourniquet/lambda/internal/source"
 )
 
 // The roles get what the source calls, and nothing else: a call added here without
@@ -19,8 +18,10 @@ import (
 func TestActionsAreTheCallsOfTheSource(t *testing.T) {
 	t.Parallel()
 	contain, undo := map[string]bool{}, map[string]bool{}
-	for file, calls := range callsOfTheSource(t) {
-		for _, c := range calls {
+	called := `ec2\.(?:New)?((?:Describe|Create|Modify|Revoke|Authorize|Delete|Replace)[A-Za-z]+?)(?:Paginator)?\((?:ctx|c\.ec2|o\.ec2|r\.ec2)`
+	for file, calls := range source.Matches(t, called) {
+		for _, m := range calls {
+			c := "ec2:" + m[1]
 			if file != "revert.go" {
 				contain[c] = true
 			}
@@ -35,30 +36,6 @@ func TestActionsAreTheCallsOfTheSource(t *testing.T) {
 	if d := cmp.Diff(slices.Sorted(slices.Values(slices.Concat(ReleaseActions, UnisolateActions))), slices.Sorted(maps.Keys(undo))); d != "" {
 		t.Errorf("ReleaseActions (-listed +called):\n%s", d)
 	}
-}
-
-// callsOfTheSource are the operations that each file calls.
-func callsOfTheSource(t *testing.T) map[string][]string {
-	t.Helper()
-	called := regexp.MustCompile(`ec2\.(?:New)?((?:Describe|Create|Modify|Revoke|Authorize|Delete|Replace)[A-Za-z]+?)(?:Paginator)?\((?:ctx|c\.ec2|o\.ec2|r\.ec2)`)
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	calls := map[string][]string{}
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range called.FindAllStringSubmatch(string(source), -1) {
-			calls[file] = append(calls[file], "ec2:"+m[1])
-		}
-	}
-	return calls
 }
 
 // Containing can't loosen: none of its actions removes or replaces an entry.
