@@ -54,7 +54,7 @@ func Moto(tb testing.TB, env ...string) string {
 // it prints.
 func Python(tb testing.TB, script string, args ...string) string {
 	tb.Helper()
-	python := filepath.Join(venv(tb), "bin", "python")
+	python := filepath.Join(venvDir(tb), "bin", "python")
 	if _, err := os.Stat(python); err != nil {
 		tb.Fatalf("the emulators are not installed (%v): run make emulators", err)
 	}
@@ -118,7 +118,7 @@ func start(tb testing.TB, port, health string, env []string, program string, arg
 // as cfn-lint.
 func Bin(tb testing.TB) string {
 	tb.Helper()
-	return filepath.Join(venv(tb), "bin")
+	return filepath.Join(venvDir(tb), "bin")
 }
 
 // environment is what a program needs and nothing of the account that whoever
@@ -131,8 +131,8 @@ func environment(home string) []string {
 	}
 }
 
-// venv is the virtual environment's directory.
-func venv(tb testing.TB) string {
+// venvDir is the virtual environment's directory.
+func venvDir(tb testing.TB) string {
 	tb.Helper()
 	dir := cmp.Or(os.Getenv(Venv), ".emulators")
 	if filepath.IsAbs(dir) {

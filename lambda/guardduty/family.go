@@ -17,7 +17,7 @@ func Family(pattern string) ([]Type, error) {
 			"a wider pattern would include findings about hardening calls such as our own")
 	}
 	var family []Type
-	for _, t := range types {
+	for _, t := range allTypes {
 		if strings.HasPrefix(t.Name, prefix) {
 			family = append(family, t)
 		}

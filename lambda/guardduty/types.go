@@ -26,17 +26,17 @@ type Type struct {
 
 // LookUp finds a finding type by its full name.
 func LookUp(name string) (Type, bool) {
-	i, found := slices.BinarySearchFunc(types[:], name, func(t Type, name string) int {
+	i, found := slices.BinarySearchFunc(allTypes[:], name, func(t Type, name string) int {
 		return strings.Compare(t.Name, name)
 	})
 	if !found {
 		return Type{}, false
 	}
-	return types[i], true
+	return allTypes[i], true
 }
 
 // Types lists the known finding types by name.
-func Types() []Type { return slices.Clone(types[:]) }
+func Types() []Type { return slices.Clone(allTypes[:]) }
 
 // Where the peers of a finding come from.
 const (
@@ -84,7 +84,7 @@ const (
 	whyTorRelay        = "relays for the Tor network"
 )
 
-// types is sorted by name. Each type is named in full. A pattern such as "*:EC2/*"
+// allTypes is sorted by name. Each type is named in full. A pattern such as "*:EC2/*"
 // would include what our own calls cause (the types of custom detection rules) and
 // whatever GuardDuty adds next.
 //
@@ -100,7 +100,7 @@ const (
 //
 // GuardDuty defines the resource role for the brute force types. For those from DNS
 // logs it is ACTOR in some findings and TARGET in others, so it is ignored there.
-var types = [...]Type{
+var allTypes = [...]Type{
 	{"AttackSequence:EC2/CompromisedInstanceGroup", Contain, false, fromEndpoints, "several signals tie these instances to one attack"},
 	{"AttackSequence:ECS/CompromisedCluster", OnRequest, false, fromEndpoints, "an instance of a cluster runs other tasks too"},
 	{"AttackSequence:EKS/CompromisedCluster", OnRequest, false, fromEndpoints, "an instance of a cluster runs other pods too"},

@@ -63,7 +63,7 @@ func (c *Client) Fetch(ctx context.Context, command, instance string) (Invocatio
 		if err != nil {
 			return Invocation{}, fmt.Errorf("fetching the result of %s on %s: %w", command, instance, err)
 		}
-		got := Invocation{State: state(out), Detail: clean(aws.ToString(out.StatusDetails), maxWord)}
+		got := Invocation{State: stateOf(out), Detail: clean(aws.ToString(out.StatusDetails), maxWord)}
 		if got.State != Awaited && got.State != Undelivered {
 			got.Result = ParseResult(aws.ToString(out.StandardOutputContent))
 		}
@@ -87,10 +87,10 @@ func notYet(err error) bool {
 	return invocation || step
 }
 
-// state reads SSM's status. The detail tells a delivery that timed out from a script
+// stateOf reads SSM's status. The detail tells a delivery that timed out from a script
 // that did; SSM writes it with blanks or without.
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html
-func state(out *ssm.GetCommandInvocationOutput) State {
+func stateOf(out *ssm.GetCommandInvocationOutput) State {
 	detail := strings.ToLower(strings.ReplaceAll(aws.ToString(out.StatusDetails), " ", ""))
 	switch out.Status {
 	case types.CommandInvocationStatusSuccess:

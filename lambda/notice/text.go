@@ -13,7 +13,7 @@ import (
 const (
 	maxName    = 64
 	maxReason  = 600
-	maxDetail  = 300
+	maxExposure  = 300
 	maxLines   = 12 // of a section; the command shows the rest
 	maxSubject = 100
 )
@@ -157,9 +157,9 @@ func (n News) missing() []string {
 		default:
 			continue
 		}
-		line := string(s.State) + ": " + plain.Line(s.ID, maxDetail)
+		line := string(s.State) + ": " + plain.Line(s.ID, maxExposure)
 		if s.Note != "" {
-			line += " (" + plain.Line(s.Note, maxDetail) + ")"
+			line += " (" + plain.Line(s.Note, maxExposure) + ")"
 		}
 		lines = append(lines, line)
 	}
@@ -186,7 +186,7 @@ func (n News) exposure() []string {
 	for r := range 3 {
 		for _, e := range listed {
 			if rank(e.Kind) == r {
-				lines = append(lines, plain.Exposure(e.Kind)+": "+plain.Line(e.Detail, maxDetail))
+				lines = append(lines, plain.Exposure(e.Kind)+": "+plain.Line(e.Detail, maxExposure))
 			}
 		}
 	}
@@ -196,7 +196,7 @@ func (n News) exposure() []string {
 func (n News) warnings() []string {
 	var lines []string
 	for _, w := range n.Incident.Warnings {
-		lines = append(lines, plain.Line(w, maxDetail))
+		lines = append(lines, plain.Line(w, maxExposure))
 	}
 	return lines
 }

@@ -80,8 +80,8 @@ func Status(s record.Status) string {
 	return Line(string(s), maxWord)
 }
 
-// advice says what a person can do about a kind of exposure.
-var advice = map[record.ExposureKind]string{
+// adviceTexts says what a person can do about a kind of exposure.
+var adviceTexts = map[record.ExposureKind]string{
 	record.SameSubnetPeer:           "Contain the peer too, or let the instance be alone in its subnet.",
 	record.SharedInfrastructurePeer: "Look at what is behind it: the load balancer, gateway or endpoint forwards for others.",
 	record.ExemptPeer:               "Take the address out of the list that is never denied, if it is hostile.",
@@ -117,7 +117,7 @@ var advice = map[record.ExposureKind]string{
 
 // Advice says what a person can do about a kind of exposure; empty where this program
 // has none.
-func Advice(k record.ExposureKind) string { return advice[k] }
+func Advice(k record.ExposureKind) string { return adviceTexts[k] }
 
 // reasons are why traffic of a kind of exposure may still flow, in a few words: for a
 // picture's labels.

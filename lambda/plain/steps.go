@@ -73,13 +73,13 @@ func Cut(steps []answer.StepAnswer) []string {
 		lines = append(lines, fmt.Sprintf("%s %s in quarantine: no new connection, in or out", Some(quarantined, shown), verb))
 	}
 	for _, p := range prefixes {
-		lines = append(lines, denied(p, at[p]))
+		lines = append(lines, deniedText(p, at[p]))
 	}
 	return lines
 }
 
-// denied says where an address is denied, and in which directions.
-func denied(prefix string, steps []answer.StepAnswer) string {
+// deniedText says where an address is denied, and in which directions.
+func deniedText(prefix string, steps []answer.StepAnswer) string {
 	var acls []string
 	ways := map[string]bool{}
 	for _, s := range steps {

@@ -42,7 +42,7 @@ func cover(peers []netip.Addr, places int, may func(netip.Prefix) bool) []span {
 		for last < len(spans) && prefix.Contains(spans[last].prefix.Addr()) {
 			last++
 		}
-		spans = slices.Replace(spans, first, last, join(prefix, spans[first:last]))
+		spans = slices.Replace(spans, first, last, joined(prefix, spans[first:last]))
 	}
 	byRank(spans)
 	return spans
@@ -68,7 +68,7 @@ func nearest(spans []span, may func(netip.Prefix) bool) (first int, prefix netip
 	return first, prefix
 }
 
-func join(prefix netip.Prefix, spans []span) span {
+func joined(prefix netip.Prefix, spans []span) span {
 	one := span{prefix: prefix, rank: spans[0].rank}
 	byRank(spans)
 	for _, t := range spans {

@@ -29,7 +29,7 @@ func (in Incident) Adds(open record.Record) bool {
 // where the look does not tell.
 func Holds(open record.Record, seen network.Network, rules Rules, now time.Time) bool {
 	seen.Admitted = open.Admitted
-	if len(seen.Interfaces) == 0 || !closed(open, seen) {
+	if len(seen.Interfaces) == 0 || !allQuarantined(open, seen) {
 		return false
 	}
 	if seen.Exists() && (!exposesAsRecorded(open, seen, now) || !keepsAsRecorded(open, seen, rules, now)) {
@@ -51,8 +51,8 @@ func stepsHold(open record.Record, seen network.Network) bool {
 	return !denials || placed(seen)
 }
 
-// closed reports whether every interface is on record and in quarantine.
-func closed(open record.Record, seen network.Network) bool {
+// allQuarantined reports whether every interface is on record and in quarantine.
+func allQuarantined(open record.Record, seen network.Network) bool {
 	return !slices.ContainsFunc(seen.Interfaces, func(i network.Interface) bool {
 		_, recorded := open.Step(record.QuarantineOf(i.ID, nil, "").ID())
 		return !recorded || !seen.Quarantined(i)

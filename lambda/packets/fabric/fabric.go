@@ -17,7 +17,7 @@ type Fabric struct {
 
 	mu        sync.Mutex // for what the fabric remembers
 	tables    map[string]table
-	nats      map[netip.Addr]*nat
+	nats      map[netip.Addr]*translations
 	balancers map[netip.AddrPort]*balancing
 
 	carried  atomic.Uint64
@@ -29,7 +29,7 @@ type Fabric struct {
 func New(rules func() *Rules, now func() time.Time) *Fabric {
 	return &Fabric{
 		rules: rules, now: now,
-		tables: map[string]table{}, nats: map[netip.Addr]*nat{}, balancers: map[netip.AddrPort]*balancing{},
+		tables: map[string]table{}, nats: map[netip.Addr]*translations{}, balancers: map[netip.AddrPort]*balancing{},
 	}
 }
 

@@ -27,8 +27,8 @@ type mapping struct {
 	seen    time.Time
 }
 
-// nat is what a NAT gateway remembers.
-type nat struct {
+// translations is what a NAT gateway remembers.
+type translations struct {
 	gateway NAT
 	out     map[natKey]*mapping // by the private end
 	back    map[natKey]*mapping // by the public end
@@ -39,7 +39,7 @@ type nat struct {
 func (t *trip) translate(n *Interface, g *NAT) bool {
 	known := t.f.nats[g.Public]
 	if known == nil {
-		known = &nat{out: map[natKey]*mapping{}, back: map[natKey]*mapping{}}
+		known = &translations{out: map[natKey]*mapping{}, back: map[natKey]*mapping{}}
 		t.f.nats[g.Public] = known
 	}
 	known.gateway = *g
@@ -66,7 +66,7 @@ func (t *trip) translate(n *Interface, g *NAT) bool {
 }
 
 // mapping opens a connection through a NAT gateway, if the packet may open one.
-func (t *trip) mapping(known *nat, k natKey) *mapping {
+func (t *trip) mapping(known *translations, k natKey) *mapping {
 	request, echo := t.p.echoes()
 	switch {
 	case t.p.protocol == TCP && !t.p.begins():
@@ -112,7 +112,7 @@ func (t *trip) reset() {
 }
 
 // untranslate takes a packet from outside in through a NAT gateway.
-func (t *trip) untranslate(known *nat) bool {
+func (t *trip) untranslate(known *translations) bool {
 	g := known.gateway
 	if g.Subnet != "" && !t.acl(g.Subnet, false, t.p.from.Addr()) {
 		return false
@@ -137,7 +137,7 @@ func (t *trip) untranslate(known *nat) bool {
 }
 
 // recall finds a mapping that hasn't been idle for too long.
-func (g *nat) recall(from map[natKey]*mapping, k natKey, now time.Time) *mapping {
+func (g *translations) recall(from map[natKey]*mapping, k natKey, now time.Time) *mapping {
 	m := from[k]
 	if m != nil && now.Sub(m.seen) >= natIdle && !m.seen.IsZero() {
 		delete(g.out, natKey{k.protocol, m.private, k.remote})

@@ -43,20 +43,20 @@ func Crossings(w *world.World, f world.Flow) []Crossing {
 				passes, _ = aclPasses(w, p, sender, true, forward)
 			}
 			sent = passes
-			all = append(all, crossing(p, sender, true, forward, passes))
+			all = append(all, newCrossing(p, sender, true, forward, passes))
 		}
 		if receiver != nil && sent && running(w, receiver) {
 			passes, _ := aclPasses(w, p, receiver, false, forward)
 			if passes {
 				passes, _ = groupsPass(w, p, receiver)
 			}
-			all = append(all, crossing(p, receiver, false, forward, passes))
+			all = append(all, newCrossing(p, receiver, false, forward, passes))
 		}
 	}
 	return all
 }
 
-func crossing(p path, e *end, egress, forward, accepted bool) Crossing {
+func newCrossing(p path, e *end, egress, forward, accepted bool) Crossing {
 	local := p.From
 	if e == p.to {
 		local = p.To
