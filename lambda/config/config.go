@@ -97,9 +97,9 @@ func Load() (Config, error) {
 
 // Parse reads the configuration of a function from variables. An empty variable is
 // one that is not set. The error lists every problem, by the variable's name.
-func Parse(vars map[string]string) (Config, error) { return parse(All, vars) }
+func Parse(vars map[string]string) (Config, error) { return parseRows(All, vars) }
 
-func parse(rows []Setting, vars map[string]string) (Config, error) {
+func parseRows(rows []Setting, vars map[string]string) (Config, error) {
 	var s Settings
 	var problems []string
 	for _, row := range rows {

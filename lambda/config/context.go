@@ -46,7 +46,7 @@ func (s *Settings) take(key string, from any) error {
 	}
 	at := slices.IndexFunc(All, func(row Setting) bool { return row.Key == key && key != "" })
 	if at < 0 {
-		return fmt.Errorf("unknown key; the keys are %s%s", Prefix, strings.Join(keys(), ", "+Prefix))
+		return fmt.Errorf("unknown key; the keys are %s%s", Prefix, strings.Join(contextKeys(), ", "+Prefix))
 	}
 	row := All[at]
 	if value == "" && !row.Empty {
@@ -61,8 +61,8 @@ func (s *Settings) take(key string, from any) error {
 	return nil
 }
 
-// keys are the keys of all settings, sorted.
-func keys() []string {
+// contextKeys are the keys of all settings, sorted.
+func contextKeys() []string {
 	var all []string
 	for _, row := range All {
 		if row.Key != "" {

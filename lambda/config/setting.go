@@ -19,9 +19,9 @@ func (f Function) Name() string { return "tourniquet-" + string(f) }
 
 // Who reads a variable.
 var (
-	both    = []Function{Contain, Release}
-	contain = []Function{Contain}
-	release = []Function{Release}
+	both        = []Function{Contain, Release}
+	onlyContain = []Function{Contain}
+	onlyRelease = []Function{Release}
 )
 
 // Reads reports whether a function reads a variable.

@@ -55,15 +55,15 @@ const (
 	CustomerManaged Encryption = "customer-managed"
 )
 
-func architecture(s string) (Architecture, error) { return oneOf(s, "architecture", ARM64, X8664) }
+func parseArchitecture(s string) (Architecture, error) { return oneOf(s, "architecture", ARM64, X8664) }
 
-func encryption(s string) (Encryption, error) {
+func parseEncryption(s string) (Encryption, error) {
 	return oneOf(s, "encryption", AWSOwned, CustomerManaged)
 }
 
 var region = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
 
-func regions(s string) ([]string, error) {
+func parseRegions(s string) ([]string, error) {
 	all := list(s)
 	for i, r := range all {
 		if !region.MatchString(r) {
@@ -76,7 +76,7 @@ func regions(s string) ([]string, error) {
 	return all, nil
 }
 
-func emails(s string) ([]string, error) {
+func parseEmails(s string) ([]string, error) {
 	all := list(s)
 	for _, address := range all {
 		if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
@@ -92,7 +92,7 @@ var retentions = []int{
 	1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 }
 
-func logDays(s string) (int, error) {
+func parseLogDays(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || !slices.Contains(retentions, n) {
 		return 0, fmt.Errorf("invalid retention %q: CloudWatch Logs takes %s", s, strings.Trim(fmt.Sprint(retentions), "[]"))
@@ -100,10 +100,10 @@ func logDays(s string) (int, error) {
 	return n, nil
 }
 
-// eventAge allows less than Lambda does (60 s to 6 h): an old event contains what
+// parseEventAge allows less than Lambda does (60 s to 6 h): an old event contains what
 // may have been released since.
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
-func eventAge(s string) (time.Duration, error) {
+func parseEventAge(s string) (time.Duration, error) {
 	const least, most = 5 * time.Minute, 3 * time.Hour
 	d, err := time.ParseDuration(s)
 	if err != nil || d < least || d > most || d != d.Truncate(time.Second) {
@@ -116,7 +116,7 @@ func eventAge(s string) (time.Duration, error) {
 // https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_CreateActionTarget.html
 var actionID = regexp.MustCompile(`^[A-Za-z0-9]{1,20}$`)
 
-func customAction(s string) (string, error) {
+func parseCustomAction(s string) (string, error) {
 	if s != "" && !actionID.MatchString(s) {
 		return "", fmt.Errorf("invalid id of a custom action %q: want at most 20 letters and digits, or nothing for no rule", s)
 	}
@@ -127,9 +127,9 @@ func customAction(s string) (string, error) {
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
 var busARN = regexp.MustCompile(`^arn:aws[a-z-]*:events:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:event-bus/[A-Za-z0-9._-]{1,256}$`)
 
-// centralBus refuses default buses: the account that has the bus would pass its own
+// parseCentralBus refuses default buses: the account that has the bus would pass its own
 // events from its default bus to its default bus.
-func centralBus(s string) (string, error) {
+func parseCentralBus(s string) (string, error) {
 	if !busARN.MatchString(s) || strings.HasSuffix(s, "/default") {
 		return "", fmt.Errorf("invalid event bus %q: want the ARN of a bus that is not the default one, such as "+
 			"arn:aws:events:eu-central-1:111122223333:event-bus/tourniquet", s)

@@ -97,7 +97,7 @@ func TestSettingsThatNeedOthers(t *testing.T) {
 		{map[string]string{"RUNG": "always", "ROLE": " "}, "", `RUNG: "always" needs DOCUMENT and ROLE`},
 		{map[string]string{"RUNG": "auto", "DOCUMENT": "d"}, "off", ""},
 	} {
-		got, err := parse(rows, tc.vars)
+		got, err := parseRows(rows, tc.vars)
 		if got.Table != tc.want || (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%v: got %q (%v), want %q, %q", tc.vars, got.Table, err, tc.want, tc.says)
 		}

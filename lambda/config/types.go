@@ -10,9 +10,9 @@ import (
 // Types are finding types to add to those that are contained, and to take out.
 type Types struct{ Add, Remove []string }
 
-// findingTypes reads exact types and families of known ones: "Type" or "+Type" adds,
+// parseFindingTypes reads exact types and families of known ones: "Type" or "+Type" adds,
 // "-Type" takes out. A family ends with "*", as in "Trojan:EC2/*".
-func findingTypes(s string) (Types, error) {
+func parseFindingTypes(s string) (Types, error) {
 	var t Types
 	for _, item := range list(s) {
 		name, remove := strings.CutPrefix(item, "-")

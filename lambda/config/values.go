@@ -29,13 +29,13 @@ const (
 	DenyCredentials Credentials = "deny"
 )
 
-func credentialsOf(s string) (Credentials, error) {
+func parseCredentials(s string) (Credentials, error) {
 	return oneOf(s, "value", KeepCredentials, DenyCredentials)
 }
 
-// profileARN reads the ARN of an instance profile.
+// parseProfileARN reads the ARN of an instance profile.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
-func profileARN(s string) (string, error) {
+func parseProfileARN(s string) (string, error) {
 	parts := strings.SplitN(s, ":", 6)
 	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || !strings.HasPrefix(parts[5], "instance-profile/") {
 		return "", fmt.Errorf("invalid instance profile %q: want an ARN such as arn:aws:iam::111122223333:instance-profile/tourniquet-deny", s)
@@ -49,17 +49,17 @@ type Tag struct{ Key, Value string }
 // Prefixes are CIDRs.
 type Prefixes []netip.Prefix
 
-func mode(s string) (OperatingMode, error) { return oneOf(s, "mode", Enforce, Observe) }
+func parseMode(s string) (OperatingMode, error) { return oneOf(s, "mode", Enforce, Observe) }
 
-func survivors(s string) (plan.Survivors, error) {
+func parseSurvivors(s string) (plan.Survivors, error) {
 	return oneOf(s, "value", plan.SurvivorsOff, plan.SurvivorsReport, plan.SurvivorsDeny)
 }
 
-func isolate(s string) (plan.Isolate, error) {
+func parseIsolate(s string) (plan.Isolate, error) {
 	return oneOf(s, "value", plan.IsolateOff, plan.IsolateTagged)
 }
 
-func onHost(s string) (plan.OnHost, error) {
+func parseOnHost(s string) (plan.OnHost, error) {
 	return oneOf(s, "value", plan.OnHostOff, plan.OnHostAuto, plan.OnHostAlways)
 }
 
@@ -77,9 +77,9 @@ func oneOf[T ~string](s, what string, words ...T) (T, error) {
 
 func text(s string) (string, error) { return s, nil }
 
-// severity reads a GuardDuty severity.
+// parseSeverity reads a GuardDuty severity.
 // https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings-severity.html
-func severity(s string) (float64, error) {
+func parseSeverity(s string) (float64, error) {
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil || !(f >= 1 && f <= 10) {
 		return 0, fmt.Errorf("invalid severity %q: want a number from 1 to 10, such as 7.0", s)
@@ -87,15 +87,15 @@ func severity(s string) (float64, error) {
 	return f, nil
 }
 
-func onOff(s string) (bool, error) {
+func parseSwitch(s string) (bool, error) {
 	if s != "true" && s != "false" {
 		return false, fmt.Errorf("invalid value %q: want true or false", s)
 	}
 	return s == "true", nil
 }
 
-// tag reads key, or key=value.
-func tag(s string) (Tag, error) {
+// parseTag reads key, or key=value.
+func parseTag(s string) (Tag, error) {
 	key, value, _ := strings.Cut(s, "=")
 	if key == "" {
 		return Tag{}, fmt.Errorf("invalid tag %q: want key or key=value", s)
@@ -103,7 +103,7 @@ func tag(s string) (Tag, error) {
 	return Tag{Key: key, Value: value}, nil
 }
 
-func prefixes(s string) (Prefixes, error) {
+func parsePrefixes(s string) (Prefixes, error) {
 	var all Prefixes
 	for _, item := range list(s) {
 		prefix, err := netip.ParsePrefix(item)
@@ -140,8 +140,8 @@ func wholeFrom(least int) func(string) (int, error) {
 	}
 }
 
-// duration reads a duration as Go writes it, above zero.
-func duration(s string) (time.Duration, error) {
+// parseDuration reads a duration as Go writes it, above zero.
+func parseDuration(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d <= 0 {
 		return 0, fmt.Errorf("invalid duration %q: want one above 0, such as 3s", s)
@@ -149,7 +149,7 @@ func duration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-func topicARN(s string) (string, error) {
+func parseTopicARN(s string) (string, error) {
 	parts := strings.Split(s, ":")
 	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "sns" || parts[5] == "" {
 		return "", fmt.Errorf("invalid topic %q: want an ARN such as arn:aws:sns:eu-central-1:111122223333:tourniquet", s)
@@ -157,7 +157,7 @@ func topicARN(s string) (string, error) {
 	return s, nil
 }
 
-func endpoint(s string) (string, error) {
+func parseEndpoint(s string) (string, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return "", fmt.Errorf("invalid URL %q: want one such as http://127.0.0.1:4566", s)
