@@ -32,8 +32,8 @@ var instanceID = regexp.MustCompile(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`)
 const maxReason = 512
 
 // isCommand reports whether an event is a command: an object with the key
-// "command". What is no object is none; the findings' parser says what is wrong
-// with it.
+// "command". Anything else is left to the findings' parser, which says what is
+// wrong with it.
 func isCommand(raw []byte) bool {
 	var shape struct{ Command json.RawMessage }
 	_ = json.Unmarshal(raw, &shape)

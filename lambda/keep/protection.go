@@ -69,7 +69,7 @@ func (c *Client) protect(ctx context.Context, r record.Replacement, value []stri
 		for _, text := range value {
 			v, ok := network.ParseVolume(text)
 			if !ok {
-				return network.Refusal{Reason: fmt.Sprintf("%q is no volume", text)}
+				return network.Refusal{Reason: fmt.Sprintf("invalid volume %q in the record", text)}
 			}
 			in.BlockDeviceMappings = append(in.BlockDeviceMappings, types.InstanceBlockDeviceMappingSpecification{
 				DeviceName: aws.String(v.Device), Ebs: &types.EbsInstanceBlockDeviceSpecification{DeleteOnTermination: aws.Bool(v.Deleted)},

@@ -15,7 +15,7 @@ import (
 )
 
 // snapshots are those of an incident, found by their tag. One that EC2 could not finish
-// is no evidence.
+// does not count as evidence.
 func (c *Client) snapshots(ctx context.Context, s record.Creation) ([]string, error) {
 	ids := []string{}
 	pages := ec2.NewDescribeSnapshotsPaginator(c.ec2, &ec2.DescribeSnapshotsInput{

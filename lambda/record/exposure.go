@@ -25,7 +25,7 @@ const (
 	// OwnInstancePeer: an instance or interface of this account has the address. It
 	// is denied like any other peer, and may be compromised too.
 	OwnInstancePeer ExposureKind = "own-instance-peer"
-	// UnreadablePeer: the finding's remote address is no address.
+	// UnreadablePeer: the finding's remote address can't be read.
 	UnreadablePeer ExposureKind = "unreadable-peer"
 	// UnreadableFinding: a part of a finding that may name a peer can't be read.
 	UnreadableFinding ExposureKind = "unreadable-finding"

@@ -10,7 +10,7 @@ import (
 // program wrote it (ErrNewerRecord), or it is damaged.
 type ItemError struct {
 	Item string  // its key
-	Slot SlotKey // which place it is of, as its key says; zero for an item that is no slot's
+	Slot SlotKey // which place it is of, as its key says; zero for an item that is not a slot
 	Err  error
 }
 

@@ -119,9 +119,10 @@ func parsePorts(p Protocol, s string) (Ports, error) {
 		return Ports{}, fmt.Errorf("protocol %s has no ports", p)
 	}
 	first, second, two := strings.Cut(s, sep)
+	invalid := fmt.Errorf("invalid ports %q; want one such as 443, or two with %q between them", s, sep)
 	from, err := strconv.Atoi(first)
 	if err != nil {
-		return Ports{}, fmt.Errorf("%q are no ports", s)
+		return Ports{}, invalid
 	}
 	r := Ports{from, from}
 	if p.IsICMP() {
@@ -129,7 +130,7 @@ func parsePorts(p Protocol, s string) (Ports, error) {
 	}
 	if two {
 		if r.To, err = strconv.Atoi(second); err != nil {
-			return Ports{}, fmt.Errorf("%q are no ports", s)
+			return Ports{}, invalid
 		}
 	}
 	return r, r.Check(p)

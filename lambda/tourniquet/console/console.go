@@ -151,7 +151,7 @@ func (c *Console) Ask(ctx context.Context, question string) (bool, error) {
 	case r := <-replies:
 		if r.err != nil {
 			fmt.Fprintln(c.Err)
-			return false, nil //nolint:nilerr // the end of the input is no yes
+			return false, nil //nolint:nilerr // the end of the input is not a yes
 		}
 		answer := strings.ToLower(strings.TrimSpace(r.text))
 		return answer == "y" || answer == "yes", nil
