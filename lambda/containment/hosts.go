@@ -79,6 +79,10 @@ func (c *releasing) takeDown(ctx context.Context, asks []record.Step) bool {
 		return false
 	}
 	c.tookDown = true
+	if c.isFollowed(ctx) {
+		c.earlier = true
+		return true
+	}
 	c.made, c.refused = map[string][]string{}, map[string]network.Refusal{}
 	of := map[record.Kind][]record.Step{}
 	for _, s := range asks {
@@ -97,6 +101,19 @@ func (c *releasing) takeDown(ctx context.Context, asks []record.Step) bool {
 		}
 	}
 	return true
+}
+
+// isFollowed reports whether another containment has followed this one, or that can't be
+// read. What was made beside the cut belongs to that one then.
+func (c *releasing) isFollowed(ctx context.Context) bool {
+	known, err := within(ctx, c.r.LedgerWait, func(ctx context.Context) (record.Known, error) {
+		return c.r.Ledger.Load(ctx, c.ask.Instance, nil)
+	})
+	if err != nil {
+		c.rounds.warn(ctx, fmt.Errorf("looking for a newer containment of %s: %w", c.ask.Instance, err))
+		return true
+	}
+	return known.Record != nil && known.Record.Generation > c.generation
 }
 
 func (c *releasing) tookDownStep(ctx context.Context, s record.Step, result Result) {

@@ -224,6 +224,7 @@ func TestInterleavings(t *testing.T) {
 	w := pairWorld(t)
 	all := pairs(w)
 	maps.Copy(all, keepingPairs(t))
+	maps.Copy(all, cuttingPairs(t))
 	for name, p := range all {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			t.Parallel()

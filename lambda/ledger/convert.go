@@ -60,6 +60,7 @@ func (i containmentItem) record() (record.Record, error) {
 		ByPerson: i.ByPerson, Adopted: i.Adopted, Reason: i.Reason, Peers: peers, Unreadable: texts(i.Unreadable), Steps: steps,
 		Opened: moment(i.Opened), Updated: moment(i.Updated), Contained: moment(i.Contained), Released: moment(i.Released),
 		Rungs: i.Rungs, Admitted: texts(i.Admitted), Host: i.Host.report(), Restore: i.Restore.report(), Asked: i.Asked,
+		Contested: moment(i.Contested), Retaken: i.Retaken,
 		Watched: moment(i.Watched), QuietSince: moment(i.QuietSince),
 	}
 	if err := i.addWatches(&r); err != nil {

@@ -60,6 +60,8 @@ type containmentItem struct {
 	Restore    *reportItem       `dynamodbav:"restore,omitempty"`
 	Asked      int               `dynamodbav:"asked,omitempty"`
 	ReleasedTo []releaseItem     `dynamodbav:"releasedTo,omitempty"`
+	Contested  *time.Time        `dynamodbav:"contested,omitempty"`
+	Retaken    bool              `dynamodbav:"retaken,omitempty"`
 	Watches    []watchItem       `dynamodbav:"watches,omitempty"`
 	Watched    *time.Time        `dynamodbav:"watched,omitempty"`
 	Survivors  []survivorItem    `dynamodbav:"survivors,omitempty"`

@@ -21,6 +21,7 @@ var firstKinds = []string{string(record.KindQuarantine), string(record.KindDenia
 func (i *containmentItem) addRungs(r record.Record) {
 	i.Rungs, i.Asked, i.Admitted = r.Rungs, r.Asked, texts(r.Admitted)
 	i.Host, i.Restore = fromReport(r.Host), fromReport(r.Restore)
+	i.Contested, i.Retaken = stamp(r.Contested), r.Retaken
 	i.Watched, i.QuietSince = stamp(r.Watched), stamp(r.QuietSince)
 	if r.QuietSince.IsZero() && !r.Watched.IsZero() {
 		i.QuietSince = &notQuiet
@@ -42,7 +43,7 @@ func (i *containmentItem) addRungs(r record.Record) {
 // hasRungs reports whether an item has what an older program does not know.
 func (i *containmentItem) hasRungs() bool {
 	lists := len(i.Watches) + len(i.Survivors) + len(i.ReleasedTo) + len(i.Admitted)
-	times := i.Watched != nil || i.QuietSince != nil
+	times := i.Watched != nil || i.QuietSince != nil || i.Contested != nil
 	hosts := i.Host != nil || i.Restore != nil || i.Asked > 0
 	return i.Rungs || lists > 0 || times || hosts || i.hasLaterKinds()
 }

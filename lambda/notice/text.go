@@ -11,11 +11,11 @@ import (
 
 // What a message repeats of others' texts is bounded, in bytes.
 const (
-	maxName    = 64
-	maxReason  = 600
-	maxExposure  = 300
-	maxLines   = 12 // of a section; the command shows the rest
-	maxSubject = 100
+	maxName     = 64
+	maxReason   = 600
+	maxExposure = 300
+	maxLines    = 12 // of a section; the command shows the rest
+	maxSubject  = 100
 )
 
 // headlines say what happened, the part that matters first.

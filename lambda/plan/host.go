@@ -118,7 +118,7 @@ func (p *planner) hostState(was record.StepState, recorded bool, step record.Cre
 // for, or one more where the last was not delivered.
 func (p *planner) sendsAgain(step record.Creation, asked bool) bool {
 	undelivered := p.record.Host.State == network.HostUndelivered
-	return len(step.Made) == 0 || p.in.OnHost || undelivered && (len(step.Made) < maxSent || asked)
+	return len(step.Made) == 0 || p.in.OnHost || p.retake(step) || undelivered && (len(step.Made) < maxSent || asked)
 }
 
 // reboot is what every sentence about the host's own rules ends with.
@@ -127,6 +127,10 @@ const reboot = "a reboot clears the host's own rules"
 // exposeHost says what is known of the host, and by whose word.
 func (p *planner) exposeHost(s record.StepState) {
 	id, r := p.record.Instance, p.record.Host
+	if p.record.IsContested() && s.State == record.Applied {
+		p.expose(record.HostUnconfirmed, "a release of the containment before may still take the rules of %s away: it is told once more after %s",
+			id, record.Clock(p.record.Contested))
+	}
 	switch {
 	case s.State == record.Failed && p.seen.Refused[s.Step.ID()].Reason != "" && !p.seen.Refused[s.Step.ID()].Unmanaged:
 		p.expose(record.HostUnconfirmed, "%s was not told to let nothing pass: %s", id, s.Note)

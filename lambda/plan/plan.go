@@ -140,6 +140,7 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 	p.deny()
 	p.shorten()
 	p.host()
+	p.settleContest()
 	p.keep()
 	p.exposeOmitted()
 	p.exposeUnreadable()
@@ -168,6 +169,7 @@ func next(in Incident, name string, known record.Known, rules Rules) record.Reco
 		rec = *open
 	case known.Record != nil:
 		rec.Generation = known.Record.Generation + 1
+		rec.Contested = contestedUntil(*known.Record, in.Now)
 	}
 	if rec.Name == "" {
 		rec.Name = guardduty.Clean(name, maxName)

@@ -72,7 +72,7 @@ func (p *planner) logFlows(i network.Interface) {
 		}
 	}
 	state := record.Pending
-	if len(step.Made) > 0 {
+	if len(step.Made) > 0 && !p.retake(step) {
 		state = record.Applied
 	}
 	p.add(step, state, "")

@@ -77,6 +77,12 @@ type Record struct {
 	Host, Restore network.HostReport
 	Asked         int // how often the host was asked to take its rules away
 
+	// Contested is until when a release of the containment before may still be at work,
+	// and undo on the host, or to a flow log, what this one has made there; zero: there was
+	// none. Retaken says that those measures were taken once more since.
+	Contested time.Time
+	Retaken   bool
+
 	// Watches are how far the flow logs were read, Watched when that was, Survivors who
 	// exchanged packets with the instance after its cut. QuietSince is since when
 	// nobody does, proven by the flow logs; zero: that is not proven.
@@ -150,11 +156,16 @@ func (r Record) ReleaseGroups(vpc string) (groups []string) {
 }
 
 func (r Record) saysOfRungs(o Record) bool {
-	return slices.Equal(r.ReleasedTo, o.ReleasedTo) && r.Rungs == o.Rungs && slices.Equal(r.Admitted, o.Admitted) && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore) && r.saysOfFlows(o)
+	return slices.Equal(r.ReleasedTo, o.ReleasedTo) && r.Rungs == o.Rungs && r.Contested.Equal(o.Contested) && r.Retaken == o.Retaken && slices.Equal(r.Admitted, o.Admitted) && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore) && r.saysOfFlows(o)
 }
 
-// Awaits reports whether something is to be learned yet of what was done beside the cut.
-func (r Record) Awaits() bool { return r.Host.Command != "" && !r.Host.Ended() }
+// Awaits reports whether something is to be learned yet of what was done beside the cut,
+// or to be done once more.
+func (r Record) Awaits() bool { return r.Host.Command != "" && !r.Host.Ended() || r.IsContested() }
+
+// IsContested reports whether a release of the containment before may have undone some of
+// what was made beside the cut, and nobody has made it once more since.
+func (r Record) IsContested() bool { return !r.Contested.IsZero() && !r.Retaken }
 
 // Isolated are the subnets that the record has isolated, and not opened since.
 func (r Record) Isolated() (subnets []string) {
