@@ -2,6 +2,7 @@ package containment_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -35,9 +36,19 @@ func hindrances() map[string]hindrance {
 	tagged := func(key, value string) func(*world.World) {
 		return it(func(i *world.Instance) { i.Tags = world.Tags{key: value} })
 	}
+	volumes := func(total int) func(*world.World) {
+		return func(w *world.World) {
+			w.Volumes = w.Volumes[:2]
+			for n := 2; n < total; n++ {
+				w.Volumes = append(w.Volumes, &world.Volume{ID: fmt.Sprintf("vol-%03d", n), Instance: victim, Device: fmt.Sprintf("/dev/sd%d", n), Size: 8})
+			}
+		}
+	}
 	return map[string]hindrance{
-		"nothing":                     {},
-		"the group is at its minimum": {edit: group(func(g *world.AutoScalingGroup) { g.Min, g.Desired = 2, 2 })},
+		"nothing":                                {},
+		"it has as many volumes as a call takes": {edit: volumes(128)},
+		"it has more volumes than a call takes":  {edit: volumes(129), states: "snapshot failed", mends: volumes(128)},
+		"the group is at its minimum":            {edit: group(func(g *world.AutoScalingGroup) { g.Min, g.Desired = 2, 2 })},
 		"the group is being deleted": {
 			edit: group(func(g *world.AutoScalingGroup) { g.Deleting = true }), states: "standby failed", says: "pending delete",
 			mends: group(func(g *world.AutoScalingGroup) { g.Deleting = false }),
@@ -114,8 +125,9 @@ func TestHindrancesAreOutcomes(t *testing.T) {
 				if got := unapplied(s.record(t)); got != "" {
 					t.Errorf("after a reconcile: %s", got)
 				}
-				if n := len(s.server.World().Snapshots); n > 2 {
-					t.Errorf("%d snapshots of 2 volumes", n)
+				s.once(t, reconciling)
+				if got, want := len(s.server.World().Snapshots), len(s.server.World().Volumes); got > want || h.mends != nil && got != want {
+					t.Errorf("%d snapshots of %d volumes", got, want)
 				}
 			})
 		})

@@ -15,6 +15,7 @@ import (
 const (
 	snapshotTime    = time.Minute
 	excludedVolumes = 40
+	mostVolumes     = 128 // of one instance, in a set: https://docs.aws.amazon.com/ebs/latest/userguide/ebs-creating-snapshot.html; the code is a guess
 )
 
 type snapshotShape struct {
@@ -111,6 +112,9 @@ func volumesToSnapshot(r *call.Request, i *world.Instance) ([]*world.Volume, err
 			return nil, call.Fail("IncorrectState", "The volume '%s' is being modified.", v.ID)
 		}
 		chosen = append(chosen, v)
+	}
+	if len(chosen) > mostVolumes {
+		return nil, call.Fail("InvalidParameterValue", "At most %d volumes can be in a set of snapshots, not %d", mostVolumes, len(chosen))
 	}
 	if len(chosen) == 0 {
 		return nil, call.Fail("InvalidParameterValue", "The instance '%s' has no volume to snapshot", i.ID)
