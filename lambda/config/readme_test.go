@@ -4,11 +4,16 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"maps"
+	"regexp"
 	"strings"
 	"testing"
 
+	"tourniquet/lambda/flowlog"
+	"tourniquet/lambda/host"
 	"tourniquet/lambda/internal/readme"
 	"tourniquet/lambda/keep"
+	"tourniquet/lambda/vpc"
 )
 
 var update = flag.Bool("update", false, "rewrite the tables of settings in the READMEs")
@@ -38,25 +43,34 @@ func rungsTable(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("| Key | Default | What it does | Undo | What fails | Permissions: to contain; to release |\n|---|---|---|---|---|---|\n")
+	rungs := maps.Clone(keep.Rungs)
+	rungs["onHost"] = keep.Rung{Contain: host.ContainActions, Release: host.ReleaseActions}
+	rungs["survivors"] = keep.Rung{Contain: flowlog.ContainActions, Release: flowlog.ReleaseActions}
+	rungs["isolateSubnets"] = keep.Rung{Contain: vpc.IsolateActions, Release: vpc.UnisolateActions}
 	for _, row := range All {
 		if row.Rung == nil {
 			continue
 		}
-		needs, known := keep.Rungs[row.Key]
+		needs, known := rungs[row.Key]
+		delete(rungs, row.Key)
 		if !known {
 			t.Errorf("%s: no permissions are known", row.Key)
 		}
 		fmt.Fprintf(&b, "| `%s%s` | %s | %s | %s | %s | %s; %s |\n", Prefix, row.Key, shownDefault(row), row.Rung.Does, row.Rung.Undo, row.Rung.Fails,
 			actions(needs.Contain), actions(needs.Release))
 	}
+	for key := range rungs {
+		t.Errorf("%s: the settings don't say what it does", key)
+	}
 	return b.String()
 }
 
 // actions lists what changes something.
 func actions(all []string) string {
+	reads := regexp.MustCompile(`:(Describe|Get|Filter)`)
 	var shown []string
 	for _, a := range all {
-		if !strings.Contains(a, ":Describe") {
+		if !reads.MatchString(a) {
 			shown = append(shown, "`"+a+"`")
 		}
 	}

@@ -162,12 +162,24 @@ var All = []Setting{
 		Key: "onHost", Variable: OnHost, For: onlyContain, Default: string(plan.OnHostAuto), Off: string(plan.OnHostOff), Needs: []string{IsolateDocument},
 		Meaning: "isolate the host itself, through Systems Manager: `auto` where a peer is not cut by a denial, `always`, or `off`. " +
 			"A person's command with `\"onHost\":true` isolates it too, unless this is `off`",
+		Rung: &Rung{
+			Does: "Systems Manager tells the host to let nothing pass but its own agent, and to close its connections; what it prints is kept as evidence",
+			Undo: "the host is told to take its rules away once the groups are back, and told again until it confirms",
+			Fails: "an instance that Systems Manager does not manage: exposure `host-not-managed`; a command that is not delivered or not answered: `host-unconfirmed`. " +
+				"A reboot clears the rules, and root can: what the host says proves nothing",
+		},
 		value: in(func(s *Settings) *plan.OnHost { return &s.OnHost }, parseOnHost),
 	},
 	{
 		Key: "isolateSubnets", Variable: IsolateSubnets, For: onlyContain, Default: string(plan.IsolateOff),
 		Meaning: "`tagged`: cut off the whole subnet where it carries the tag `" + network.IsolateTag + "=" + network.IsolateValue +
 			"` and the instance is alone in it. `off`: no subnet",
+		Rung: &Rung{
+			Does: "the subnet's association moves to a network ACL without any entry",
+			Undo: "the association moves back, if it is still ours; what may revive then is named (`may-revive`)",
+			Fails: "a subnet without its owner's tag, or with an interface of somebody else, where a person asked for it: exposure `isolation-not-allowed`; " +
+				"somebody who comes later: `subnet-shared`. A subnet of another account can't be moved",
+		},
 		value: in(func(s *Settings) *plan.Isolate { return &s.Isolate }, parseIsolate),
 	},
 	{
@@ -175,6 +187,12 @@ var All = []Setting{
 		Needs: []string{FlowLogGroup, FlowLogRole},
 		Meaning: "look in flow logs for addresses that still exchange packets with a contained instance: `report` them, " +
 			"`deny` the public ones too, or `off`",
+		Rung: &Rung{
+			Does: "a flow log for each interface once it is in quarantine, read every 5 minutes for who still exchanges packets (exposure `survivor`), and as the proof that nobody does",
+			Undo: "the flow logs are deleted; the log group stays",
+			Fails: "records come minutes late, and lost ones (`SKIPDATA`) prove nothing; traffic with the VPC's resolver, the metadata service and the time service " +
+				"is never recorded; a quota on flow logs: the step is tried again",
+		},
 		value: in(func(s *Settings) *plan.Survivors { return &s.Survivors }, parseSurvivors),
 	},
 	{
