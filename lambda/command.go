@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"sync"
 	"time"
 
 	"tourniquet/lambda/guardduty"
@@ -26,7 +27,7 @@ type command struct {
 
 // The shapes of an instance id.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html
-var instanceID = regexp.MustCompile(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`)
+var instanceID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`) })
 
 // maxReason bounds, in runes, the reason that is recorded.
 const maxReason = 512
@@ -94,7 +95,7 @@ func (c command) isForOne() bool {
 func (c command) isForAll() bool { return c.Command == reconcile || c.Command == watch }
 
 func checkInstance(id string) error {
-	if instanceID.MatchString(id) {
+	if instanceID().MatchString(id) {
 		return nil
 	}
 	return &guardduty.EventError{Field: "instanceId", Err: fmt.Errorf(

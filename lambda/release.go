@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 
 	"tourniquet/lambda/answer"
 	"tourniquet/lambda/containment"
@@ -140,7 +141,7 @@ func (c releaseCommand) checkAdmission() error {
 		return &guardduty.EventError{Field: "groups", Err: fmt.Errorf("%d are more than an interface can have beside the quarantine group", len(*c.Groups))}
 	}
 	for _, g := range *c.Groups {
-		if !groupID.MatchString(g) {
+		if !groupID().MatchString(g) {
 			return &guardduty.EventError{Field: "groups", Err: fmt.Errorf("invalid group %q: want an id such as sg-0123456789abcdef0", guardduty.Clean(g, 64))}
 		}
 	}
@@ -153,7 +154,7 @@ func (c releaseCommand) isBare() bool {
 }
 
 // groupID is the shape of a security group's id.
-var groupID = regexp.MustCompile(`^sg-[0-9a-zA-Z-]{1,32}$`)
+var groupID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^sg-[0-9a-zA-Z-]{1,32}$`) })
 
 // maxGroups is the most groups that an interface can have.
 // https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
@@ -164,7 +165,7 @@ func (c releaseCommand) checkGroups() error {
 		return &guardduty.EventError{Field: "toGroups", Err: fmt.Errorf("%d groups: an interface can have %d", len(c.ToGroups), maxGroups)}
 	}
 	for i, id := range c.ToGroups {
-		if !groupID.MatchString(id) {
+		if !groupID().MatchString(id) {
 			return &guardduty.EventError{Field: fmt.Sprintf("toGroups[%d]", i), Err: fmt.Errorf("%q is not a group's id", guardduty.Clean(id, 64))}
 		}
 	}

@@ -20,6 +20,10 @@ import (
 // https://docs.aws.amazon.com/lambda/latest/dg/foundation-arch.html
 var Architectures = map[string]string{"arm64": "arm64", "x86_64": "amd64"}
 
+// MaxZip is the most bytes that the zip may have: what Lambda loads at each cold start of
+// a containment.
+const MaxZip = 6_000_000
+
 // Zip builds the function from the module in dir for one of the Architectures.
 func Zip(dir, architecture string) ([]byte, error) {
 	goarch, ok := Architectures[architecture]

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -61,12 +62,12 @@ func parseEncryption(s string) (Encryption, error) {
 	return oneOf(s, "encryption", AWSOwned, CustomerManaged)
 }
 
-var region = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
+var region = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`) })
 
 func parseRegions(s string) ([]string, error) {
 	all := list(s)
 	for i, r := range all {
-		if !region.MatchString(r) {
+		if !region().MatchString(r) {
 			return nil, fmt.Errorf("invalid Region %q: want one such as eu-central-1", r)
 		}
 		if slices.Contains(all[:i], r) {
@@ -114,10 +115,10 @@ func parseEventAge(s string) (time.Duration, error) {
 
 // actionID is the id of a custom action.
 // https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_CreateActionTarget.html
-var actionID = regexp.MustCompile(`^[A-Za-z0-9]{1,20}$`)
+var actionID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]{1,20}$`) })
 
 func parseCustomAction(s string) (string, error) {
-	if s != "" && !actionID.MatchString(s) {
+	if s != "" && !actionID().MatchString(s) {
 		return "", fmt.Errorf("invalid id of a custom action %q: want at most 20 letters and digits, or nothing for no rule", s)
 	}
 	return s, nil
@@ -125,12 +126,14 @@ func parseCustomAction(s string) (string, error) {
 
 // busARN is the form of an event bus's ARN.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
-var busARN = regexp.MustCompile(`^arn:aws[a-z-]*:events:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:event-bus/[A-Za-z0-9._-]{1,256}$`)
+var busARN = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:aws[a-z-]*:events:[a-z]{2}(-[a-z]+)+-[0-9]:[0-9]{12}:event-bus/[A-Za-z0-9._-]{1,256}$`)
+})
 
 // parseCentralBus refuses default buses: the account that has the bus would pass its own
 // events from its default bus to its default bus.
 func parseCentralBus(s string) (string, error) {
-	if !busARN.MatchString(s) || strings.HasSuffix(s, "/default") {
+	if !busARN().MatchString(s) || strings.HasSuffix(s, "/default") {
 		return "", fmt.Errorf("invalid event bus %q: want the ARN of a bus that is not the default one, such as "+
 			"arn:aws:events:eu-central-1:111122223333:event-bus/tourniquet", s)
 	}

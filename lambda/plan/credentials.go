@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"tourniquet/lambda/network"
@@ -92,14 +93,14 @@ func (p *planner) credentials() (role string, until time.Time) {
 	return role, until
 }
 
-var profileName = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,128}$`)
+var profileName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,128}$`) })
 
 // revocation is the line that revokes what a role's sessions may do, for a person: no
 // role of ours may write policies. It hits everybody who uses the role.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html
 func revocation(profile string) string {
 	name := profile[strings.LastIndex(profile, "/")+1:]
-	if !profileName.MatchString(name) {
+	if !profileName().MatchString(name) {
 		return ""
 	}
 	return fmt.Sprintf(`; to revoke all sessions of its role: aws iam put-role-policy --policy-name AWSRevokeOlderSessions --role-name `+
