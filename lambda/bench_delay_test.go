@@ -27,6 +27,7 @@ type delay struct {
 	calls  []served
 	record map[string][]string // answers by question, in turn; nil: DynamoDB is asked
 	given  map[string]int      // how many of them have been given
+	victim [2]string           // the instance of the record, and the one that it now stands for
 }
 
 type served struct {
@@ -88,24 +89,36 @@ func question(operation string, body []byte) string {
 
 // replay gives the answers so far again from now on, in the same order after each
 // clear.
-func (d *delay) replay() {
+func (d *delay) replay(victim string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.victim = [2]string{victim, victim}
 	d.record = map[string][]string{}
 	for _, c := range d.calls {
 		d.record[c.question] = append(d.record[c.question], c.answer)
 	}
 }
 
+// about says which instance the answers are of, instead of the one that they were of.
+func (d *delay) about(victim string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.victim[1] = victim
+}
+
 func (d *delay) recorded(question string) (answer string, known bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.record == nil {
+		return "", false
+	}
+	question = strings.ReplaceAll(question, d.victim[1], d.victim[0])
 	n, all := d.given[question], d.record[question]
 	if n >= len(all) {
 		return "", false
 	}
 	d.given[question]++
-	return all[n], true
+	return strings.ReplaceAll(all[n], d.victim[0], d.victim[1]), true
 }
 
 // share is how much of the way to the first change was DynamoDB's own time: the

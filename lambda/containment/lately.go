@@ -2,7 +2,7 @@ package containment
 
 import "sync"
 
-// Lately is which instances a process has contained: their next finding is likely to be
+// lately is which instances a process has contained: their next finding is likely to be
 // a repeat. The zero value is ready for use, by many at once.
 type lately struct {
 	mu        sync.Mutex
