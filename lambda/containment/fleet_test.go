@@ -328,3 +328,49 @@ func contains(t *testing.T, server *simvpc.Server, book *ledger.Memory, in plan.
 	}
 	return time.Since(start)
 }
+
+// A watch of two hundred instances reads their flow logs together: a call for each ten
+// thousand records, and none of EC2's where nothing is new.
+func TestWatchAFleet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fleet := crew{instances: 200, vpcs: 1}
+		w := fleet.world(t)
+		w.LogGroups = []string{"flows"}
+		s := newStage(w)
+		s.rungs = plan.Rules{Survivors: plan.SurvivorsReport}
+		p := s.process(always)
+		for n := range fleet.instances {
+			r := p.responder()
+			r.Policy.MaxContained = fleet.instances
+			if out, err := r.Contain(t.Context(), fleet.incident(n)); err != nil || out.Record.Status != record.Contained {
+				t.Fatalf("%s is %s: %v", fleet.instance(n), out.Record.Status, err)
+			}
+		}
+		time.Sleep(30 * time.Minute)
+		s.must(t, watching) // each becomes quiet, and its record says so
+		time.Sleep(5 * time.Minute)
+		s.server.ClearLog()
+		s.must(t, watching)
+		of := map[string]int{}
+		for _, c := range s.server.Calls() {
+			of[c.Op]++
+		}
+		const minutes, page = 36, 10_000 // of the window that is read again
+		if got, most := of["FilterLogEvents"], 1+fleet.instances*minutes/page; got > most {
+			t.Errorf("%d calls to read %d flow logs, want at most %d", got, fleet.instances, most)
+		}
+		t.Logf("calls: %v", of)
+		for op, n := range of {
+			if op != "FilterLogEvents" && n > 20 {
+				t.Errorf("%d calls of %s, though nothing is new", n, op)
+			}
+		}
+		for n := range fleet.instances {
+			k, err := s.book.Load(t.Context(), fleet.instance(n), nil)
+			if err != nil || k.Record.QuietSince.IsZero() {
+				t.Fatalf("%s is not proven quiet: %v", fleet.instance(n), err)
+			}
+		}
+	})
+}

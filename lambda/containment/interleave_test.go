@@ -186,7 +186,7 @@ func pairs(w *world.World) map[string]pair {
 		},
 		"a release beside a containment under way": {
 			before: after(0),
-			runs:   []deed{at(-time.Minute, victim, "f1", "198.51.100.7"), waitFor(victim, releasing)},
+			runs:   []deed{at(-time.Minute, victim, "f1", "198.51.100.7"), onceOnRecord(releasing)},
 			check:  released(victim),
 		},
 		"reconcile beside a release": {
@@ -205,11 +205,11 @@ func pairs(w *world.World) map[string]pair {
 // bubbleStart is the time at which every bubble begins.
 var bubbleStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// waitFor begins once the instance's containment is on record.
-func waitFor(instance string, f deed) deed {
+// onceOnRecord begins once the victim's containment is on record.
+func onceOnRecord(f deed) deed {
 	return func(ctx context.Context, p *process) error {
 		for {
-			if k, _ := p.book.Load(ctx, instance, nil); k.Record != nil {
+			if k, _ := p.book.Load(ctx, victim, nil); k.Record != nil {
 				return f(ctx, p)
 			}
 			time.Sleep(time.Millisecond)

@@ -31,7 +31,7 @@ func keepingPairs(t *testing.T) map[string]pair {
 			after(0), []deed{at(kept, never, "f1", "198.51.100.7"), at(kept, never, "f2", "198.51.100.8")}, keptCheck, kept, everyKeep,
 		},
 		"a reconcile beside a containment that keeps": {
-			after(0), []deed{at(kept, never, "f1", "198.51.100.7"), waitFor(victim, reconciling)}, keptCheck, kept, everyKeep,
+			after(0), []deed{at(kept, never, "f1", "198.51.100.7"), onceOnRecord(reconciling)}, keptCheck, kept, everyKeep,
 		},
 		"a newer finding beside a release of what is kept": {
 			after(long, at(kept, never, "f1", "198.51.100.7")), []deed{at(kept, future, "f2", "203.0.113.77"), releasing}, keptCheck, kept, everyKeep,

@@ -68,7 +68,7 @@ func cuttingPairs(t *testing.T) map[string]pair {
 			after(0), []deed{at(never, "f1", first), at(never, "f2", other)}, allCut, w, everyCut,
 		},
 		"a reconcile beside a containment that cuts all": {
-			after(0), []deed{at(never, "f1", first), waitFor(victim, reconciling)}, allCut, w, everyCut,
+			after(0), []deed{at(never, "f1", first), onceOnRecord(reconciling)}, allCut, w, everyCut,
 		},
 		"a newer finding beside a release of what cut all": {
 			after(long, at(never, "f1", first)), []deed{at(future, "f2", other), releasing}, allCut, w, everyCut,
@@ -83,7 +83,7 @@ func cuttingPairs(t *testing.T) map[string]pair {
 			after(time.Minute, at(never, "f1", first), releasing), []deed{expiring, at(future, "f2", other)}, allCut, w, everyCut,
 		},
 		"a tenant who comes beside a containment": {
-			after(0), []deed{at(never, "f1", first), waitFor(victim, tenantComes)}, tenantIsNamed, w, everyCut,
+			after(0), []deed{at(never, "f1", first), onceOnRecord(tenantComes)}, tenantIsNamed, w, everyCut,
 		},
 		"a reconcile beside a release to other groups": {
 			after(long, at(never, "f1", first)), []deed{reconciling, releasingTo("sg-clean")}, cleaned, w, everyCut,

@@ -1,6 +1,9 @@
 package flowlog
 
 import (
+	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -104,10 +107,7 @@ func TestReading(t *testing.T) {
 	Making{c}.Take(t.Context(), []record.Step{record.FlowLogOf("eni-1"), record.FlowLogOf("eni-2")})
 	s.ScriptFlowLog("eni-1", flowlog.Script{}, flowlog.Script{Status: flowlog.SkipData})
 	s.Advance(20 * time.Minute)
-	got, err := c.Read(t.Context(), map[string]time.Time{"eni-1": began.Add(4 * time.Minute), "eni-2": began})
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := all(t, c.Read(t.Context(), map[string]time.Time{"eni-1": began.Add(4 * time.Minute), "eni-2": began}))
 	ways, none := map[bool]int{}, 0
 	for _, r := range got {
 		switch {
@@ -128,11 +128,95 @@ func TestReading(t *testing.T) {
 	if ways[true] < 10 || ways[true] != ways[false] || none < 10 {
 		t.Errorf("%d records out, %d in, %d without data", ways[true], ways[false], none)
 	}
-	lost, err := c.Read(t.Context(), map[string]time.Time{"eni-1": began})
-	if err != nil || len(lost) != len(got)-none+1+2 {
-		t.Errorf("from the beginning %d records, %v; want those from the middle on, two more and the lost window", len(lost), err)
+	lost := all(t, c.Read(t.Context(), map[string]time.Time{"eni-1": began}))
+	if len(lost) != len(got)-none+1+2 {
+		t.Errorf("from the beginning %d records; want those from the middle on, two more and the lost window", len(lost))
 	}
 }
+
+// all are the records of all interfaces.
+func all(t *testing.T, reads map[string]network.FlowLogRead) (records []network.FlowRecord) {
+	t.Helper()
+	for eni, r := range reads {
+		if r.Err != nil {
+			t.Fatalf("%s: %s", eni, r.Err)
+		}
+		records = append(records, r.Records...)
+	}
+	return records
+}
+
+// The flow logs of many interfaces are read in as many calls as there are pages. One that
+// lags behind by hours is read by itself, and takes the others nowhere.
+func TestReadingManyTogether(t *testing.T) {
+	t.Parallel()
+	var lines strings.Builder
+	steps, from := []record.Step{}, map[string]time.Time{}
+	for n := range 100 {
+		eni := fmt.Sprintf("eni-m%02d", n)
+		fmt.Fprintf(&lines, "interface %s i-0aaaaaaaaaaaaaaa1 subnet-1 10.0.1.%d device %d groups sg-web\n", eni, 100+n, n+2)
+		steps, from[eni] = append(steps, record.FlowLogOf(eni)), began.Add(4*time.Hour)
+	}
+	s, c := start(t, lines.String())
+	for _, r := range (Making{c}).Take(t.Context(), steps) {
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	s.Advance(4*time.Hour + 20*time.Minute)
+	s.ClearLog()
+	reads := c.Read(t.Context(), from)
+	together := len(s.Calls())
+	if len(reads) != 100 || together > 1+len(all(t, reads))/10_000 {
+		t.Errorf("%d interfaces with %d records in %d calls", len(reads), len(all(t, reads)), together)
+	}
+	from["eni-m00"] = began
+	s.ClearLog()
+	lagging := c.Read(t.Context(), from)
+	if got := len(s.Calls()); got > together+1 {
+		t.Errorf("%d calls with one that lags behind, %d without", got, together)
+	}
+	for eni, read := range lagging {
+		want := len(reads[eni].Records)
+		if eni == "eni-m00" && len(read.Records) < want+3*60 || eni != "eni-m00" && len(read.Records) != want {
+			t.Errorf("%s: %d records, %d before", eni, len(read.Records), want)
+		}
+	}
+}
+
+// One who says so much that the others would be left out is read by itself, and so are they.
+func TestReadingBesideOneWhoSaysTooMuch(t *testing.T) {
+	t.Parallel()
+	_, c := start(t, "")
+	flood := 0
+	c.Config.HTTPClient = httpFunc(func(r *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		answer, line := `{"events":[]}`, func(eni string) string {
+			return fmt.Sprintf(`{"message":"5 %s %d %d NODATA - - - - - - - - -"}`, eni, began.Unix(), began.Unix()+60)
+		}
+		switch {
+		case !strings.Contains(string(body), "logStreamNamePrefix"):
+			flood++
+			answer = fmt.Sprintf(`{"events":[%s],"nextToken":"%d"}`, line("eni-1"), flood)
+		case strings.Contains(string(body), `"logStreamNamePrefix":"eni-2"`):
+			answer = fmt.Sprintf(`{"events":[%s]}`, line("eni-2"))
+		}
+		return &http.Response{
+			StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: io.NopCloser(strings.NewReader(answer)), Request: r,
+		}, nil
+	})
+	reads := c.Read(t.Context(), map[string]time.Time{"eni-1": began, "eni-2": began})
+	if flood != maxPagesTogether || len(reads["eni-2"].Records) != 1 || reads["eni-2"].Err != nil {
+		t.Errorf("after %d pages of both: %+v", flood, reads)
+	}
+}
+
+type httpFunc func(*http.Request) (*http.Response, error)
+
+func (f httpFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
 // FuzzParse: whatever a line is, a record has valid ends or none.
 func FuzzParse(f *testing.F) {

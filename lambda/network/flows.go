@@ -39,6 +39,12 @@ func (r FlowRecord) Far() netip.AddrPort {
 	return r.From
 }
 
+// A FlowLogRead is what was read of the flow log of one interface.
+type FlowLogRead struct {
+	Records []FlowRecord
+	Err     error // why it was not read, or not wholly
+}
+
 // A FlowReading is what the flow logs of an instance said at a moment.
 type FlowReading struct {
 	Read    time.Time // when; zero: nothing was read
