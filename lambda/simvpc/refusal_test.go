@@ -55,6 +55,9 @@ func TestRefusals(t *testing.T) {
 		{"swap to unknown group", swap("eni-1", "sg-nobody"), "InvalidGroup.NotFound"},
 		{"swap to one unknown group", swap("eni-1", "sg-web", "sg-nobody"), "InvalidGroup.NotFound"},
 		{"swap to group of other VPC", swap("eni-1", "sg-other"), "InvalidGroup.NotFound"},
+		{"a rule for a group of another VPC", ingress("sg-web", types.IpPermission{
+			IpProtocol: aws.String("tcp"), FromPort: aws.Int32(22), ToPort: aws.Int32(22), UserIdGroupPairs: []types.UserIdGroupPair{{GroupId: aws.String("sg-other")}},
+		}), "InvalidGroup.NotFound"},
 		{"swap to malformed group", swap("eni-1", "web"), "InvalidGroupId.Malformed"},
 		{"swap to nothing", swap("eni-1"), "InvalidParameterCombination"},
 		{"swap to six groups", swap("eni-1", "sg-web", "sg-db", "sg-1", "sg-2", "sg-4", "sg-5"), "SecurityGroupsPerInterfaceLimitExceeded"},

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -97,4 +98,40 @@ VPCs in the end: 0
 	if after := stop(); !strings.HasPrefix(after, "account 111122223333\nregion eu-central-1\ninstance i-") || strings.Count(after, "\n") != 3 {
 		t.Errorf("left:\n%s", after)
 	}
+}
+
+// rulesOfEC2 runs the checks of EC2's network rules against an endpoint.
+func rulesOfEC2(t *testing.T, url string) (wrong []string, passed, all int) {
+	t.Helper()
+	for line := range strings.Lines(emulator.Python(t, "testdata/ec2_rules.py", url)) {
+		line = strings.TrimSpace(line)
+		if n, err := fmt.Sscanf(line, "%d of %d", &passed, &all); n == 2 && err == nil {
+			continue
+		}
+		if !strings.HasPrefix(line, "ok ") {
+			wrong = append(wrong, line)
+		}
+	}
+	return wrong, passed, all
+}
+
+// EC2's network rules, as AWS documents them, hold for a client that nobody here wrote.
+func TestSimulateKeepsTheRulesOfEC2(t *testing.T) {
+	url, _ := simulate(t)
+	wrong, passed, all := rulesOfEC2(t, url)
+	for _, line := range wrong {
+		t.Error(line)
+	}
+	if passed != all || all < 100 {
+		t.Errorf("%d of %d checks pass, want all of at least 100", passed, all)
+	}
+}
+
+// The checks can fail: an emulator whose network accepts more than EC2's passes fewer.
+func TestTheRulesOfEC2TellServersApart(t *testing.T) {
+	wrong, passed, all := rulesOfEC2(t, emulator.Moto(t))
+	if all < 100 || passed == all || passed == 0 || len(wrong) == 0 {
+		t.Errorf("%d of %d checks pass on moto", passed, all)
+	}
+	t.Logf("moto passes %d of %d", passed, all)
 }

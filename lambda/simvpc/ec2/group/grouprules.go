@@ -34,7 +34,9 @@ func authorize(r *call.Request, egress bool) (call.Answer, error) {
 	rules := directionOf(g, egress)
 	all := slices.Clone(*rules)
 	for _, rule := range add {
-		if rule.Group != "" && r.World.Group(rule.Group) == nil {
+		// A group of another VPC can be named over a peering connection, of which there are
+		// none here (https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-security-groups.html).
+		if other := r.World.Group(rule.Group); rule.Group != "" && (other == nil || other.VPC != g.VPC) {
 			return nil, call.KindSG.Missing(rule.Group)
 		}
 		if slices.ContainsFunc(all, rule.Same) {
