@@ -61,6 +61,20 @@ func (r *requests) add(event []byte, calls []simvpc.Call, w *world.World) {
 	}
 }
 
+// actions are those that were asked for, each once.
+func (r *requests) actions(t *testing.T) []string {
+	t.Helper()
+	all := map[string]bool{}
+	for line := range r.seen {
+		var q request
+		if err := json.Unmarshal([]byte(line), &q); err != nil {
+			t.Fatal(err)
+		}
+		all[q.Action] = true
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
 // check compares them with the file; under -run, with a part of it.
 func (r *requests) check(t *testing.T) {
 	lines := slices.Sorted(maps.Keys(r.seen))

@@ -68,7 +68,7 @@ func TestScenarios(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := runScenario(t, archive, made)
+			got := runScenario(t, archive, made, nil)
 			if *update {
 				rewrite(t, file, archive, got)
 				return
@@ -95,8 +95,11 @@ func hasSection(a *txtar.Archive, name string) bool {
 	return slices.ContainsFunc(a.Files, func(f txtar.File) bool { return f.Name == name })
 }
 
-func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]string {
+// runScenario runs a scenario, with some settings beside its own.
+func runScenario(t *testing.T, a *txtar.Archive, made *requests, more map[string]string) map[string]string {
 	t.Helper()
+	vars := settings(section(a, "config"))
+	maps.Copy(vars, more)
 	w, err := simvpc.ParseWorld(section(a, "world"))
 	if err != nil {
 		t.Fatal(err)
@@ -110,10 +113,10 @@ func runScenario(t *testing.T, a *txtar.Archive, made *requests) map[string]stri
 	if said := section(a, "host"); said != "" {
 		server.SetHost(func(ssm.Run) ssm.Output { return ssm.Output{Stdout: said, Forged: true} })
 	}
-	h := newTestHandler(t, server, settings(section(a, "config")))
+	h := newTestHandler(t, server, vars)
 	clock := noon
 	h.Responder.Now = func() time.Time { return clock }
-	r := newTestReleaser(h, server, settings(section(a, "config")))
+	r := newTestReleaser(h, server, vars)
 	var answers strings.Builder
 	for _, f := range a.Files {
 		name, isEvent := strings.CutSuffix(f.Name, ".json")
