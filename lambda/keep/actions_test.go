@@ -19,7 +19,7 @@ func TestActionsAreTheCallsOfTheSource(t *testing.T) {
 	// goes with its profile.
 	contain := map[string]bool{"ec2:CreateTags": true, "iam:PassRole": true}
 	release := map[string]bool{"iam:PassRole": true}
-	called := `\b(ec2|scaling|autoscaling)\.(?:New)?([A-Z][A-Za-z]+?)(?:Paginator)?\((?:ctx|c\.ec2)`
+	called := `\b(ec2|scaling\(\)|autoscaling)\.(?:New)?([A-Z][A-Za-z]+?)(?:Paginator)?\((?:ctx|c\.ec2)`
 	for file, calls := range source.Matches(t, called) {
 		for _, m := range calls {
 			c := "ec2:" + m[2]

@@ -33,7 +33,7 @@ func (m membership) states() []string {
 
 func (c *Client) membership(ctx context.Context, instance string) (membership, error) {
 	found, err := twice(ctx, func() ([]astypes.AutoScalingInstanceDetails, error) {
-		out, err := c.scaling.DescribeAutoScalingInstances(ctx, &autoscaling.DescribeAutoScalingInstancesInput{InstanceIds: []string{instance}})
+		out, err := c.scaling().DescribeAutoScalingInstances(ctx, &autoscaling.DescribeAutoScalingInstancesInput{InstanceIds: []string{instance}})
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +68,7 @@ func (c *Client) enterStandby(ctx context.Context, instance string) error {
 	if group == "" {
 		return network.Refusal{Reason: "no Auto Scaling group has the instance any more"}
 	}
-	_, err = c.scaling.EnterStandby(ctx, &autoscaling.EnterStandbyInput{
+	_, err = c.scaling().EnterStandby(ctx, &autoscaling.EnterStandbyInput{
 		AutoScalingGroupName: aws.String(group), InstanceIds: []string{instance}, ShouldDecrementDesiredCapacity: aws.Bool(false),
 	})
 	return err

@@ -23,14 +23,17 @@ import (
 // Client implements containment.Measures and containment.Keeping.
 type Client struct {
 	ec2     *ec2.Client
-	scaling *autoscaling.Client
+	scaling func() *autoscaling.Client // built when first used: most instances are in no group
 
 	groups sync.Map // the Auto Scaling group of each instance that a look has found in one
 }
 
 // New makes a client for the account and Region of a configuration.
 func New(cfg aws.Config) *Client {
-	return &Client{ec2: ec2.NewFromConfig(cfg), scaling: autoscaling.NewFromConfig(cfg)}
+	return &Client{
+		ec2:     ec2.NewFromConfig(cfg),
+		scaling: sync.OnceValue(func() *autoscaling.Client { return autoscaling.NewFromConfig(cfg) }),
+	}
 }
 
 // Look reads what each step is about, side by side; see containment.Keeping.

@@ -58,7 +58,7 @@ func (r *Reverter) exitStandby(ctx context.Context, instance string) error {
 	if m.group == "" {
 		return network.Refusal{Reason: "no Auto Scaling group has the instance any more"}
 	}
-	_, err = r.scaling.ExitStandby(ctx, &autoscaling.ExitStandbyInput{
+	_, err = r.scaling().ExitStandby(ctx, &autoscaling.ExitStandbyInput{
 		AutoScalingGroupName: aws.String(m.group), InstanceIds: []string{instance},
 	})
 	return err
