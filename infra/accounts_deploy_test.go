@@ -50,7 +50,7 @@ const secondAccount = "222222222222"
 // and documents.
 func TestOrganization(t *testing.T) {
 	requireTools(t)
-	ministack, ec2 := emulator.MiniStack(t), moto(t)
+	ministack, ec2 := emulator.MiniStack(t), emulator.MotoEC2(t, emulator.Moto(t))
 	settings, err := readSettings(map[string]any{
 		config.Prefix + "architecture": "x86_64", config.Prefix + "endpointUrl": ministack, config.Prefix + "endpointUrlEc2": ec2,
 	})

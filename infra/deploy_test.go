@@ -92,7 +92,7 @@ func newDeployment(t *testing.T) *deployment {
 	requireTools(t)
 	d := &deployment{
 		ministack: emulator.MiniStack(t, "AWS_LAMBDA_LOG_FORMAT=JSON"), // as the stack's LoggingConfig asks of AWS
-		moto:      moto(t), out: filepath.Join(t.TempDir(), "cdk.out"),
+		moto:      emulator.MotoEC2(t, emulator.Moto(t)), out: filepath.Join(t.TempDir(), "cdk.out"),
 	}
 	client := func(endpoint string) aws.Config {
 		return aws.Config{

@@ -5,13 +5,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/netip"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -36,7 +31,7 @@ import (
 func TestBinaryOnEmulators(t *testing.T) {
 	e := environment{
 		account: "123456789012", region: "us-east-1", table: "ledger",
-		ec2: peersOfNobody(t, emulator.Moto(t)), dynamo: emulator.MiniStack(t),
+		ec2: emulator.MotoEC2(t, emulator.Moto(t)), dynamo: emulator.MiniStack(t),
 	}
 	db := e.createTable(t)
 	v := launch(t, ec2.NewFromConfig(e.aws(e.ec2)))
@@ -61,33 +56,6 @@ func TestBinaryOnEmulators(t *testing.T) {
 	}
 	v.checkGroups(t)
 	v.checkDenials(t)
-}
-
-// peersOfNobody answers what moto can't: which interfaces have an IPv6 or a public
-// address. In this VPC, none.
-func peersOfNobody(tb testing.TB, moto string) string {
-	tb.Helper()
-	target, err := url.Parse(moto)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		r.Body = io.NopCloser(strings.NewReader(string(body)))
-		form, _ := url.ParseQuery(string(body))
-		if f := form.Get("Filter.1.Name"); f == "ipv6-addresses.ipv6-address" || f == "association.public-ip" {
-			_, _ = io.WriteString(w, `<DescribeNetworkInterfacesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">`+
-				`<requestId>none</requestId><networkInterfaceSet/></DescribeNetworkInterfacesResponse>`)
-			return
-		}
-		proxy.ServeHTTP(w, r)
-	}))
-	tb.Cleanup(server.Close)
-	return server.URL
 }
 
 // The peers of the finding.

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
 
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/record"
@@ -115,6 +116,9 @@ func (c *Client) make(ctx context.Context, eni string) (string, error) {
 			{Key: aws.String(network.RoleTag), Value: aws.String(RoleValue)},
 		}}},
 	})
+	if refusal, ok := errors.AsType[smithy.APIError](err); ok && refusal.ErrorCode() == codeExists {
+		return c.existing(ctx, eni) // the code is documented for the call as well
+	}
 	if err != nil {
 		return "", err
 	}

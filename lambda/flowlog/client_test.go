@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,18 @@ func TestMaking(t *testing.T) {
 	})
 	if foreign := (Making{c}).Take(t.Context(), steps[:1]); foreign[0].Err == nil {
 		t.Errorf("somebody else's flow log is taken for ours: %v", foreign[0].Made)
+	}
+}
+
+// The code that says so may be the call's own.
+func TestMakingWhatExistsByTheCallsError(t *testing.T) {
+	t.Parallel()
+	s, c := start(t, "")
+	step := []record.Step{record.FlowLogOf("eni-1")}
+	first := Making{c}.Take(t.Context(), step)[0]
+	s.Inject(simvpc.Fault{Op: "CreateFlowLogs", Kind: simvpc.ErrorCode, Code: "FlowLogAlreadyExists", Count: -1})
+	if again := (Making{c}).Take(t.Context(), step)[0]; again.Err != nil || !slices.Equal(again.Made, first.Made) {
+		t.Errorf("%+v, want %v", again, first.Made)
 	}
 }
 

@@ -1,6 +1,4 @@
-//go:build integration
-
-package main
+package emulator
 
 import (
 	"bytes"
@@ -10,17 +8,17 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"testing"
-
-	"tourniquet/lambda/emulator"
 )
 
-// moto is moto's EC2, with an answer to the filters that moto doesn't have. No
-// interface of the test has a public or an IPv6 address; ACLs it finds by their id
-// under another name.
-func moto(t *testing.T) string {
-	t.Helper()
-	target, err := url.Parse(emulator.Moto(t))
-	must(t, err)
+// MotoEC2 is the EC2 of a moto, with an answer to the filters that moto doesn't have: no
+// interface has a public or an IPv6 address, and ACLs it finds by their id under another
+// name. It stops when the test ends.
+func MotoEC2(tb testing.TB, moto string) string {
+	tb.Helper()
+	target, err := url.Parse(moto)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -31,7 +29,8 @@ func moto(t *testing.T) string {
 		form, _ := url.ParseQuery(string(body)) // what is no form is moto's to refuse
 		switch form.Get("Filter.1.Name") {
 		case "association.public-ip", "ipv6-addresses.ipv6-address":
-			_, _ = io.WriteString(w, `<DescribeNetworkInterfacesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><networkInterfaceSet/></DescribeNetworkInterfacesResponse>`)
+			_, _ = io.WriteString(w, `<DescribeNetworkInterfacesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">`+
+				`<requestId>none</requestId><networkInterfaceSet/></DescribeNetworkInterfacesResponse>`)
 			return
 		case "network-acl-id":
 			form.Set("Filter.1.Name", "association.network-acl-id")
@@ -40,6 +39,6 @@ func moto(t *testing.T) string {
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		proxy.ServeHTTP(w, r)
 	}))
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	return server.URL
 }
