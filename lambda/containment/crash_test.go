@@ -86,6 +86,7 @@ type stage struct {
 	book   *ledger.Memory
 	busy   bool       // EC2 throttles the first call of each process
 	rungs  plan.Rules // which measures are turned on
+	lifts  bool       // a person has the host's own rules lifted, in quarantine
 }
 
 func newStage(w *world.World) *stage {

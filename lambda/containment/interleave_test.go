@@ -43,7 +43,8 @@ type scheduler struct {
 type turn struct {
 	call
 	process string
-	due     int // the call with the least passes next
+	due     int             // the call with the least passes next
+	records []record.Record // as they were when it was sent
 	pass    chan fate
 }
 
@@ -58,17 +59,19 @@ func (s *scheduler) gate(name string) gate {
 	}
 }
 
-// run lets calls pass until all processes have ended. It runs in a bubble: what
-// synctest.Wait waits for is that every process waits for its turn, or for time to pass.
-func (s *scheduler) run(ended <-chan struct{}) {
+// run lets calls pass until all processes have ended, and has a witness look after each.
+// It runs in a bubble: what synctest.Wait waits for is that every process waits for its
+// turn, or for time to pass.
+func (s *scheduler) run(ended <-chan struct{}, v *witness) {
 	for {
 		synctest.Wait()
+		v.look()
 		select {
 		case <-ended:
 			return
 		default:
 		}
-		next, ok := s.next()
+		next, ok := s.next(v.now)
 		if !ok {
 			time.Sleep(5 * time.Millisecond) // they sleep: so does the scheduler
 			continue
@@ -77,14 +80,15 @@ func (s *scheduler) run(ended <-chan struct{}) {
 		if !next.ledger && s.rng.IntN(40) == 0 {
 			f = lost
 		}
-		s.trace = append(s.trace, fmt.Sprintf("%s %s %d", next.process, next.op, f))
+		v.sent, v.made = next.records, fmt.Sprintf("%s %s %d", next.process, next.op, f)
+		s.trace = append(s.trace, v.made)
 		next.pass <- f
 	}
 }
 
 // next is the call whose turn it is. Calls made at the same time are put in an
 // order of their own first, so that a seed always does the same.
-func (s *scheduler) next() (turn, bool) {
+func (s *scheduler) next(records []record.Record) (turn, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slices.SortStableFunc(s.arrived, func(a, b turn) int {
@@ -93,6 +97,7 @@ func (s *scheduler) next() (turn, bool) {
 	for _, a := range s.arrived {
 		// Most calls pass soon, some only after much else has: even turns hardly ever
 		// show a race with one slow call.
+		a.records = records
 		a.due = s.passed + s.rng.IntN(1<<s.rng.IntN(9))
 		s.waiting = append(s.waiting, a)
 	}
@@ -266,7 +271,11 @@ func interleave(t *testing.T, w *world.World, p pair, seed uint64) {
 	}
 	ended := make(chan struct{})
 	go func() { wg.Wait(); close(ended) }()
-	sched.run(ended)
+	v := s.witness(before)
+	sched.run(ended, v)
+	for _, wrong := range v.seen {
+		t.Error(wrong)
+	}
 	for i, run := range p.runs { // Lambda tries again what has failed
 		if failed[i] {
 			time.Sleep(plan.MaxInvocation)

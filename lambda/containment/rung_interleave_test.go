@@ -54,6 +54,7 @@ func deafWorld(t *testing.T) *world.World {
 func cuttingPairs(t *testing.T) map[string]pair {
 	t.Helper()
 	w, deaf := cutWorld(t), deafWorld(t)
+	let, deafLet := admittable(w), admittable(deaf)
 	at := func(seen time.Duration, finding string, peers ...string) deed {
 		return func(ctx context.Context, p *process) error {
 			in := incidentWith(w, finding, peers...)
@@ -100,6 +101,83 @@ func cuttingPairs(t *testing.T) map[string]pair {
 		"a watch beside a release": {
 			after(30*time.Minute, at(never, "f1", first)), []deed{watching, releasing}, watchedAndReleased, deaf, withoutIsolation,
 		},
+		"a watch, a reconcile and a release": {
+			after(30*time.Minute, at(never, "f1", first)), []deed{watching, reconciling, releasing}, watchedAndReleased, deaf, withoutIsolation,
+		},
+		"a watch beside the end of a release": {
+			after(30*time.Minute, at(never, "f1", first), watching, releasing), []deed{watching, expiring}, watchedAndReleased, deaf, withoutIsolation,
+		},
+		"forensics beside a finding that cuts all": {
+			after(time.Minute, at(never, "f1", first)), []deed{admitting("a1", "sg-forensics"), at(never, "f2", other)}, letInAndCut, let, everyCut,
+		},
+		"forensics and an expire beside a reconcile of what cut all": {
+			after(time.Minute, at(never, "f1", first)), []deed{admitting("a1", "sg-forensics"), expiring, reconciling}, letInAndCut, let, everyCut,
+		},
+		"forensics beside a watch": {
+			after(30*time.Minute, at(never, "f1", first)), []deed{admitting("a1", "sg-forensics"), watching}, watchedAndLetIn, deafLet, withoutIsolation,
+		},
+		"forensics on the host beside a reconcile": {
+			lifting(after(time.Minute, at(never, "f1", first))), []deed{admittingOnHost("a1", "sg-forensics"), reconciling}, letInOnHost, let, everyCut,
+		},
+		"forensics beside a release of what cut all": {
+			after(long, at(never, "f1", first)), []deed{ifOpen(admitting("a1", "sg-forensics")), releasing}, allGivenBack, let, everyCut,
+		},
+	}
+}
+
+// admittable is a world with a group that a person may admit.
+func admittable(w *world.World) *world.World {
+	w = w.Clone()
+	w.Groups = append(w.Groups, &world.SecurityGroup{
+		ID: "sg-forensics", VPC: "vpc-1", Name: "forensics", Owner: w.Account, Tags: world.Tags{network.RoleTag: network.ForensicsRole},
+	})
+	w.Normalize()
+	return w
+}
+
+// admittingOnHost has the host's own rules lifted first.
+func admittingOnHost(request string, groups ...string) deed {
+	return func(ctx context.Context, p *process) error {
+		_, err := p.releaser().Admit(ctx, containment.Admission{Instance: victim, Groups: groups, Reason: "look into it", Request: request, OnHost: true})
+		return err
+	}
+}
+
+// lifting is what comes before a person has the host's rules lifted.
+func lifting(before func(*testing.T, *stage)) func(*testing.T, *stage) {
+	return func(t *testing.T, s *stage) {
+		before(t, s)
+		s.lifts = true
+	}
+}
+
+// letInAndCut: forensics are in, and all else is cut as without them.
+func letInAndCut(t *testing.T, s *stage) {
+	t.Helper()
+	allCut(t, s)
+	admittedCheck(t, s)
+}
+
+func watchedAndLetIn(t *testing.T, s *stage) {
+	t.Helper()
+	survivorDenied(t, s)
+	admittedCheck(t, s)
+}
+
+// letInOnHost: the host's rules are gone and stay so, and the subnets are isolated all
+// the same.
+func letInOnHost(t *testing.T, s *stage) {
+	t.Helper()
+	s.must(t, reconciling)
+	admittedCheck(t, s)
+	w := s.server.World()
+	if w.Instance(victim).Isolated {
+		t.Error("the host has rules again, and forensics can't get in")
+	}
+	for _, subnet := range []string{"subnet-0", "subnet-1"} {
+		if got := w.Subnet(subnet).ACL; got != "acl-iso" {
+			t.Errorf("%s is behind %s", subnet, got)
+		}
 	}
 }
 

@@ -14,10 +14,10 @@ import (
 )
 
 // set sets the attribute of a step to a value: the new one, or the one from before.
-func (c *Client) set(ctx context.Context, r record.Replacement, value []string) error {
+func (c *Client) set(ctx context.Context, r record.Replacement, value []string, options ...func(*ec2.Options)) error {
 	switch r.Of {
 	case record.KindQuarantine:
-		return c.setGroups(ctx, r.Resource, value)
+		return c.setGroups(ctx, r.Resource, value, options...)
 	case record.KindIsolation:
 		return c.setACL(ctx, r, value)
 	case record.KindTracking:
@@ -25,7 +25,7 @@ func (c *Client) set(ctx context.Context, r record.Replacement, value []string) 
 		if err != nil {
 			return err
 		}
-		return c.setTimeouts(ctx, r.Resource, t)
+		return c.setTimeouts(ctx, r.Resource, t, options...)
 	default:
 		return fmt.Errorf("%s is not an attribute of EC2 that can be set", r.Of)
 	}
@@ -34,24 +34,24 @@ func (c *Client) set(ctx context.Context, r record.Replacement, value []string) 
 // setGroups sets the whole list of groups of one interface. It uses the call for an
 // interface: the one for an instance fails when the instance has several.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
-func (c *Client) setGroups(ctx context.Context, eni string, groups []string) error {
+func (c *Client) setGroups(ctx context.Context, eni string, groups []string, options ...func(*ec2.Options)) error {
 	_, err := c.ec2.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
 		NetworkInterfaceId: aws.String(eni), Groups: groups,
-	})
+	}, options...)
 	return err
 }
 
 // setTimeouts sets the connection-tracking timeouts of one interface. A call changes one
 // attribute, so groups and timeouts take two. Only Nitro instances have timeouts.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
-func (c *Client) setTimeouts(ctx context.Context, eni string, t network.Timeouts) error {
+func (c *Client) setTimeouts(ctx context.Context, eni string, t network.Timeouts, options ...func(*ec2.Options)) error {
 	whole := func(d time.Duration) *int32 { return aws.Int32(int32(d.Seconds())) } // at most 432000
 	_, err := c.ec2.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{
 		NetworkInterfaceId: aws.String(eni),
 		ConnectionTrackingSpecification: &types.ConnectionTrackingSpecificationRequest{
 			TcpEstablishedTimeout: whole(t.TCP), UdpStreamTimeout: whole(t.UDPStream), UdpTimeout: whole(t.UDP),
 		},
-	})
+	}, options...)
 	return err
 }
 

@@ -43,7 +43,7 @@ func (r *Reverter) Revert(ctx context.Context, steps []record.Step) []error {
 func (r *Reverter) revert(ctx context.Context, s record.Step) error {
 	switch s := s.(type) {
 	case record.Replacement:
-		return r.set(ctx, s, s.Before)
+		return r.set(ctx, s, s.Before, once)
 	case record.Denial:
 		return r.removeEntry(ctx, s)
 	default:
@@ -51,15 +51,20 @@ func (r *Reverter) revert(ctx context.Context, s record.Step) error {
 	}
 }
 
-// removeEntry removes an entry by its number, without a retry by the SDK. After a lost
-// answer somebody else may have taken the number, and only a look shows that.
+// once keeps the SDK from sending a call again. By then a newer finding may have opened
+// the next containment, and the repeat would undo what that one has done. Only a look
+// shows it, and the next round begins with one.
+func once(o *ec2.Options) { o.Retryer = aws.NopRetryer{} }
+
+// removeEntry removes an entry by its number, once: after a lost answer somebody else may
+// have taken the number.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNetworkAclEntry.html
 func (r *Reverter) removeEntry(ctx context.Context, d record.Denial) error {
 	_, err := r.ec2.DeleteNetworkAclEntry(ctx, &ec2.DeleteNetworkAclEntryInput{
 		NetworkAclId: aws.String(d.ACL),
 		RuleNumber:   aws.Int32(int32(d.Number)), //nolint:gosec // at most 32766
 		Egress:       aws.Bool(d.Direction == network.Out),
-	}, func(o *ec2.Options) { o.Retryer = aws.NopRetryer{} })
+	}, once)
 	if code(err) == codeEntryGone {
 		return nil
 	}
