@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 60, "how many interleavings of each pair TestInterleavings tries")
+	seeds = flag.Int("seeds", 30, "how many interleavings of each pair TestInterleavings tries")
 	seed  = flag.Uint64("seed", 0, "the only interleaving to try: replays a failure")
 )
 
