@@ -174,6 +174,9 @@ func letInOnHost(t *testing.T, s *stage) {
 	if w.Instance(victim).Isolated {
 		t.Error("the host has rules again, and forensics can't get in")
 	}
+	if st, _ := s.record(t).Step(record.HostOf(victim).ID()); st.State != record.Lingering {
+		t.Errorf("the host is %s on record, want %s: its rules were taken away", st.State, record.Lingering)
+	}
 	for _, subnet := range []string{"subnet-0", "subnet-1"} {
 		if got := w.Subnet(subnet).ACL; got != "acl-iso" {
 			t.Errorf("%s is behind %s", subnet, got)
@@ -288,6 +291,9 @@ func undone(t *testing.T, s *stage, groups map[string][]string) {
 	r, w := s.record(t), s.server.World()
 	if r.Status != record.Released {
 		t.Errorf("status %s", r.Status)
+	}
+	if len(r.Admitted) > 0 {
+		t.Errorf("%v are still on record as admitted", r.Admitted)
 	}
 	if w.Instance(victim).Isolated {
 		t.Error("the host's own rules are still there")
