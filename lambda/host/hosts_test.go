@@ -28,7 +28,7 @@ func TestManyConnections(t *testing.T) {
 		if r.status != 0 || r.Rules != "nft" || r.Closed < n || r.Left != 0 || r.Error != "" {
 			t.Errorf("%d connections: %+v, status %d", n, r.Result, r.status)
 		}
-		if r.took > 2*time.Second {
+		if r.took > onABusyMachine {
 			t.Errorf("%d connections: took %v", n, r.took)
 		}
 		if len(r.output) > host.MaxOutput-1000 || r.Truncated != (n > 300) {

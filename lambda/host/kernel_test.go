@@ -189,6 +189,10 @@ func testMachine(t *testing.T, m machine) {
 	w.pass("after the restore", 5*time.Second, ends, goesOn)
 }
 
+// onABusyMachine is far above what a run of the script takes, which is a second and less,
+// and two at most by its own limits: only one that hangs takes longer.
+const onABusyMachine = 20 * time.Second
+
 // checkFirst checks what the first run says. Everything that it prints but the last
 // line is evidence.
 func checkFirst(t *testing.T, m machine, r run) {
@@ -196,7 +200,8 @@ func checkFirst(t *testing.T, m machine, r run) {
 	if r.status != 0 || r.Rules != m.rules || r.Error != "" || r.Truncated {
 		t.Errorf("%+v, status %d", r.Result, r.status)
 	}
-	if r.took > 2*time.Second {
+	t.Logf("took %v", r.took)
+	if r.took > onABusyMachine {
 		t.Errorf("took %v", r.took)
 	}
 	if lines := strings.Count(r.output, "\n"); lines != len(r.Connections)+1 {
