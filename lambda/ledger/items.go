@@ -9,17 +9,24 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 )
 
-// Items are everything in the ledger as a table would have it, in the order of keys.
+// Items are everything in the ledger as a table would have it, in the order of keys, with
+// what can't be read.
 func (m *Memory) Items() ([]Item, error) {
 	defer m.lock()()
-	all := m.all()
-	var items []Item
-	for _, k := range slices.SortedFunc(maps.Keys(all), byKey) {
-		i, err := attributevalue.MarshalMap(all[k])
+	found := maps.Clone(m.damaged)
+	if found == nil {
+		found = map[key]Item{}
+	}
+	for k, item := range m.all() {
+		i, err := attributevalue.MarshalMap(item)
 		if err != nil {
 			return nil, fmt.Errorf("item %s: %w", k, err)
 		}
-		items = append(items, i)
+		found[k] = i
+	}
+	var items []Item
+	for _, k := range slices.SortedFunc(maps.Keys(found), byKey) {
+		items = append(items, found[k])
 	}
 	return items, nil
 }
