@@ -154,6 +154,29 @@ func TestQuotaPerDirectionAndFamily(t *testing.T) {
 	}
 }
 
+// A group may have 60 rules in a direction and family, and one that names a group counts
+// in both families.
+func TestQuotaOfRulesPerDirectionAndFamily(t *testing.T) {
+	t.Parallel()
+	s, c := start(t, "vpc vpc-1 10.0.0.0/16\ngroup sg-1 vpc-1\ngroup sg-2 vpc-1", simvpc.Options{})
+	for port := range int32(59) {
+		permit(t, ingress("sg-1", permission("tcp", port, port, "192.0.2.1/32"), permission("tcp", port, port, "2001:db8::1/128"))(t.Context(), c))
+	}
+	permit(t, ingress("sg-1", permission("tcp", 59, 59, "192.0.2.1/32"))(t.Context(), c))
+	full := s.World()
+	for _, source := range []string{"192.0.2.2/32", "sg-2"} {
+		if got := code(ingress("sg-1", permission("tcp", 443, 443, source))(t.Context(), c)); got != "RulesPerSecurityGroupLimitExceeded" {
+			t.Errorf("%s with 60 rules for IPv4: %q", source, got)
+		}
+	}
+	unchanged(t, full, s)
+	permit(t, ingress("sg-1", permission("tcp", 59, 59, "2001:db8::1/128"))(t.Context(), c))
+	if got := code(ingress("sg-1", permission("tcp", 443, 443, "2001:db8::2/128"))(t.Context(), c)); got != "RulesPerSecurityGroupLimitExceeded" {
+		t.Errorf("with 60 rules for IPv6: %q", got)
+	}
+	permit(t, ingress("sg-2", permission("tcp", 443, 443, "sg-1"))(t.Context(), c))
+}
+
 func TestAssociations(t *testing.T) {
 	t.Parallel()
 	s, c := start(t, web, simvpc.Options{})

@@ -313,6 +313,36 @@ def a_group_has_sixty_rules_in():
     refused("RulesPerSecurityGroupLimitExceeded", lambda: ec2.authorize_security_group_ingress(GroupId=of, IpPermissions=anybody(443)))
 
 
+@check(VPC + "amazon-vpc-limits.html")
+def a_group_has_sixty_rules_of_each_family():
+    of = group(here)
+    ec2.authorize_security_group_ingress(GroupId=of, IpPermissions=tcp(22, IpRanges=[{"CidrIp": f"192.0.2.{n}/32"} for n in range(60)]))
+    ec2.authorize_security_group_ingress(GroupId=of, IpPermissions=tcp(22, Ipv6Ranges=[{"CidrIpv6": f"2001:db8::{n:x}/128"} for n in range(60)]))
+    refused("RulesPerSecurityGroupLimitExceeded",
+            lambda: ec2.authorize_security_group_ingress(GroupId=of, IpPermissions=tcp(22, Ipv6Ranges=[{"CidrIpv6": "2001:db8:1::/48"}])))
+
+
+@check(VPC + "security-group-rules.html#security-group-size")
+def a_rule_that_names_a_group_counts_for_both_families():
+    of = group(here)
+    ec2.authorize_security_group_ingress(GroupId=of, IpPermissions=tcp(22, Ipv6Ranges=[{"CidrIpv6": f"2001:db8::{n:x}/128"} for n in range(60)]))
+    refused("RulesPerSecurityGroupLimitExceeded",
+            lambda: ec2.authorize_security_group_ingress(GroupId=of, IpPermissions=tcp(22, UserIdGroupPairs=[{"GroupId": group(here)}])))
+
+
+@check(API + "API_IpRange.html")
+def a_rule_has_a_canonical_range():
+    of = group(here)
+    ec2.authorize_security_group_ingress(GroupId=of, IpPermissions=tcp(22, IpRanges=[{"CidrIp": "100.68.0.18/18"}]))
+    equal([c["CidrIp"] for r in described(of)["IpPermissions"] for c in r["IpRanges"]], ["100.68.0.0/18"])
+
+
+@check(ERRORS)
+def a_rule_names_a_prefix_list_that_there_is():
+    refused("InvalidPrefixListID.NotFound InvalidPrefixListId.NotFound", lambda: ec2.authorize_security_group_ingress(
+        GroupId=group(here), IpPermissions=tcp(22, PrefixListIds=[{"PrefixListId": "pl-" + missing}])))
+
+
 @check(API + "API_DescribeSecurityGroupRules.html")
 def each_rule_has_an_id():
     of = group(here)
@@ -441,6 +471,38 @@ def the_groups_of_an_instance_with_two_interfaces_do_not():
     ec2.attach_network_interface(NetworkInterfaceId=interface(front), InstanceId=instance, DeviceIndex=1)
     refused("InvalidInstanceID InvalidParameterCombination OperationNotPermitted",
             lambda: ec2.modify_instance_attribute(InstanceId=instance, Groups=[group(here)]))
+
+
+@check(API + "API_ModifyNetworkInterfaceAttribute.html")
+def a_dry_run_changes_no_groups():
+    eni, other = interface(back), group(here)
+    old = groups_of(eni)
+    refused("DryRunOperation", lambda: ec2.modify_network_interface_attribute(NetworkInterfaceId=eni, Groups=[other], DryRun=True))
+    equal(groups_of(eni), old)
+
+
+@check(API + "API_UnassignPrivateIpAddresses.html")
+def the_primary_address_stays():
+    eni = interface(back)
+    ec2.assign_private_ip_addresses(NetworkInterfaceId=eni, SecondaryPrivateIpAddressCount=1)
+    first, second = ec2.describe_network_interfaces(NetworkInterfaceIds=[eni])["NetworkInterfaces"][0]["PrivateIpAddresses"]
+    refused("InvalidParameterValue", lambda: ec2.unassign_private_ip_addresses(NetworkInterfaceId=eni, PrivateIpAddresses=[first["PrivateIpAddress"]]))
+    ec2.unassign_private_ip_addresses(NetworkInterfaceId=eni, PrivateIpAddresses=[second["PrivateIpAddress"]])
+
+
+@check(API + "API_TerminateInstances.html")
+def an_interface_that_was_attached_later_outlives_the_instance():
+    instance, eni = run(front), interface(front)
+    ec2.attach_network_interface(NetworkInterfaceId=eni, InstanceId=instance, DeviceIndex=1)
+    ec2.terminate_instances(InstanceIds=[instance])
+    equal(ec2.describe_network_interfaces(NetworkInterfaceIds=[eni])["NetworkInterfaces"][0]["Status"], "available")
+
+
+@check(ERRORS)
+def a_terminated_instance_does_not_start():
+    instance = run(front)
+    ec2.terminate_instances(InstanceIds=[instance])
+    refused("IncorrectInstanceState", lambda: ec2.start_instances(InstanceIds=[instance]))
 
 
 @check(API + "API_RunInstances.html")
@@ -580,6 +642,15 @@ def an_ACL_has_twenty_entries_in_a_direction():
         entry(of, number, CidrBlock="192.0.2.1/32")
     refused("NetworkAclEntryLimitExceeded", lambda: entry(of, 20, CidrBlock="192.0.2.1/32"))
     entry(of, 20, egress=True, CidrBlock="192.0.2.1/32")
+
+
+@check(VPC + "amazon-vpc-limits.html")
+def an_ACL_has_twenty_entries_of_each_family():
+    of = acl(here)
+    for number in range(1, 20):  # the one that denies the rest of the family counts
+        entry(of, number, CidrBlock="192.0.2.1/32")
+        entry(of, 100 + number, Ipv6CidrBlock="2001:db8::/32")
+    refused("NetworkAclEntryLimitExceeded", lambda: entry(of, 200, Ipv6CidrBlock="2001:db8::/32"))
 
 
 @check(ERRORS)
@@ -751,6 +822,11 @@ def pages_hold_everything_once():
     equal(sorted(i["NetworkInterfaceId"] for p in pages for i in p), whole)
     if max(len(p) for p in pages) > 5:
         raise Wrong("a page has more than was asked for")
+
+
+@check(ERRORS)
+def a_page_has_a_token_that_was_given():
+    refused("InvalidParameterValue InvalidNextToken InvalidPaginationToken", lambda: ec2.describe_network_interfaces(NextToken="nonsense", MaxResults=5))
 
 
 @check(API + "API_DescribeNetworkInterfaces.html")

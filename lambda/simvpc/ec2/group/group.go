@@ -13,7 +13,7 @@ import (
 // (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html).
 const (
 	groupsPerRegion = 2500
-	rulesPerGroup   = 60 // in each direction
+	rulesPerGroup   = 60 // in each direction and family
 )
 
 // groupText is what names and descriptions of groups may hold

@@ -45,7 +45,7 @@ func authorize(r *call.Request, egress bool) (call.Answer, error) {
 		}
 		all = append(all, rule)
 	}
-	if len(all) > rulesPerGroup {
+	if usedQuota(all) > rulesPerGroup {
 		return nil, call.Fail("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached.")
 	}
 	slices.SortFunc(all, world.CompareRules)
@@ -57,6 +57,22 @@ func authorize(r *call.Request, egress bool) (call.Answer, error) {
 	}{Return: true, Rules: call.SetOf(add, func(rule world.Rule) ruleShape {
 		return shapeOfRule(r.World, groupRule{ruleID(g.ID, egress, rule), g, egress, rule})
 	})}, nil
+}
+
+// usedQuota is how much of its quota a direction of a group uses in the family that has
+// more rules. A rule that names a group counts in both
+// (https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html#security-group-size).
+func usedQuota(rules []world.Rule) int {
+	var v4, v6 int
+	for _, rule := range rules {
+		if rule.Group != "" || rule.CIDR.Addr().Is4() {
+			v4++
+		}
+		if rule.Group != "" || rule.CIDR.Addr().Is6() {
+			v6++
+		}
+	}
+	return max(v4, v6)
 }
 
 // revokedShape is a removed rule, which EC2 spells a little unlike a present one.
