@@ -106,9 +106,7 @@ func (c *releasing) takeDown(ctx context.Context, asks []record.Step) bool {
 // isFollowed reports whether another containment has followed this one, or that can't be
 // read. What was made beside the cut belongs to that one then.
 func (c *releasing) isFollowed(ctx context.Context) bool {
-	known, err := within(ctx, c.r.LedgerWait, func(ctx context.Context) (record.Known, error) {
-		return c.r.Ledger.Load(ctx, c.ask.Instance, nil)
-	})
+	known, err := lastOf(ctx, c.r.Ledger, c.r.LedgerWait, c.ask.Instance)
 	if err != nil {
 		c.rounds.warn(ctx, fmt.Errorf("looking for a newer containment of %s: %w", c.ask.Instance, err))
 		return true

@@ -86,9 +86,7 @@ func (c *releasing) recall(ctx context.Context) error {
 // load reads the containment to release, and the slots in the VPCs of its denials.
 func (c *releasing) load(ctx context.Context) (record.Known, error) {
 	if c.generation == 0 {
-		known, err := within(ctx, c.r.LedgerWait, func(ctx context.Context) (record.Known, error) {
-			return c.r.Ledger.Load(ctx, c.ask.Instance, nil)
-		})
+		known, err := lastOf(ctx, c.r.Ledger, c.r.LedgerWait, c.ask.Instance)
 		if err != nil || known.Record == nil {
 			return known, err
 		}
@@ -112,6 +110,11 @@ func (c *releasing) load(ctx context.Context) (record.Known, error) {
 		known.Unreadable = append(known.Unreadable, item.Slot)
 	}
 	return known, nil
+}
+
+// lastOf reads the last containment of an instance, without the slots of its VPCs.
+func lastOf(ctx context.Context, ledger Ledger, wait time.Duration, instance string) (record.Known, error) {
+	return within(ctx, wait, func(ctx context.Context) (record.Known, error) { return ledger.Load(ctx, instance, nil) })
 }
 
 // within makes one call that may take so long.

@@ -26,9 +26,7 @@ func (r *Reconciler) load(ctx context.Context, instances []string) (holdings, er
 		known    record.Known
 	}
 	all, unread := gather(instances, func(instance string) ([]loaded, error) {
-		known, err := within(ctx, r.Responder.LedgerWait, func(ctx context.Context) (record.Known, error) {
-			return r.Responder.Ledger.Load(ctx, instance, nil)
-		})
+		known, err := lastOf(ctx, r.Responder.Ledger, r.Responder.LedgerWait, instance)
 		if err != nil {
 			return nil, fmt.Errorf("reading the ledger on %s: %w", instance, err)
 		}

@@ -45,9 +45,7 @@ func (w *Watcher) Watch(ctx context.Context, request string) ([]Outcome, error) 
 
 // load is the record of an instance, if its containment is in force.
 func (w *Watcher) load(ctx context.Context, instance string) ([]record.Record, error) {
-	known, err := within(ctx, w.Responder.LedgerWait, func(ctx context.Context) (record.Known, error) {
-		return w.Responder.Ledger.Load(ctx, instance, nil)
-	})
+	known, err := lastOf(ctx, w.Responder.Ledger, w.Responder.LedgerWait, instance)
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger on %s: %w", instance, err)
 	}

@@ -83,13 +83,13 @@ type Record struct {
 	Contested time.Time
 	Retaken   bool
 
-	// Watches are how far the flow logs were read, Watched when that was, Survivors who
-	// exchanged packets with the instance after its cut. QuietSince is since when
-	// nobody does, proven by the flow logs; zero: that is not proven.
 	// ReleasedTo are the groups that a person has chosen to release the instance to, in
 	// the place of the original ones, which stay recorded with the steps; sorted.
 	ReleasedTo []ReleaseGroup
 
+	// Watches are how far the flow logs were read, Watched when that was, Survivors who
+	// exchanged packets with the instance after its cut. QuietSince is since when
+	// nobody does, proven by the flow logs; zero: that is not proven.
 	Watches    []Watch // sorted by the interface
 	Watched    time.Time
 	Survivors  []Survivor // the most recent one first
@@ -156,7 +156,9 @@ func (r Record) ReleaseGroups(vpc string) (groups []string) {
 }
 
 func (r Record) saysOfRungs(o Record) bool {
-	return slices.Equal(r.ReleasedTo, o.ReleasedTo) && r.Rungs == o.Rungs && r.Contested.Equal(o.Contested) && r.Retaken == o.Retaken && slices.Equal(r.Admitted, o.Admitted) && r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore) && r.saysOfFlows(o)
+	return slices.Equal(r.ReleasedTo, o.ReleasedTo) && r.Rungs == o.Rungs && slices.Equal(r.Admitted, o.Admitted) &&
+		r.Asked == o.Asked && r.Host.Equal(o.Host) && r.Restore.Equal(o.Restore) &&
+		r.Contested.Equal(o.Contested) && r.Retaken == o.Retaken && r.saysOfFlows(o)
 }
 
 // Awaits reports whether something is to be learned yet of what was done beside the cut,
