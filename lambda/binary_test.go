@@ -87,7 +87,13 @@ func (e environment) aws(url string) aws.Config {
 // start runs the binary until the test ends.
 func (e environment) start(tb testing.TB, more ...string) *runtimeapi.Function {
 	tb.Helper()
-	f, err := runtimeapi.Start(tb.Context(), binary(tb), e.arn(), e.vars(more...), tb.Output())
+	return e.startAs(tb, e.arn(), more...)
+}
+
+// startAs runs it under the ARN of a function.
+func (e environment) startAs(tb testing.TB, arn string, more ...string) *runtimeapi.Function {
+	tb.Helper()
+	f, err := runtimeapi.Start(tb.Context(), binary(tb), arn, e.vars(more...), tb.Output())
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -25,7 +25,6 @@ import (
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/emulator"
 	"tourniquet/lambda/host"
-	"tourniquet/lambda/internal/runtimeapi"
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/record"
 )
@@ -81,7 +80,7 @@ func TestMeasuresOnEmulators(t *testing.T) {
 		t.Errorf("the watch does not name the survivor: %+v", i.Exposure)
 	}
 
-	release := e.startRelease(t, vars...)
+	release := e.startAs(t, strings.Replace(e.arn(), "contain", "release", 1), append(vars, "_HANDLER=release")...)
 	if i := invoke(t, release, []byte(fmt.Sprintf(`{"command":"release","instanceId":%q,"reason":"test"}`, v.instance))).Incidents[0]; i.Status != record.Released {
 		t.Fatalf("not released: %+v", i)
 	}
@@ -121,18 +120,6 @@ func deliverer(t *testing.T, moto string) string {
 		t.Fatalf("making a role in moto: %s", body)
 	}
 	return "arn:aws:iam::123456789012:role/deliver"
-}
-
-// startRelease runs the binary as the other function.
-func (e environment) startRelease(t *testing.T, more ...string) *runtimeapi.Function {
-	t.Helper()
-	arn := strings.Replace(e.arn(), "contain", "release", 1)
-	f, err := runtimeapi.Start(t.Context(), binary(t), arn, append(e.vars(more...), "_HANDLER=release"), t.Output())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.Stop)
-	return f
 }
 
 // documents are those that were sent to the instance, the first one first.

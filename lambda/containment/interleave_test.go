@@ -337,9 +337,8 @@ func checkLaws(t *testing.T, s *stage, before *world.World) {
 }
 
 func onRecord(slots []record.Slot, acl string, e world.Entry) bool {
-	return slices.ContainsFunc(slots, func(s record.Slot) bool {
-		return s.ACL == acl && (s.Direction == network.Out) == e.Egress && s.Number == e.Number && s.Prefix == e.CIDR && len(s.Holders) > 0
-	})
+	isOf := slotOfEntry(acl, e)
+	return slices.ContainsFunc(slots, func(s record.Slot) bool { return isOf(s) && len(s.Holders) > 0 })
 }
 
 // contained: the instances' records are complete, their interfaces in quarantine,
@@ -368,22 +367,7 @@ func contained(instances ...string) func(*testing.T, *stage) {
 
 func deniedIn(t *testing.T, w *world.World, i *world.Interface, peer netip.Addr) {
 	t.Helper()
-	for _, acl := range w.ACLs {
-		if acl.ID != w.Subnet(i.Subnet).ACL {
-			continue
-		}
-		for _, egress := range []bool{false, true} {
-			ours := 0
-			for _, e := range acl.Entries {
-				if !e.Allow && e.Egress == egress && e.CIDR == netip.PrefixFrom(peer, peer.BitLen()) && e.Number < 100 {
-					ours++
-				}
-			}
-			if ours != 1 {
-				t.Errorf("%s has %d entries that deny %s (egress %t), want 1", acl.ID, ours, peer, egress)
-			}
-		}
-	}
+	deniedBehind(t, w, w.Subnet(i.Subnet).ACL, peer)
 }
 
 // released: the instance's interfaces have their groups, and nothing is left open
