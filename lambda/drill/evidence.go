@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,11 +29,9 @@ func (s *stage) deleteGroups(ctx context.Context, instance string) []deletionRep
 	for _, group := range groupsOf(s.server.World(), instance) {
 		_, err := client.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: aws.String(group)})
 		r := deletionReport{Group: group}
-		var refusal smithy.APIError
-		switch {
-		case errors.As(err, &refusal):
+		if refusal, ok := errors.AsType[smithy.APIError](err); ok {
 			r.Refused = refusal.ErrorCode()
-		case err != nil:
+		} else if err != nil {
 			r.Refused = err.Error()
 		}
 		all = append(all, r)
@@ -43,13 +42,11 @@ func (s *stage) deleteGroups(ctx context.Context, instance string) []deletionRep
 // groupsOf are the groups of an instance's interfaces, each once.
 func groupsOf(w *world.World, instance string) []string {
 	var all []string
-	seen := map[string]bool{}
 	for _, n := range w.InterfacesOf(instance) {
 		for _, group := range n.Groups {
-			if !seen[group] {
+			if !slices.Contains(all, group) {
 				all = append(all, group)
 			}
-			seen[group] = true
 		}
 	}
 	return all

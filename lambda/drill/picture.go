@@ -150,20 +150,7 @@ func (r *report) pictureSteps() []string {
 // pictureTable is the table of flows, without the reasons.
 func (r *report) pictureTable(p palette) [][]span {
 	words := map[string]string{red: p.bad, green: p.good, "": p.text}
-	columns := []struct {
-		head  string
-		width int
-		cell  func(flowReport) cell
-	}{
-		{"before", 9, func(f flowReport) cell { return passes(f, f.Before) }},
-		{"group swap alone", 18, func(f flowReport) cell { return passes(f, f.Naive) }},
-		{"Tourniquet", 12, func(f flowReport) cell { return passes(f, f.After) }},
-		{"no peer named", 15, passesUnnamed},
-		{"released", 8, func(f flowReport) cell { return passes(f, f.Released) }},
-	}
-	if r.Unnamed == nil {
-		columns = slices.Delete(columns, 3, 4)
-	}
+	columns := r.columns()
 	longest := 0
 	for _, f := range r.Flows {
 		longest = max(longest, utf8.RuneCountInString(f.Flow))

@@ -161,25 +161,40 @@ func (r *report) print(show *screen) {
 	show.write("\n" + show.paint(colour, r.verdict()) + "\n")
 }
 
+// A column of the table of flows says whether a flow passes at one point of the drill.
+type column struct {
+	head  string
+	width int // in a picture, in characters
+	cell  func(flowReport) cell
+}
+
+// columns are those of the table, in the order of the drill.
+func (r *report) columns() []column {
+	all := []column{
+		{"before", 9, func(f flowReport) cell { return passes(f, f.Before) }},
+		{"group swap alone", 18, func(f flowReport) cell { return passes(f, f.Naive) }},
+		{"Tourniquet", 12, func(f flowReport) cell { return passes(f, f.After) }},
+	}
+	if r.Unnamed != nil {
+		all = append(all, column{"no peer named", 15, passesUnnamed})
+	}
+	return append(all, column{"released", 8, func(f flowReport) cell { return passes(f, f.Released) }})
+}
+
 func (r *report) printFlows(show *screen) {
-	head := []cell{{"", ""}, {"before", ""}, {"group swap alone", ""}}
-	if !r.Naive {
-		head = append(head, cell{"Tourniquet", ""})
-		if r.Unnamed != nil {
-			head = append(head, cell{"no peer named", ""})
-		}
-		head = append(head, cell{"released", ""})
+	columns := r.columns()
+	if r.Naive {
+		columns = columns[:2] // it stopped there
+	}
+	head := []cell{{"", ""}}
+	for _, c := range columns {
+		head = append(head, cell{c.head, ""})
 	}
 	rows := [][]cell{head}
 	for _, f := range r.Flows {
-		mark := f.mark()
-		row := []cell{{mark + f.Flow, ""}, passes(f, f.Before), passes(f, f.Naive)}
-		if !r.Naive {
-			row = append(row, passes(f, f.After))
-			if r.Unnamed != nil {
-				row = append(row, passesUnnamed(f))
-			}
-			row = append(row, passes(f, f.Released))
+		row := []cell{{f.mark() + f.Flow, ""}}
+		for _, c := range columns {
+			row = append(row, c.cell(f))
 		}
 		rows = append(rows, append(row, cell{clean(f.Why), dim}))
 	}
