@@ -49,12 +49,13 @@ const overdue = 3 * time.Minute
 func (b *Outbox) deliver(ctx context.Context, all bool) (left int, err error) {
 	owed, err := b.Ledger.Owed(ctx)
 	errs := []error{err}
+	about := records{ledger: b.Ledger, read: map[record.Holder]*record.Record{}}
 	for _, o := range owed {
 		if o.Request != requestID(ctx) && (!all || b.Now().Sub(o.Time) < overdue) {
 			left++
 			continue
 		}
-		if err := b.tell(ctx, o); err != nil {
+		if err := b.tell(ctx, o, about); err != nil {
 			left++
 			errs = append(errs, fmt.Errorf("telling %s of %s: %w", o.To, o.Instance, err))
 			continue
@@ -65,18 +66,38 @@ func (b *Outbox) deliver(ctx context.Context, all bool) (left int, err error) {
 }
 
 // tell tells one entry on its channel.
-func (b *Outbox) tell(ctx context.Context, o record.Owed) error {
+func (b *Outbox) tell(ctx context.Context, o record.Owed, about records) error {
 	if o.To == record.ToPeople && b.People == nil || o.To == record.ToBus && b.Bus == nil {
 		return nil // there is nobody to tell
 	}
-	var rec *record.Record
-	if o.Generation > 0 {
-		var err error
-		if rec, err = b.Ledger.Containment(ctx, o.Instance, o.Generation); err != nil {
-			return err
-		}
+	rec, err := about.of(ctx, o)
+	if err != nil {
+		return err
 	}
 	return b.send(ctx, o, notice.Of(o, rec, place(ctx)))
+}
+
+// records are those that entries are about. Each is read once: what is owed to people and
+// to the bus is about the same one.
+type records struct {
+	ledger Owing
+	read   map[record.Holder]*record.Record
+}
+
+// of is the record that an entry is about; nil when it is about none.
+func (r records) of(ctx context.Context, o record.Owed) (*record.Record, error) {
+	if o.Generation == 0 {
+		return nil, nil
+	}
+	h := record.Holder{Instance: o.Instance, Generation: o.Generation}
+	if rec, known := r.read[h]; known {
+		return rec, nil
+	}
+	rec, err := r.ledger.Containment(ctx, o.Instance, o.Generation)
+	if err == nil {
+		r.read[h] = rec
+	}
+	return rec, err
 }
 
 func (b *Outbox) send(ctx context.Context, o record.Owed, n notice.News) error {
