@@ -35,6 +35,7 @@ type beside struct {
 	over    chan struct{}  // closed when nobody listens any more
 	running map[string]bool
 	looking map[string]bool
+	unshown bool           // EC2 accepted a change whose answer does not show it: an observation does
 	begun   int            // how much has begun
 	old     map[string]int // by step, the last look that is not to be believed
 
@@ -163,6 +164,9 @@ func (b *beside) early(ctx context.Context) {
 	}
 }
 
+// shown reports whether all that has ended has told what became of it.
+func (b *beside) shown() bool { return !b.unshown }
+
 // wait waits for what is under way, if anything is, so that it can be recorded. It
 // reports whether there is something to record since the last observation.
 func (b *beside) wait(ctx context.Context) bool {
@@ -244,6 +248,7 @@ func (b *beside) note(ctx context.Context, e ended) {
 			b.keep(id, result)
 		case result.Err == nil:
 			b.keep(id, result)
+			b.unshown = b.unshown || result.Value == nil && result.Made == nil
 			log.InfoContext(ctx, "change accepted")
 		case refused:
 			b.refused[id] = refusal

@@ -98,7 +98,7 @@ func (c *containing) prepare(ctx context.Context, seen network.Network) (network
 		return seen, nil, fmt.Errorf("observing %s: EC2 shows no network interface of it, though it is %s", c.in.Instance, seen.Instance.State)
 	}
 	if c.preview || !slices.ContainsFunc(seen.VPCs(), func(vpc string) bool { return seen.Ready(vpc) == "" || !seen.AllEmpty(vpc) }) {
-		return seen, func(context.Context) error { return nil }, nil
+		return seen, emptyAlready, nil
 	}
 	groups, empty, err := c.r.EC2.Prepare(ctx, seen)
 	if err != nil {
@@ -110,6 +110,8 @@ func (c *containing) prepare(ctx context.Context, seen network.Network) (network
 
 // An emptying removes every rule of quarantine groups.
 type emptying func(context.Context) error
+
+func emptyAlready(context.Context) error { return nil }
 
 // apply makes the missing changes, except those that EC2 has accepted and may be slow
 // to show. What comes beside the cut goes out at the same moment, and the cut does not

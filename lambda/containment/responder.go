@@ -84,6 +84,7 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 		}
 		c.beside.early(ctx)
 		c.beside.report(ctx, &seen)
+		c.beside.unshown = false
 		if d := c.decide(round, seen, known); d.Verdict != record.Contain {
 			return c.decline(ctx, d, known), nil
 		}
@@ -91,27 +92,46 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 		if err != nil {
 			return c.stopped(planned, missing, err)
 		}
-		planned = c.plan(ctx, seen, known)
-		missing, err = c.record(ctx, planned, seen, known, empty)
+		planned, missing, err = c.carryOut(ctx, seen, known, empty)
+		for err == nil && len(deciding(missing)) == 0 && c.hears(ctx, &seen) {
+			planned, missing, err = c.carryOut(ctx, seen, c.remembered, emptyAlready)
+		}
 		if errors.Is(err, record.ErrConflict) {
 			continue // somebody else acts on it too: observe again
 		}
 		if err != nil {
 			return c.notRecorded(ctx, planned, missing, known, err)
 		}
-		c.beside.look(ctx, planned.Unread, planned.Anew)
-		c.apply(ctx, missing)
-		if len(deciding(missing)) == 0 && c.done(ctx, round, planned) {
+		if len(deciding(missing)) == 0 && (c.beside.shown() || round+1 == maxRounds) && c.believes(planned) {
 			return c.settled(planned)
 		}
 	}
 	return c.stopped(planned, deciding(missing), nil)
 }
 
-// done reports whether a run that has cut everything has nothing left to hear of, beside
-// the cut, either. The last rounds don't wait for that: a reconcile hears of it.
-func (c *containing) done(ctx context.Context, round int, planned plan.Plan) bool {
-	return (round+2 >= maxRounds || !c.beside.wait(ctx)) && c.believes(planned)
+// carryOut plans, records and applies what an observation shows to be missing. It returns
+// the plan, and the steps of it that were missing.
+func (c *containing) carryOut(ctx context.Context, seen network.Network, known record.Known, empty emptying) (plan.Plan, []record.Step, error) {
+	p := c.plan(ctx, seen, known)
+	missing, err := c.record(ctx, p, seen, known, empty)
+	if err != nil {
+		return p, missing, err
+	}
+	c.beside.look(ctx, p.Unread, p.Anew)
+	c.apply(ctx, missing)
+	return p, missing, nil
+}
+
+// hears waits for what goes on beside the cut, and adds to the observation what has become
+// of it: no look at the network is needed for that, and the ledger refuses the plan when
+// somebody else has written meanwhile. It reports whether there is something to plan anew.
+func (c *containing) hears(ctx context.Context, seen *network.Network) bool {
+	if !c.beside.wait(ctx) {
+		return false
+	}
+	c.beside.report(ctx, seen)
+	seen.Instance.Tags = c.last.Instance.Tags
+	return c.beside.shown()
 }
 
 // notRecorded ends a run whose plan the ledger has not taken.
