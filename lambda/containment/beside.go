@@ -157,10 +157,13 @@ func (r *Responder) takeSome(ctx context.Context, kind record.Kind, steps []reco
 // done reports whether a step is not to be tried any more by this invocation.
 func (b *beside) done(s record.Step) bool { return b.tries[s.ID()] >= besideTries }
 
-// early waits a moment for a look that began with the observation.
+// early waits a moment for a look at the instance's Auto Scaling group that began with the
+// observation. The group may terminate the instance; nothing else is in such a hurry.
 func (b *beside) early(ctx context.Context) {
-	if len(b.looking) > 0 && len(b.values) == 0 {
-		b.hear(ctx, lookWait)
+	ctx, stop := context.WithTimeout(ctx, lookWait)
+	defer stop()
+	standby := record.StandbyOf(b.instance).ID()
+	for b.looking[standby] && len(b.values[standby]) == 0 && b.hear(ctx, lookWait) {
 	}
 }
 

@@ -63,12 +63,14 @@ func (c *containing) begins(known record.Known) {
 	}
 }
 
-// early are the steps to look for beside the first observation.
-func (c *containing) early() []record.Step {
+// lookEarly looks beside the first observation for what can be looked for by then.
+func (c *containing) lookEarly(ctx context.Context, known record.Known) {
 	if c.last.Exists() {
-		return nil
+		return
 	}
-	return c.in.Early(c.r.Rules)
+	member, protection := c.in.Early(c.r.Rules, known)
+	c.beside.look(ctx, member, false)
+	c.beside.look(ctx, protection, false)
 }
 
 // load reads the ledger, unless an earlier call of this run failed: then the run

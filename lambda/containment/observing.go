@@ -24,7 +24,7 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, known r
 	}
 	c.inOrder = loaded
 	edges := c.readEdges(ctx)
-	c.beside.look(ctx, c.early(), false)
+	c.lookEarly(ctx, known)
 	for {
 		seen, known, err = c.read(ctx, target, known, loaded)
 		if err != nil {

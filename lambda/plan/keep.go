@@ -31,14 +31,27 @@ func (p *planner) keep() {
 	}
 }
 
-// Early are the steps that can be looked for before the instance is seen: those of a
-// member of an Auto Scaling group. They go out with the swap then, before the group's
-// health checks fail.
-func (in Incident) Early(rules Rules) []record.Step {
-	if !in.Scaled || !rules.KeepAlive {
-		return nil
+// Early are the steps that can be looked for before the instance is seen, so that they go
+// out with the swap: those of a member of an Auto Scaling group, before whose health
+// checks fail they have to be made, and those that protect the instance itself. What is
+// settled by the ledger, as far as that has been read, needs no look.
+func (in Incident) Early(rules Rules, known record.Known) (member, protection []record.Step) {
+	if in.Scaled && rules.KeepAlive {
+		member = []record.Step{record.StandbyOf(in.Instance), record.ChecksOf(in.Instance)}
 	}
-	return []record.Step{record.StandbyOf(in.Instance), record.ChecksOf(in.Instance)}
+	if rules.Protect && !in.Trigger.Reconciles() {
+		protection = []record.Step{terminationOf(in.Instance), shutdownOf(in.Instance)}
+	}
+	isSettled := func(s record.Step) bool { return settledIn(known, s.ID()) }
+	return slices.DeleteFunc(member, isSettled), slices.DeleteFunc(protection, isSettled)
+}
+
+func terminationOf(instance string) record.Replacement {
+	return record.ProtectionOf(instance, record.TerminationAttribute, nil, []string{"true"})
+}
+
+func shutdownOf(instance string) record.Replacement {
+	return record.ProtectionOf(instance, record.ShutdownAttribute, nil, []string{"stop"})
 }
 
 // keepAlive plans that the instance's Auto Scaling group leaves it alone, and says who
@@ -120,13 +133,19 @@ func (p *planner) exposeKeepers() {
 	}
 }
 
-// settled reports whether a step beside the cut needs no look: it is in force, or its
+// settledIn reports whether a step beside the cut needs no look: it is in force, or its
 // resource is gone. What somebody changes later is compared at release. A release that
 // was asked for may have undone it, so that only a look tells.
-func (p *planner) settled(id string) bool {
-	was, recorded := p.recorded(id)
-	return recorded && (was.State == record.Applied || was.State == record.Gone) && p.known.Open().Released.IsZero()
+func settledIn(known record.Known, id string) bool {
+	open := known.Open()
+	if open == nil || !open.Released.IsZero() {
+		return false
+	}
+	was, recorded := open.Step(id)
+	return recorded && (was.State == record.Applied || was.State == record.Gone)
 }
+
+func (p *planner) settled(id string) bool { return settledIn(p.known, id) }
 
 // aside plans a step whose value takes a call of its own to read. Until it is read, the
 // step waits: what is to be restored has to be on record before it is changed.
@@ -171,9 +190,9 @@ func (p *planner) holdBack(id string) { p.held = append(p.held, id) }
 func (p *planner) protect() {
 	i := p.seen.Instance
 	if !i.Spot {
-		p.aside(record.ProtectionOf(i.ID, record.TerminationAttribute, nil, []string{"true"}))
+		p.aside(terminationOf(i.ID))
 	}
-	p.aside(record.ProtectionOf(i.ID, record.ShutdownAttribute, nil, []string{"stop"}))
+	p.aside(shutdownOf(i.ID))
 	var before, after []string
 	for _, v := range i.Volumes {
 		if v.Deleted {
