@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -44,29 +45,66 @@ type Owing interface {
 const overdue = 3 * time.Minute
 
 // deliver tells what this invocation owes; with all, also what earlier ones have left.
-// Each failure has its error, and stops nothing else. It returns how many entries are
-// owed afterwards.
-func (b *Outbox) deliver(ctx context.Context, all bool) (left int, err error) {
-	owed, err := b.Ledger.Owed(ctx)
-	errs := []error{err}
-	about := records{ledger: b.Ledger, read: map[record.Holder]*record.Record{}}
-	for _, o := range owed {
-		if o.Request != requestID(ctx) && (!all || b.Now().Sub(o.Time) < overdue) {
-			left++
-			continue
-		}
-		if err := b.tell(ctx, o, about); err != nil {
-			left++
-			errs = append(errs, fmt.Errorf("telling %s of %s: %w", o.To, o.Instance, err))
-			continue
-		}
-		errs = append(errs, b.Ledger.Delivered(ctx, o))
+// People and the bus are told side by side, each the oldest first. Each failure has its
+// error, and stops nothing else. It returns how many entries are owed afterwards.
+func (b *Outbox) deliver(ctx context.Context, outcomes []containment.Outcome, all bool) (int, error) {
+	owed, about := b.atHand(outcomes)
+	var unread error
+	if all || len(owed) == 0 {
+		owed, unread = b.Ledger.Owed(ctx)
 	}
-	return left, errors.Join(errs...)
+	left, errs := make([]bool, len(owed)), make([]error, len(owed))
+	var g sync.WaitGroup
+	for _, channel := range []record.Channel{record.ToPeople, record.ToBus} {
+		g.Go(func() {
+			for i, o := range owed {
+				if o.To == channel {
+					left[i], errs[i] = b.settle(ctx, o, about, all)
+				}
+			}
+		})
+	}
+	g.Wait()
+	n := 0
+	for _, is := range left {
+		if is {
+			n++
+		}
+	}
+	return n, errors.Join(append(errs, unread)...)
+}
+
+// settle tells one entry and removes it, if it is for this invocation to tell. It reports
+// whether the entry is owed afterwards.
+func (b *Outbox) settle(ctx context.Context, o record.Owed, about *records, all bool) (left bool, err error) {
+	if o.Request != requestID(ctx) && (!all || b.Now().Sub(o.Time) < overdue) {
+		return true, nil
+	}
+	if err := b.tell(ctx, o, about); err != nil {
+		return true, fmt.Errorf("telling %s of %s: %w", o.To, o.Instance, err)
+	}
+	return false, b.Ledger.Delivered(ctx, o)
+}
+
+// atHand is what the outcomes say that the ledger owes, with the records that it is about:
+// two trips less than to read both. It is nothing unless each outcome says so.
+func (b *Outbox) atHand(outcomes []containment.Outcome) ([]record.Owed, *records) {
+	about := &records{ledger: b.Ledger, read: map[record.Holder]*record.Record{}}
+	var owed []record.Owed
+	for _, o := range outcomes {
+		if len(o.Owed) == 0 {
+			return nil, about
+		}
+		owed = append(owed, o.Owed...)
+	}
+	for _, o := range outcomes {
+		about.read[o.Record.Holder()] = &o.Record
+	}
+	return owed, about
 }
 
 // tell tells one entry on its channel.
-func (b *Outbox) tell(ctx context.Context, o record.Owed, about records) error {
+func (b *Outbox) tell(ctx context.Context, o record.Owed, about *records) error {
 	if o.To == record.ToPeople && b.People == nil || o.To == record.ToBus && b.Bus == nil {
 		return nil // there is nobody to tell
 	}
@@ -81,14 +119,18 @@ func (b *Outbox) tell(ctx context.Context, o record.Owed, about records) error {
 // to the bus is about the same one.
 type records struct {
 	ledger Owing
-	read   map[record.Holder]*record.Record
+
+	mu   sync.Mutex
+	read map[record.Holder]*record.Record
 }
 
 // of is the record that an entry is about; nil when it is about none.
-func (r records) of(ctx context.Context, o record.Owed) (*record.Record, error) {
+func (r *records) of(ctx context.Context, o record.Owed) (*record.Record, error) {
 	if o.Generation == 0 {
 		return nil, nil
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	h := record.Holder{Instance: o.Instance, Generation: o.Generation}
 	if rec, known := r.read[h]; known {
 		return rec, nil
@@ -168,7 +210,7 @@ func (f Front) deliver(ctx context.Context, w work, a *answer.Answer) {
 		return
 	}
 	all := w.overall.Verdict == record.Reconcile
-	left, err := f.Outbox.deliver(ctx, all)
+	left, err := f.Outbox.deliver(ctx, w.outcomes, all)
 	if all {
 		// The stack reads a metric from this line: message and keys are a contract.
 		f.Log.InfoContext(ctx, "notifications owed", "owed", left)

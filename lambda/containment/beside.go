@@ -170,6 +170,21 @@ func (b *beside) early(ctx context.Context) {
 // shown reports whether all that has ended has told what became of it.
 func (b *beside) shown() bool { return !b.unshown }
 
+// soonWait bounds how long a record waits for what began with the cut. It is some calls
+// of EC2's, and mostly ends while the cut is read back.
+const soonWait = 100 * time.Millisecond
+
+// soon waits a moment for all that is under way. It reports whether any of it has ended.
+func (b *beside) soon(ctx context.Context) bool {
+	ctx, stop := context.WithTimeout(ctx, soonWait)
+	defer stop()
+	heard := false
+	for len(b.running)+len(b.looking) > 0 && b.hear(ctx, soonWait) {
+		heard = true
+	}
+	return heard
+}
+
 // wait waits for what is under way, if anything is, so that it can be recorded. It
 // reports whether there is something to record since the last observation.
 func (b *beside) wait(ctx context.Context) bool {

@@ -31,8 +31,9 @@ type containing struct {
 	loaded *record.Known // what the ledger has been read to hold, before the first observation
 	heard  hearing       // of the command to the host
 
-	told  *record.Told // what has been told of the containment; nil before the ledger was read
-	since int          // how many of applied that was of
+	told  *record.Told  // what has been told of the containment; nil before the ledger was read
+	since int           // how many of applied that was of
+	owed  []record.Owed // what the ledger has taken to be told
 
 	was       record.Status // of the containment when it was first loaded; empty when it was not open
 	admitted  bool          // the policy has admitted the incident

@@ -20,6 +20,10 @@ type Outcome struct {
 	Contained  time.Time     // when the last change was made; zero when there was none
 	Warnings   []string      // what failed beside the containment and doesn't lessen it
 
+	// Owed is what the ledger owes to others for a containment that has settled. It is
+	// what this run has had it write; a run before it that was cut off may have left more.
+	Owed []record.Owed
+
 	// ACLRoom is how many more entries, in the direction and address family that
 	// has fewest left, the fullest ACL of the instance takes after the plan; nil
 	// when no plan was made, or none of the ACLs is this account's.

@@ -56,6 +56,7 @@ func (c *containing) writeDown(ctx context.Context, p plan.Plan, seen network.Ne
 	if len(change.Owed) > 0 {
 		told := record.TellOf(&change.Record)
 		c.told, c.since = &told, len(c.applied)
+		c.owed = append(c.owed, change.Owed...)
 	}
 	return c.toApply(p), nil
 }

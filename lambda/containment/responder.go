@@ -106,7 +106,7 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 			return c.settled(planned)
 		}
 	}
-	return c.stopped(planned, deciding(missing), nil)
+	return c.stopped(planned, missing, nil)
 }
 
 // carryOut plans, records and applies what an observation shows to be missing. It returns
@@ -153,10 +153,15 @@ func (c *containing) decide(round int, seen network.Network, known record.Known)
 	return c.r.Policy.Yield(c.in, known)
 }
 
-// plan works out what is missing. A preview only shows it.
+// plan works out what is missing. Once all is cut, it gives what goes on beside a moment
+// to end, so that one record tells of both. A preview only shows what is missing.
 func (c *containing) plan(ctx context.Context, seen network.Network, known record.Known) plan.Plan {
 	p := plan.NewPlan(c.in, seen, known, c.r.Rules)
 	if !c.preview {
+		if len(deciding(p.ToDo())) == 0 && c.beside.soon(ctx) {
+			c.beside.report(ctx, &seen)
+			p = plan.NewPlan(c.in, seen, known, c.r.Rules)
+		}
 		return p
 	}
 	for c.beside.look(ctx, p.Unread, false); c.beside.wait(ctx); c.beside.look(ctx, p.Unread, false) { // nothing is in a hurry
@@ -193,13 +198,18 @@ func (c *containing) settled(p plan.Plan) (Outcome, error) {
 		return c.ends(record.Reconcile, p), nil
 	default:
 		c.r.lately.add(c.in.Instance)
-		return c.ends(record.Contain, p), nil
+		out := c.ends(record.Contain, p)
+		if !c.unrecorded {
+			out.Owed = c.owed
+		}
+		return out, nil
 	}
 }
 
-// stopped ends a run whose work is not complete.
+// stopped ends a run whose work is not complete: of the steps that are missing, those
+// count that decide.
 func (c *containing) stopped(p plan.Plan, missing []record.Step, cause error) (Outcome, error) {
-	return c.ends(record.Contain, p), c.rounds.unfinished(missing, cause)
+	return c.ends(record.Contain, p), c.rounds.unfinished(deciding(missing), cause)
 }
 
 func (c *containing) ends(v record.Verdict, p plan.Plan) Outcome {
