@@ -11,6 +11,10 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/simvpc"
@@ -66,26 +70,61 @@ func TestMalformedEventsNameTheFieldAndChangeNothing(t *testing.T) {
 }
 
 func TestStartUpNamesWhatIsWrong(t *testing.T) {
-	for _, tc := range []struct{ handler, table, says string }{
-		{"isolate", "ledger", "_HANDLER"},
-		{"", "ledger", "_HANDLER"},
-		{"contain", "", config.Table},
-		{"release", "", config.Table},
-	} {
-		t.Setenv("_HANDLER", tc.handler)
-		t.Setenv(config.Table, tc.table)
-		_, err := newHandler(t.Context(), slog.New(slog.DiscardHandler))
-		if err == nil || !strings.Contains(err.Error(), tc.says) {
-			t.Errorf("_HANDLER=%q, table %q: got %v, want …%s…", tc.handler, tc.table, err, tc.says)
+	right := map[string]string{
+		"_HANDLER": "contain", config.Table: "ledger", "AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
+	}
+	set := func() {
+		for name, value := range right {
+			t.Setenv(name, value)
 		}
 	}
-	t.Setenv(config.Table, "ledger")
+	start := func() error {
+		_, err := newHandler(slog.New(slog.DiscardHandler))
+		return err
+	}
+	for _, wrong := range [][2]string{
+		{"_HANDLER", "isolate"}, {"_HANDLER", ""}, {config.Table, ""}, {"AWS_REGION", ""}, {"AWS_ACCESS_KEY_ID", ""}, {"AWS_SECRET_ACCESS_KEY", ""},
+	} {
+		set()
+		t.Setenv(wrong[0], wrong[1])
+		if err := start(); err == nil || !strings.Contains(err.Error(), wrong[0]) {
+			t.Errorf("%s=%q: got %v, want an error that names it", wrong[0], wrong[1], err)
+		}
+	}
 	for _, name := range []string{"contain", "release"} {
+		set()
 		t.Setenv("_HANDLER", name)
-		if _, err := newHandler(t.Context(), slog.New(slog.DiscardHandler)); err != nil {
+		if err := start(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// A service is called at its own endpoint, if the environment names one, or at that of all
+// services, or at AWS's.
+func TestEndpointsOfServices(t *testing.T) {
+	for name, value := range map[string]string{
+		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
+		"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": "http://127.0.0.1:2",
+	} {
+		t.Setenv(name, value)
+	}
+	want := func(logs, topics string) {
+		t.Helper()
+		cfg, err := sdkConfig(&counter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := aws.ToString(cloudwatchlogs.NewFromConfig(cfg).Options().BaseEndpoint); got != logs {
+			t.Errorf("CloudWatch Logs is called at %q, want %q", got, logs)
+		}
+		if got := aws.ToString(sns.NewFromConfig(cfg).Options().BaseEndpoint); got != topics {
+			t.Errorf("SNS is called at %q, want %q", got, topics)
+		}
+	}
+	want("http://127.0.0.1:2", "http://127.0.0.1:1")
+	t.Setenv("AWS_ENDPOINT_URL", "")
+	want("http://127.0.0.1:2", "")
 }
 
 // Without an ARN that tells the account, a finding of any account would pass. None is

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,7 +13,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"tourniquet/lambda/bus"
@@ -38,7 +36,7 @@ func main() {
 		debug.SetGCPercent(gcPercent)
 	}
 	log := lambdacontext.NewLogger().With("version", version.String())
-	handler, err := newHandler(context.Background(), log)
+	handler, err := newHandler(log)
 	if err != nil {
 		log.Error("start-up failed", "err", err)
 		os.Exit(1)
@@ -47,16 +45,16 @@ func main() {
 }
 
 // newHandler is the handler that Lambda's handler setting names.
-func newHandler(ctx context.Context, log *slog.Logger) (any, error) {
+func newHandler(log *slog.Logger) (any, error) {
 	switch name := os.Getenv("_HANDLER"); name {
 	case "contain":
-		h, err := newContainer(ctx, log)
+		h, err := newContainer(log)
 		if err != nil {
 			return nil, err
 		}
 		return h.Contain, nil
 	case "release":
-		h, err := newReleaser(ctx, log)
+		h, err := newReleaser(log)
 		if err != nil {
 			return nil, err
 		}
@@ -67,8 +65,8 @@ func newHandler(ctx context.Context, log *slog.Logger) (any, error) {
 }
 
 // newContainer builds the handler that contains, from the environment.
-func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
-	s, err := newSetup(ctx, log)
+func newContainer(log *slog.Logger) (*Handler, error) {
+	s, err := newSetup(log)
 	if err != nil {
 		return nil, err
 	}
@@ -91,8 +89,8 @@ func newContainer(ctx context.Context, log *slog.Logger) (*Handler, error) {
 }
 
 // newReleaser builds the handler that releases, from the environment.
-func newReleaser(ctx context.Context, log *slog.Logger) (*ReleaseHandler, error) {
-	s, err := newSetup(ctx, log)
+func newReleaser(log *slog.Logger) (*ReleaseHandler, error) {
+	s, err := newSetup(log)
 	if err != nil {
 		return nil, err
 	}
@@ -117,16 +115,15 @@ type setup struct {
 	front Front
 }
 
-func newSetup(ctx context.Context, log *slog.Logger) (setup, error) {
+func newSetup(log *slog.Logger) (setup, error) {
 	cfg, err := config.Load()
 	if err != nil {
 		return setup{}, err
 	}
 	calls := &counter{}
-	sdk, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID(appID), awsconfig.WithHTTPClient(vpc.HTTPClient()),
-		awsconfig.WithAPIOptions(apiOptions(calls)))
+	sdk, err := sdkConfig(calls)
 	if err != nil {
-		return setup{}, fmt.Errorf("loading the AWS configuration: %w", err)
+		return setup{}, err
 	}
 	s := setup{cfg: cfg, aws: sdk, table: &ledger.Table{Client: dynamodb.NewFromConfig(sdk), Name: cfg.Table}}
 	s.front = Front{Calls: calls.count, Log: log, Outbox: &Outbox{Ledger: s.table, Bus: bus.New(sdk), Now: time.Now}}

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"tourniquet/lambda/version"
@@ -19,12 +17,16 @@ func TestUserAgent(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { agent = r.UserAgent() }))
 	defer server.Close()
 	calls := &counter{}
-	cfg, err := awsconfig.LoadDefaultConfig(t.Context(), awsconfig.WithAppID(appID), awsconfig.WithAPIOptions(apiOptions(calls)),
-		awsconfig.WithBaseEndpoint(server.URL), awsconfig.WithRegion("eu-central-1"), awsconfig.WithRetryMaxAttempts(1),
-		awsconfig.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("id", "secret", "")))
+	for name, value := range map[string]string{
+		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL": server.URL,
+	} {
+		t.Setenv(name, value)
+	}
+	cfg, err := sdkConfig(calls)
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.RetryMaxAttempts = 1
 	_, _ = sns.NewFromConfig(cfg).ListTopics(t.Context(), &sns.ListTopicsInput{}) // the answer is no matter
 	for _, want := range []string{"app/tourniquet", "tourniquet/" + version.String()} {
 		if !strings.Contains(agent, want) {
