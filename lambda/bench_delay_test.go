@@ -30,6 +30,8 @@ type delay struct {
 	victim [2]string           // the instance of the record, and the one that it now stands for
 }
 
+const transaction = "TransactWriteItems"
+
 type served struct {
 	operation, question, answer string
 	took                        time.Duration
@@ -81,7 +83,7 @@ func (d *delay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // What is written has times in it, and one answer.
 func question(operation string, body []byte) string {
 	var content map[string]any
-	if operation == "TransactWriteItems" || json.Unmarshal(body, &content) != nil {
+	if operation == transaction || json.Unmarshal(body, &content) != nil {
 		return operation
 	}
 	return operation + fmt.Sprint(content) // maps print in the order of their keys
@@ -114,6 +116,9 @@ func (d *delay) recorded(question string) (answer string, known bool) {
 	}
 	question = strings.ReplaceAll(question, d.victim[1], d.victim[0])
 	n, all := d.given[question], d.record[question]
+	if question == transaction && n == len(all) { // a step beside the cut was late for the last one
+		n--
+	}
 	if n >= len(all) {
 		return "", false
 	}
@@ -128,7 +133,7 @@ func (d *delay) share() time.Duration {
 	defer d.mu.Unlock()
 	var read time.Duration
 	for _, c := range d.calls {
-		if c.operation == "TransactWriteItems" {
+		if c.operation == transaction {
 			return read + c.took
 		}
 		read = max(read, c.took)

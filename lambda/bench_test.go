@@ -8,9 +8,13 @@ import (
 	"compress/flate"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,14 +39,16 @@ func BenchmarkFirstPoll(b *testing.B) {
 	e := environment{account: "111122223333", region: "eu-central-1", table: "ledger", ec2: "http://127.0.0.1:9", dynamo: "http://127.0.0.1:9"}
 	path := binary(b)
 	var ready, cpu []time.Duration
+	var memory []int64
 	for b.Loop() {
 		f := e.run(b, path)
-		ready = append(ready, f.Ready())
+		ready, memory = append(ready, f.Ready()), append(memory, f.Memory())
 		f.Stop()
 		cpu = append(cpu, f.CPU())
 	}
 	report(b, "first-poll-ms", ready)
 	report(b, "cpu-ms", cpu)
+	reportMemory(b, memory)
 	plain, zipped := sizes(b, path)
 	b.ReportMetric(float64(plain)/1e6, "binary-MB")
 	b.ReportMetric(float64(zipped)/1e6, "zip-MB")
@@ -66,6 +72,13 @@ func report(b *testing.B, unit string, all []time.Duration) {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	b.ReportMetric(ms(all[len(all)/2]), unit)
 	b.ReportMetric(ms(all[0]), "least-"+unit)
+}
+
+// reportMemory gives the median.
+func reportMemory(b *testing.B, all []int64) {
+	b.Helper()
+	slices.Sort(all)
+	b.ReportMetric(float64(all[len(all)/2])/1e6, "memory-MB")
 }
 
 // sizes are those of the binary, alone and in a zip file.
@@ -154,8 +167,57 @@ type stage struct {
 	db     *dynamodb.Client // not by way of the added latency
 	delay  *delay
 	event  []byte
+	cut    *cutMeter
 
 	victims int // how many instances there have been
+}
+
+// A cutMeter stands before EC2, and notes how much processor time a function has used when its
+// last swap or denial has been made.
+type cutMeter struct {
+	ec2 http.Handler
+
+	mu   sync.Mutex
+	by   *runtimeapi.Function
+	used time.Duration
+}
+
+func (c *cutMeter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	c.ec2.ServeHTTP(w, r)
+	if in, err := url.ParseQuery(string(body)); err == nil && cuts(in.Get("Action")) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.used = c.by.CPU()
+	}
+}
+
+func (c *cutMeter) front(b *testing.B) (url string) {
+	b.Helper()
+	server := httptest.NewServer(c)
+	b.Cleanup(server.Close)
+	return server.URL
+}
+
+func (c *cutMeter) of(f *runtimeapi.Function) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.by = f
+}
+
+func (c *cutMeter) cpu() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.used
+}
+
+// cuts reports whether an operation of EC2's takes part in the cut.
+func cuts(op string) bool {
+	return op == "ModifyNetworkInterfaceAttribute" || op == "CreateNetworkAclEntry"
 }
 
 // next gives the instance another id. A finding on an instance that the process has
@@ -177,8 +239,9 @@ func newStage(b *testing.B, interfaces int) *stage {
 	w, event := compromise(b, interfaces)
 	s := &stage{before: w, event: event}
 	s.ec2 = simvpc.Start(b, w, simvpc.Options{Latency: callLatency})
+	s.cut = &cutMeter{ec2: s.ec2}
 	s.environment = environment{
-		account: w.Account, region: w.Region, table: "ledger", ec2: s.ec2.URL, dynamo: emulator.MiniStack(b),
+		account: w.Account, region: w.Region, table: "ledger", ec2: s.cut.front(b), dynamo: emulator.MiniStack(b),
 	}
 	s.db = s.createTable(b)
 	s.dynamo, s.delay = delayed(b, s.dynamo, callLatency)
@@ -226,13 +289,14 @@ func (s *stage) reset(b *testing.B) {
 // What protects the instance comes a trip later, and no packet waits for it.
 func (s *stage) contain(b *testing.B, f *runtimeapi.Function) time.Time {
 	b.Helper()
+	s.cut.of(f)
 	answer := invoke(b, f, s.event)
 	if i := answer.Incidents[0]; i.Status != record.Contained || i.Unrecorded {
 		b.Fatalf("not contained and recorded: %+v", i)
 	}
 	var last time.Time
 	for _, c := range s.ec2.Mutations() {
-		if (c.Op == "ModifyNetworkInterfaceAttribute" || c.Op == "CreateNetworkAclEntry") && c.End.After(last) {
+		if cuts(c.Op) && c.End.After(last) {
 			last = c.End
 		}
 	}
@@ -244,38 +308,42 @@ func (s *stage) warm(b *testing.B) {
 	defer f.Stop()
 	s.reset(b)
 	s.contain(b, f)
-	var contained, answered, dynamo []time.Duration
-	idle := f.CPU()
+	var contained, answered, dynamo, cut, cpu []time.Duration
 	for b.Loop() {
 		s.next(b)
 		s.reset(b)
-		start := time.Now()
+		start, idle := time.Now(), f.CPU()
 		done := s.contain(b, f)
 		contained, answered = append(contained, done.Sub(start)), append(answered, time.Since(start))
 		dynamo = append(dynamo, s.delay.share())
+		cut, cpu = append(cut, s.cut.cpu()-idle), append(cpu, f.CPU()-idle)
 	}
-	cpu := (f.CPU() - idle) / time.Duration(len(contained))
 	report(b, "contained-ms", contained)
 	report(b, "answered-ms", answered)
 	report(b, "dynamodb-ms", dynamo)
-	b.ReportMetric(float64(cpu.Microseconds())/1000, "cpu-ms")
+	report(b, "contained-cpu-ms", cut)
+	report(b, "cpu-ms", cpu)
 }
 
 func (s *stage) cold(b *testing.B) {
 	path := binary(b)
-	var contained, answered, dynamo, cpu []time.Duration
+	var contained, answered, dynamo, cut, cpu []time.Duration
+	var memory []int64
 	for b.Loop() {
 		s.reset(b)
 		start := time.Now()
 		f := s.run(b, path)
 		done := s.contain(b, f)
 		contained, answered = append(contained, done.Sub(start)), append(answered, time.Since(start))
-		dynamo = append(dynamo, s.delay.share())
+		memory = append(memory, f.Memory())
+		dynamo, cut = append(dynamo, s.delay.share()), append(cut, s.cut.cpu())
 		f.Stop()
 		cpu = append(cpu, f.CPU())
 	}
 	report(b, "contained-ms", contained)
 	report(b, "answered-ms", answered)
 	report(b, "dynamodb-ms", dynamo)
+	report(b, "contained-cpu-ms", cut)
 	report(b, "cpu-ms", cpu)
+	reportMemory(b, memory)
 }

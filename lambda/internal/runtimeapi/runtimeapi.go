@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -86,30 +87,42 @@ func Start(ctx context.Context, binary, arn string, env []string, log io.Writer)
 // Ready is the time from the start of the process to its first poll.
 func (f *Function) Ready() time.Duration { return f.ready }
 
-// CPU is the processor time that the process has used: after Stop to the
-// microsecond; before, on Linux only, to a clock tick.
+// CPU is the processor time that the process has used: after Stop to the microsecond;
+// before, on Linux only, what the kernel has accounted to its threads.
 func (f *Function) CPU() time.Duration {
 	if s := f.cmd.ProcessState; s != nil {
 		return s.UserTime() + s.SystemTime()
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", f.PID()))
+	// https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat: the first
+	// field is the time on the processor, in nanoseconds.
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", f.PID()))
+	var sum time.Duration
+	for _, t := range threads {
+		stat, err := os.ReadFile(t)
+		if err != nil {
+			continue // the thread has ended
+		}
+		first, _, _ := strings.Cut(string(stat), " ")
+		n, _ := strconv.ParseInt(first, 10, 64)
+		sum += time.Duration(n)
+	}
+	return sum
+}
+
+// Memory is the most memory that the process has had resident, in bytes; on Linux only.
+func (f *Function) Memory() int64 {
+	// https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", f.PID()))
 	if err != nil {
 		return 0
 	}
-	// https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: utime and stime are
-	// the 14th and 15th field; the name in the second one may have blanks.
-	_, after, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(after)
-	if len(fields) < 13 {
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	var kB int64
+	if _, err := fmt.Sscan(after, &kB); err != nil {
 		return 0
 	}
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * clockTick
+	return kB << 10
 }
-
-// clockTick is Linux's USER_HZ, which is the same on all that Go runs on.
-const clockTick = time.Second / 100
 
 // PID is the process's id.
 func (f *Function) PID() int { return f.cmd.Process.Pid }
