@@ -286,7 +286,7 @@ func (s *stage) reset(b *testing.B) {
 }
 
 // contain invokes the function, and returns when the last swap or denial was made.
-// What protects the instance comes a trip later, and no packet waits for it.
+// What protects the instance may come later, and no packet waits for it.
 func (s *stage) contain(b *testing.B, f *runtimeapi.Function) time.Time {
 	b.Helper()
 	s.cut.of(f)

@@ -25,10 +25,10 @@ func TestRoundTripsWithEveryRung(t *testing.T) {
 		contained int  // calls up to contained
 		calls     int  // calls in all
 	}{
-		{name: "none", contained: 17, calls: 30},
-		{name: "those that are on by default", rules: plan.Rules{KeepAlive: true, Protect: true}, scaled: true, contained: 21, calls: 62},
-		{name: "all", rules: everyKeep, scaled: true, contained: 21, calls: 85},
-		{name: "all, and the finding has no tag", rules: everyKeep, contained: 17, calls: 85},
+		{name: "none", contained: 17, calls: 24},
+		{name: "those that are on by default", rules: plan.Rules{KeepAlive: true, Protect: true}, scaled: true, contained: 21, calls: 40},
+		{name: "all", rules: everyKeep, scaled: true, contained: 21, calls: 54},
+		{name: "all, and the finding has no tag", rules: everyKeep, contained: 17, calls: 54},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			latency := latencyFor(tc.contained)
