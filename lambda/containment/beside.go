@@ -35,7 +35,7 @@ type beside struct {
 	over    chan struct{}  // closed when nobody listens any more
 	running map[string]bool
 	looking map[string]bool
-	unshown bool           // EC2 accepted a change whose answer does not show it: an observation does
+	stale   bool           // only another observation shows what has become of it all
 	begun   int            // how much has begun
 	old     map[string]int // by step, the last look that is not to be believed
 
@@ -167,8 +167,13 @@ func (b *beside) early(ctx context.Context) {
 	}
 }
 
-// shown reports whether all that has ended has told what became of it.
-func (b *beside) shown() bool { return !b.unshown }
+// observed adds to an observation what is known by then. What an earlier change has not
+// told, it shows.
+func (b *beside) observed(ctx context.Context, seen *network.Network) {
+	b.early(ctx)
+	b.report(ctx, seen)
+	b.stale = false
+}
 
 // soonWait bounds how long a record waits for what began with the cut. It is some calls
 // of EC2's, and mostly ends while the cut is read back.
@@ -266,7 +271,7 @@ func (b *beside) note(ctx context.Context, e ended) {
 			b.keep(id, result)
 		case result.Err == nil:
 			b.keep(id, result)
-			b.unshown = b.unshown || result.Value == nil && result.Made == nil
+			b.stale = b.stale || result.Value == nil && result.Made == nil
 			log.InfoContext(ctx, "change accepted")
 		case refused:
 			b.refused[id] = refusal

@@ -82,9 +82,7 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 		if c.rounds.doubts(ctx, seen) {
 			continue
 		}
-		c.beside.early(ctx)
-		c.beside.report(ctx, &seen)
-		c.beside.unshown = false
+		c.beside.observed(ctx, &seen)
 		if d := c.decide(round, seen, known); d.Verdict != record.Contain {
 			return c.decline(ctx, d, known), nil
 		}
@@ -93,33 +91,48 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 			return c.stopped(planned, missing, err)
 		}
 		planned, missing, err = c.carryOut(ctx, seen, known, empty)
-		for err == nil && len(deciding(missing)) == 0 && c.hears(ctx, &seen) {
-			planned, missing, err = c.carryOut(ctx, seen, c.remembered, emptyAlready)
-		}
 		if errors.Is(err, record.ErrConflict) {
 			continue // somebody else acts on it too: observe again
 		}
 		if err != nil {
 			return c.notRecorded(ctx, planned, missing, known, err)
 		}
-		if len(deciding(missing)) == 0 && (c.beside.shown() || round+1 == maxRounds) && c.believes(planned) {
+		if c.done(round, planned, missing) {
 			return c.settled(planned)
 		}
 	}
 	return c.stopped(planned, missing, nil)
 }
 
-// carryOut plans, records and applies what an observation shows to be missing. It returns
-// the plan, and the steps of it that were missing.
-func (c *containing) carryOut(ctx context.Context, seen network.Network, known record.Known, empty emptying) (plan.Plan, []record.Step, error) {
-	p := c.plan(ctx, seen, known)
-	missing, err := c.record(ctx, p, seen, known, empty)
-	if err != nil {
-		return p, missing, err
+// carryOut plans, records and applies what an observation shows to be missing. Once all is
+// cut, it does the same again as long as there is news of what goes on beside. It returns
+// the last plan, and the steps of it that were missing.
+func (c *containing) carryOut(
+	ctx context.Context, seen network.Network, known record.Known, empty emptying,
+) (p plan.Plan, missing []record.Step, err error) {
+	for anew := false; ; anew = true {
+		p = c.plan(ctx, seen, known)
+		if anew && !p.Changed && len(c.toApply(p)) > 0 { // without a record, the ledger can't refuse it after a release
+			c.beside.stale = true
+			return p, missing, nil
+		}
+		missing, err = c.record(ctx, p, seen, known, empty)
+		if err != nil {
+			return p, missing, err
+		}
+		c.beside.look(ctx, p.Unread, p.Anew)
+		c.apply(ctx, missing)
+		if len(deciding(missing)) > 0 || !c.hears(ctx, &seen) {
+			return p, missing, nil
+		}
+		known, empty = c.remembered, emptyAlready
 	}
-	c.beside.look(ctx, p.Unread, p.Anew)
-	c.apply(ctx, missing)
-	return p, missing, nil
+}
+
+// done reports whether a plan has nothing left to do that can be done now. The last round
+// does not ask for another observation: a reconcile makes it.
+func (c *containing) done(round int, p plan.Plan, missing []record.Step) bool {
+	return len(deciding(missing)) == 0 && (!c.beside.stale || round+1 == maxRounds) && c.believes(p)
 }
 
 // hears waits for what goes on beside the cut, and adds to the observation what has become
@@ -131,7 +144,7 @@ func (c *containing) hears(ctx context.Context, seen *network.Network) bool {
 	}
 	c.beside.report(ctx, seen)
 	seen.Instance.Tags = c.last.Instance.Tags
-	return c.beside.shown()
+	return !c.beside.stale
 }
 
 // notRecorded ends a run whose plan the ledger has not taken.

@@ -14,7 +14,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -93,12 +92,15 @@ func (f *Function) CPU() time.Duration {
 	if s := f.cmd.ProcessState; s != nil {
 		return s.UserTime() + s.SystemTime()
 	}
-	// https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat: the first
-	// field is the time on the processor, in nanoseconds.
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", f.PID()))
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", f.PID()))
+	if err != nil {
+		return 0
+	}
 	var sum time.Duration
 	for _, t := range threads {
-		stat, err := os.ReadFile(t)
+		// https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat: the first
+		// field is the time on the processor, in nanoseconds.
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/schedstat", f.PID(), t.Name()))
 		if err != nil {
 			continue // the thread has ended
 		}
