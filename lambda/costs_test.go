@@ -149,6 +149,10 @@ type meter struct {
 	log []byte
 }
 
+// meterDelay is how long each answer is held back, so that what goes out to EC2 at the same
+// moment has ended first, on a busy machine too. A step that is late costs a record more.
+const meterDelay = 50 * time.Millisecond
+
 func newMeter(t *testing.T) *meter {
 	t.Helper()
 	m := &meter{t: t, behind: emulator.MiniStack(t)}
@@ -163,6 +167,7 @@ func newMeter(t *testing.T) *meter {
 			panic(http.ErrAbortHandler)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
+		time.Sleep(meterDelay)
 		answer := httptest.NewRecorder()
 		proxy.ServeHTTP(answer, r)
 		m.add(r.Header.Get("X-Amz-Target"), body, answer.Body.Bytes())
