@@ -11,6 +11,7 @@ import (
 
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/simvpc/world"
@@ -388,6 +389,36 @@ func TestContainedAgainBeforeAllWasUndone(t *testing.T) {
 		if i := s.server.World().Instance(victim); i.Lifecycle != world.InService || i.Profile != "web" {
 			st, _ := s.record(t).Step(record.StandbyOf(victim).ID())
 			t.Errorf("after the second release: %+v; standby %+v", i, st)
+		}
+	})
+}
+
+// Right after a release, what is read of an attribute may be older than that. It is read
+// again, but not for ever: an attribute that has the wanted value from the start, as the
+// shutdown behaviour has here, never looks any newer.
+func TestLooksAfterAReleaseEnd(t *testing.T) {
+	t.Parallel()
+	w := crashWorld(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(w)
+		s.rungs = plan.Rules{Protect: true}
+		s.once(t, scaled(w, threePeers...))
+		p := s.process(always)
+		if err := p.release(t.Context(), victim); err != nil {
+			t.Fatal(err)
+		}
+		s.server.ClearLog()
+		for _, act := range []func(context.Context, plan.Incident) (containment.Outcome, error){p.responder().Preview, p.responder().Contain} {
+			start := time.Now()
+			if _, err := act(t.Context(), incidentWith(w, "f2", threePeers...)); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(start); took > time.Minute {
+				t.Errorf("the invocation took %v", took)
+			}
+		}
+		if n := len(s.server.Calls()); n > 400 {
+			t.Errorf("%d calls", n)
 		}
 	})
 }

@@ -125,6 +125,10 @@ func (c *containing) carryOut(
 		if len(deciding(missing)) > 0 || !c.hears(ctx, &seen) {
 			return p, missing, nil
 		}
+		if p.Anew { // a release may still be under way: rounds wait for it, and are counted
+			c.beside.stale = true
+			return p, missing, nil
+		}
 		known, empty = c.remembered, emptyAlready
 	}
 }
