@@ -9,11 +9,10 @@ import (
 	"testing"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/guardduty"

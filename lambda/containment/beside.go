@@ -160,11 +160,8 @@ func (b *beside) done(s record.Step) bool { return b.tries[s.ID()] >= besideTrie
 // early waits a moment for a look at the instance's Auto Scaling group that began with the
 // observation. The group may terminate the instance; nothing else is in such a hurry.
 func (b *beside) early(ctx context.Context) {
-	ctx, stop := context.WithTimeout(ctx, lookWait)
-	defer stop()
 	standby := record.StandbyOf(b.instance).ID()
-	for b.looking[standby] && len(b.values[standby]) == 0 && b.hear(ctx, lookWait) {
-	}
+	b.hearWhile(ctx, lookWait, func() bool { return b.looking[standby] && len(b.values[standby]) == 0 })
 }
 
 // observed adds to an observation what is known by then. What an earlier change has not
@@ -181,19 +178,16 @@ const soonWait = 100 * time.Millisecond
 
 // soon waits a moment for all that is under way. It reports whether any of it has ended.
 func (b *beside) soon(ctx context.Context) bool {
-	ctx, stop := context.WithTimeout(ctx, soonWait)
-	defer stop()
-	heard := false
-	for len(b.running)+len(b.looking) > 0 && b.hear(ctx, soonWait) {
-		heard = true
-	}
-	return heard
+	return b.hearWhile(ctx, soonWait, b.underWay)
 }
+
+// underWay reports whether something has begun that has not ended.
+func (b *beside) underWay() bool { return len(b.running)+len(b.looking) > 0 }
 
 // wait waits for what is under way, if anything is, so that it can be recorded. It
 // reports whether there is something to record since the last observation.
 func (b *beside) wait(ctx context.Context) bool {
-	if len(b.running)+len(b.looking) == 0 {
+	if !b.underWay() {
 		return false
 	}
 	if !b.hear(ctx, besideWait) && ctx.Err() == nil {
@@ -214,6 +208,17 @@ func (b *beside) hear(ctx context.Context, most time.Duration) bool {
 	case <-limit.C:
 	}
 	return false
+}
+
+// hearWhile waits for what ends as long as there is more to wait for, and for no longer
+// than that in all. It reports whether anything has ended.
+func (b *beside) hearWhile(ctx context.Context, most time.Duration, more func() bool) (heard bool) {
+	ctx, stop := context.WithTimeout(ctx, most)
+	defer stop()
+	for more() && b.hear(ctx, most) {
+		heard = true
+	}
+	return heard
 }
 
 // giveUp stops waiting for what is under way: a reconcile observes what becomes of it.

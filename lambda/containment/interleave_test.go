@@ -235,7 +235,7 @@ func TestInterleavings(t *testing.T) {
 			t.Parallel()
 			tries := *seeds
 			if testing.Short() { // with the race detector, which has enough of them
-				tries = min(tries, 2)
+				tries = min(tries, 5)
 			}
 			for n := range uint64(tries) {
 				if *seed != 0 {

@@ -110,9 +110,9 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 func (c *containing) carryOut(
 	ctx context.Context, seen network.Network, known record.Known, empty emptying,
 ) (p plan.Plan, missing []record.Step, err error) {
-	for anew := false; ; anew = true {
+	for again := false; ; again = true {
 		p = c.plan(ctx, seen, known)
-		if anew && !p.Changed && len(c.toApply(p)) > 0 { // without a record, the ledger can't refuse it after a release
+		if again && !p.Changed && len(c.toApply(p)) > 0 { // without a record, the ledger can't refuse it after a release
 			c.beside.stale = true
 			return p, missing, nil
 		}

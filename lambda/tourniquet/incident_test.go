@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -250,12 +251,23 @@ func quotedArgs(args []string) []string {
 var varying = regexp.MustCompile(`just now|\d+ seconds? ago|complete after [\d.]+ m?s|sg-[0-9a-f]{17}|\d{4}-\d\d-\d\d|\d\d:\d\d|last seen \d+ \w+ ago`)
 
 // records are the lines of the history that one finding has made: one more when a step
-// beside the cut was late.
-var records = regexp.MustCompile(`(?:\n +… +contain +.*\(\d+ changes?\))+`)
+// beside the cut was late. Together they have the same changes.
+var (
+	records = regexp.MustCompile(`(?:\n +… +contain +.*\(\d+ changes?\))+`)
+	changes = regexp.MustCompile(`\((\d+) changes?\)`)
+)
 
 // steady takes out what varies.
 func steady(text string) string {
-	return records.ReplaceAllString(varying.ReplaceAllString(text, "…"), "\n   …  contain …")
+	return records.ReplaceAllStringFunc(varying.ReplaceAllString(text, "…"), func(lines string) string {
+		sum := 0
+		for _, found := range changes.FindAllStringSubmatch(lines, -1) {
+			n, _ := strconv.Atoi(found[1]) // digits
+			sum += n
+		}
+		first, _, _ := strings.Cut(strings.TrimPrefix(lines, "\n"), "\n")
+		return "\n" + changes.ReplaceAllString(first, fmt.Sprintf("(%d changes in all)", sum))
+	})
 }
 
 // golden compares a transcript with one of an earlier run, but for what varies.
