@@ -8,13 +8,13 @@ import (
 	"strings"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/answer"
 	"tourniquet/lambda/config"
 	"tourniquet/lambda/containment"
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/hub"
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/policy"
 	"tourniquet/lambda/record"
@@ -206,7 +206,7 @@ func (h *Handler) containAll(ctx context.Context, incidents []plan.Incident, dry
 	}
 	outcomes := make([]containment.Outcome, len(incidents))
 	errs := make([]error, len(incidents))
-	var g errgroup.Group
+	g := parallel.New()
 	g.SetLimit(maxIncidents)
 	for i, in := range incidents {
 		g.Go(func() error {

@@ -6,10 +6,9 @@ import (
 	"net/netip"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 )
@@ -78,7 +77,7 @@ func (c *containing) toRead(ctx context.Context) (target network.Target, known r
 // read reads the network and, unless that has been done, the ledger beside it.
 func (c *containing) read(ctx context.Context, t network.Target, have record.Known, loaded bool) (seen network.Network, known record.Known, err error) {
 	known = have
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := parallel.WithContext(ctx)
 	g.Go(func() (err error) { seen, err = c.look(gctx, t, have); return err })
 	if !loaded {
 		g.Go(func() (err error) { known, err = c.load(gctx, t.VPCs); return err })

@@ -8,8 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 )
@@ -28,7 +27,7 @@ type Reconciler struct {
 func (r *Reconciler) Reconcile(ctx context.Context, request string) ([]Outcome, error) {
 	var open, quarantined []string
 	var provisioning, isolation, unreadable error
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := parallel.WithContext(ctx)
 	g.Go(func() (err error) {
 		open, err = within(gctx, r.Responder.LedgerWait, r.Book.Open)
 		if _, partly := record.Unreadable(err); partly {
@@ -115,7 +114,7 @@ func gather[T, R any](items []T, do func(T) ([]R, error)) ([]R, error) {
 	var mu sync.Mutex
 	var results []R
 	var errs []error
-	var g errgroup.Group
+	g := parallel.New()
 	g.SetLimit(maxAtOnce)
 	for _, item := range items {
 		g.Go(func() error {

@@ -12,9 +12,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 )
 
 // format names the fields of our records. The packets' own addresses tell the true ends
@@ -60,7 +60,7 @@ func (c *Client) Read(ctx context.Context, from map[string]time.Time) map[string
 		}
 	}
 	var mu sync.Mutex
-	var each errgroup.Group
+	each := parallel.New()
 	each.SetLimit(atOnce)
 	for eni, since := range alone {
 		each.Go(func() error {

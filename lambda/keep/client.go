@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/smithy-go"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/pause"
 	"tourniquet/lambda/record"
 )
@@ -64,7 +64,7 @@ func (c *Client) Take(ctx context.Context, steps []record.Step) []record.Result 
 
 func each(steps []record.Step, do func(record.Step) record.Result) []record.Result {
 	results := make([]record.Result, len(steps))
-	var g errgroup.Group
+	g := parallel.New()
 	for i, s := range steps {
 		g.Go(func() error {
 			results[i] = do(s)

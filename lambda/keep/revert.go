@@ -7,9 +7,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/record"
 )
 
@@ -22,7 +22,7 @@ type Reverter struct {
 // Revert undoes steps side by side; see containment.Keeper.
 func (r *Reverter) Revert(ctx context.Context, steps []record.Step) []error {
 	errs := make([]error, len(steps))
-	var g errgroup.Group
+	g := parallel.New()
 	for i, s := range steps {
 		g.Go(func() error {
 			errs[i] = trouble("taking", s, r.revert(ctx, s))

@@ -27,8 +27,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"golang.org/x/sync/errgroup"
 
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/record"
 )
 
@@ -43,7 +43,7 @@ func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (recor
 	var latest containmentItem
 	var slots reading[record.Slot]
 	var contained int
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := parallel.WithContext(ctx)
 	g.Go(func() (err error) { latest, err = t.latest(ctx, instance); return err })
 	g.Go(func() (err error) { slots, err = t.slots(ctx, vpcs); return err })
 	g.Go(func() (err error) { contained, err = t.GuardCount(ctx); return err })
@@ -59,7 +59,7 @@ func (t *Table) Load(ctx context.Context, instance string, vpcs []string) (recor
 func (t *Table) slots(ctx context.Context, vpcs []string) (reading[record.Slot], error) {
 	vpcs = set(vpcs)
 	found := make([][]Item, len(vpcs))
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := parallel.WithContext(ctx)
 	for n, vpc := range vpcs {
 		g.Go(func() (err error) { found[n], err = t.query(ctx, pkVPC+vpc, skSlot); return err })
 	}

@@ -10,16 +10,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/record"
 )
 
 // Apply makes all changes side by side; see containment.EC2.
 func (c *Client) Apply(ctx context.Context, steps []record.Step) []error {
 	errs := make([]error, len(steps))
-	var g errgroup.Group
+	g := parallel.New()
 	g.SetLimit(maxInFlight)
 	for i, s := range steps {
 		g.Go(func() error {
@@ -75,13 +75,19 @@ func (c *Client) Tag(ctx context.Context, tags map[string]map[string]string) err
 		alike[key] = append(alike[key], resource)
 	}
 	errs := make(chan error, len(alike))
+	g := parallel.New()
 	for _, resources := range alike {
-		go func() { errs <- c.tag(ctx, resources, tags[resources[0]]) }()
+		g.Go(func() error {
+			errs <- c.tag(ctx, resources, tags[resources[0]])
+			return nil // one call's error stops no other
+		})
 	}
+	_ = g.Wait()
+	close(errs)
 	var failed []string
 	var last error
-	for range alike {
-		if err := <-errs; err != nil {
+	for err := range errs {
+		if err != nil {
 			failed, last = append(failed, err.Error()), err
 		}
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"golang.org/x/sync/errgroup"
+
+	"tourniquet/lambda/parallel"
 )
 
 // maxFilterValues is how many values the filters of one call take together.
@@ -30,9 +31,12 @@ func filtered[T any](
 		most -= len(f.Values)
 	}
 	values = slices.Compact(slices.Sorted(slices.Values(values)))
+	if len(values) > 0 && len(values) <= most {
+		return describe(ctx, append([]types.Filter{filter(name, values...)}, others...)...)
+	}
 	chunks := slices.Collect(slices.Chunk(values, most))
 	found := make([][]T, len(chunks))
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := parallel.WithContext(ctx)
 	g.SetLimit(readsAtOnce)
 	for i, some := range chunks {
 		g.Go(func() (err error) {

@@ -9,9 +9,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 )
 
 // Edges reads the edges of some subnets, side by side; see containment.EC2.
@@ -19,7 +19,7 @@ func (c *Client) Edges(ctx context.Context, ids, vpcs []string) (network.Edges, 
 	var subnets []types.Subnet
 	var interfaces []types.NetworkInterface
 	var acls []types.NetworkAcl
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := parallel.WithContext(ctx)
 	g.Go(func() (err error) { subnets, err = filtered(gctx, c.describeSubnets, "subnet-id", ids); return err })
 	g.Go(func() (err error) {
 		interfaces, err = filtered(gctx, c.describeInterfaces, "subnet-id", ids)
@@ -91,7 +91,7 @@ func join(subnets []types.Subnet, interfaces []types.NetworkInterface, acls []ty
 func (c *Client) ProvisionIsolation(ctx context.Context) (changed []string, err error) {
 	var subnets []types.Subnet
 	var acls []types.NetworkAcl
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := parallel.WithContext(ctx)
 	g.Go(func() (err error) {
 		subnets, err = c.describeSubnets(gctx, filter("tag:"+network.IsolateTag, network.IsolateValue))
 		return err

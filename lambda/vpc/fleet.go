@@ -7,9 +7,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 )
 
 // Quarantined names the instances with an interface in a quarantine group; see
@@ -44,13 +44,13 @@ func (c *Client) Quarantined(ctx context.Context) ([]string, error) {
 func (c *Client) Provision(ctx context.Context) error {
 	var vpcs []types.Vpc
 	groups := map[string][]network.Quarantined{}
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := parallel.WithContext(ctx)
 	g.Go(func() (err error) { vpcs, err = c.describeVPCs(gctx); return err })
 	g.Go(func() (err error) { groups, err = c.quarantineGroups(gctx); return err })
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	work, wctx := errgroup.WithContext(ctx)
+	work, wctx := parallel.WithContext(ctx)
 	work.SetLimit(provisionAtOnce)
 	for _, v := range vpcs {
 		vpc := aws.ToString(v.VpcId)

@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/pause"
 )
 
@@ -28,7 +28,7 @@ func (c *Client) Prepare(ctx context.Context, seen network.Network) (map[string]
 		groups = map[string][]network.Quarantined{}
 	}
 	var full []fullGroup
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := parallel.WithContext(ctx)
 	for _, vpc := range seen.VPCs() {
 		g.Go(func() error {
 			have, rules, err := c.prepare(gctx, vpc, seen.Ranges[vpc], seen.Quarantine[vpc])
@@ -73,7 +73,7 @@ func (c *Client) prepare(ctx context.Context, vpc string, ranges []netip.Prefix,
 }
 
 func (c *Client) emptyAll(ctx context.Context, groups []fullGroup) error {
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := parallel.WithContext(ctx)
 	for _, full := range groups {
 		g.Go(func() error {
 			if err := c.emptyGroup(gctx, full); err != nil {

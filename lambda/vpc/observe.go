@@ -8,9 +8,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 )
 
 // Observe reads an instance and what decides its traffic, side by side; see
@@ -67,7 +67,7 @@ func (c *Client) survey(ctx context.Context, targets []network.Target) (*survey,
 		acls: map[string]network.ACL{}, serves: map[string]string{},
 	}
 	s.recallSince()
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := parallel.WithContext(ctx)
 	byInstance, byInterface := s.split()
 	g.Go(func() error { return s.readInstances(gctx, byInstance) })
 	g.Go(func() error { return s.readInterfaces(gctx, byInterface) })

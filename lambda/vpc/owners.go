@@ -7,9 +7,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 )
 
 // readOwners asks which interfaces of this account have the peers' addresses, except
@@ -24,7 +24,7 @@ func (s *survey) readOwners(ctx context.Context) error {
 		}
 	}
 	found := make(chan []types.NetworkInterface, len(byFilter))
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := parallel.WithContext(ctx)
 	for name, values := range byFilter {
 		g.Go(func() error {
 			interfaces, err := filtered(gctx, s.describeInterfaces, name, values)

@@ -7,9 +7,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 )
 
 // A search is what to read of places: the ACLs of some subnets, and what is not
@@ -87,7 +87,7 @@ type places struct {
 // readPlaces reads what is searched for, and nothing of what is not.
 func (s *survey) readPlaces(ctx context.Context, f search) (places, error) {
 	var p places
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := parallel.WithContext(ctx)
 	g.Go(func() error {
 		some, err := filtered(gctx, s.describeSubnets, "subnet-id", f.subnets)
 		if err != nil {

@@ -7,9 +7,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 )
 
 // names are the ids of what records name.
@@ -34,7 +34,7 @@ type recorded struct {
 // readRecorded reads what records name.
 func (c *Client) readRecorded(ctx context.Context, n names) (recorded, error) {
 	var r recorded
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := parallel.WithContext(ctx)
 	g.Go(func() error {
 		found, err := filtered(gctx, c.describeInterfaces, "network-interface-id", n.interfaces)
 		r.interfaces = byID(found, func(i types.NetworkInterface) *string { return i.NetworkInterfaceId })

@@ -11,9 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"golang.org/x/sync/errgroup"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/record"
 )
 
@@ -26,7 +26,7 @@ type Reverter struct {
 // Revert undoes all steps side by side; see containment.Restorer.
 func (r *Reverter) Revert(ctx context.Context, steps []record.Step) []error {
 	errs := make([]error, len(steps))
-	var g errgroup.Group
+	g := parallel.New()
 	g.SetLimit(maxInFlight)
 	for i, s := range steps {
 		g.Go(func() error {
