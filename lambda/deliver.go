@@ -32,8 +32,8 @@ type Owing interface {
 	// others come with an error.
 	Owed(ctx context.Context) ([]record.Owed, error)
 
-	// Delivered removes an entry that has been told.
-	Delivered(ctx context.Context, o record.Owed) error
+	// Delivered removes entries that have been told.
+	Delivered(ctx context.Context, told ...record.Owed) error
 
 	// Containment is one generation of an instance's containments; nil when the ledger
 	// doesn't have it.
@@ -53,37 +53,47 @@ func (b *Outbox) deliver(ctx context.Context, outcomes []containment.Outcome, al
 	if all || len(owed) == 0 {
 		owed, unread = b.Ledger.Owed(ctx)
 	}
-	left, errs := make([]bool, len(owed)), make([]error, len(owed))
+	told, errs := make([]bool, len(owed)), make([]error, len(owed))
 	var g sync.WaitGroup
 	for _, channel := range []record.Channel{record.ToPeople, record.ToBus} {
 		g.Go(func() {
 			for i, o := range owed {
-				if o.To == channel {
-					left[i], errs[i] = b.settle(ctx, o, about, all)
+				if o.To == channel && b.due(ctx, o, all) {
+					told[i], errs[i] = b.settle(ctx, o, about, all)
 				}
 			}
 		})
 	}
 	g.Wait()
-	n := 0
-	for _, is := range left {
+	var settled []record.Owed
+	for i, is := range told {
 		if is {
-			n++
+			settled = append(settled, owed[i])
 		}
 	}
-	return n, errors.Join(append(errs, unread)...)
+	var stays error
+	if !all && len(settled) > 0 {
+		stays = b.Ledger.Delivered(ctx, settled...)
+	}
+	return len(owed) - len(settled), errors.Join(append(errs, unread, stays)...)
 }
 
-// settle tells one entry and removes it, if it is for this invocation to tell. It reports
-// whether the entry is owed afterwards.
-func (b *Outbox) settle(ctx context.Context, o record.Owed, about *records, all bool) (left bool, err error) {
-	if o.Request != requestID(ctx) && (!all || b.Now().Sub(o.Time) < overdue) {
-		return true, nil
-	}
+// due reports whether an entry is for this invocation to tell.
+func (b *Outbox) due(ctx context.Context, o record.Owed, all bool) bool {
+	return o.Request == requestID(ctx) || all && b.Now().Sub(o.Time) >= overdue
+}
+
+// settle tells one entry. Of all that is owed there may be more than one invocation can
+// tell, so that each is removed at once; the few of one containment go together. It
+// reports whether the entry has been told.
+func (b *Outbox) settle(ctx context.Context, o record.Owed, about *records, all bool) (told bool, err error) {
 	if err := b.tell(ctx, o, about); err != nil {
-		return true, fmt.Errorf("telling %s of %s: %w", o.To, o.Instance, err)
+		return false, fmt.Errorf("telling %s of %s: %w", o.To, o.Instance, err)
 	}
-	return false, b.Ledger.Delivered(ctx, o)
+	if all {
+		return true, b.Ledger.Delivered(ctx, o)
+	}
+	return true, nil
 }
 
 // atHand is what the outcomes say that the ledger owes, with the records that it is about:

@@ -28,8 +28,10 @@ type containing struct {
 	unrecorded bool         // the ledger is out of reach: remembered stands in for it
 	remembered record.Known // what it would hold
 
-	loaded *record.Known // what the ledger has been read to hold, before the first observation
-	heard  hearing       // of the command to the host
+	loaded  *record.Known // what the ledger has been read to hold, before the first observation
+	written bool          // the ledger has taken the last plan: it holds what is remembered
+	taken   bool          // the last observation took that as read
+	heard   hearing       // of the command to the host
 
 	told  *record.Told  // what has been told of the containment; nil before the ledger was read
 	since int           // how many of applied that was of

@@ -3,6 +3,7 @@ package containment_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,4 +81,40 @@ func itemOf(t *testing.T, s *stage, instance string) ledger.Item {
 	}
 	t.Fatalf("%s has no containment", instance)
 	return nil
+}
+
+// A change that has failed is not made once more after a release that came in between,
+// though the ledger has taken the plan that it is of.
+func TestARetryAsksTheLedger(t *testing.T) {
+	t.Parallel()
+	w := crashWorld(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(w)
+		var failed, released bool
+		in := incidentWith(w, "f1") // without a peer, whose entry would be news for the ledger
+		in.Findings[0].Seen = time.Now()
+		time.Sleep(time.Second)
+		err := s.process(func(_ context.Context, c call) fate {
+			switch {
+			case c.op == "ModifyNetworkInterfaceAttribute" && !released:
+				failed = true
+				return neverMade
+			case failed && !released && c.op == "DescribeNetworkInterfaces":
+				released = true
+				s.once(t, releasing)
+			}
+			return passes
+		}).contain(t.Context(), in)
+		if !released {
+			t.Fatal("nothing was released meanwhile")
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		for _, i := range s.server.World().Interfaces {
+			if want := w.Interface(i.ID).Groups; !slices.Equal(i.Groups, want) {
+				t.Errorf("%s has the groups %q, want %q as after the release", i.ID, i.Groups, want)
+			}
+		}
+	})
 }

@@ -15,7 +15,8 @@ import (
 
 // observe reads network and ledger side by side. What the ledger knows may ask for
 // more: other VPCs than the finding says, earlier peers. While EC2 throttles, the
-// ledger is read first, so that all of that is one look.
+// ledger is read first, so that all of that is one look. What the ledger has just taken
+// is not read again: it refuses the next plan when somebody else has written meanwhile.
 func (c *containing) observe(ctx context.Context) (seen network.Network, known record.Known, err error) {
 	target, known, loaded, err := c.toRead(ctx)
 	if err != nil {
@@ -56,11 +57,13 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, known r
 func (c *containing) toRead(ctx context.Context) (target network.Target, known record.Known, loaded bool, err error) {
 	target, known = c.target(), c.remembered
 	scarce := c.r.EC2.Scarce()
-	if c.loaded == nil && scarce {
+	c.taken, c.written = c.written, false
+	if c.loaded == nil && scarce && !c.taken {
 		if err := c.loadFirst(ctx, target.VPCs); err != nil {
 			return target, known, false, err
 		}
 	}
+	loaded = c.taken
 	if c.loaded != nil {
 		known, c.loaded, loaded = *c.loaded, nil, true
 	}
@@ -80,10 +83,29 @@ func (c *containing) read(ctx context.Context, t network.Target, have record.Kno
 	g, gctx := parallel.WithContext(ctx)
 	g.Go(func() (err error) { seen, err = c.look(gctx, t, have); return err })
 	if !loaded {
+		c.taken = false
 		g.Go(func() (err error) { known, err = c.load(gctx, t.VPCs); return err })
 	}
 	err = g.Wait()
 	return seen, known, err
+}
+
+// confirm reads the ledger after all, where it has not been read and would not be asked:
+// when there is nothing to write. A plan that relies on somebody else's entry may be due
+// to a ledger that has moved on, so that it wants a reading of its own.
+func (c *containing) confirm(ctx context.Context, seen network.Network, known record.Known) (record.Known, error) {
+	if !c.taken {
+		return known, nil
+	}
+	if p := plan.NewPlan(c.in, seen, known, c.r.Rules); p.Changed && !p.Relies {
+		return known, nil
+	}
+	c.taken = false
+	read, err := c.load(ctx, seen.VPCs())
+	if err == nil {
+		c.remembered = read
+	}
+	return read, err
 }
 
 // look observes. What the record does not bear out is read again, wholly.

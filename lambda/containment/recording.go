@@ -35,6 +35,7 @@ func (c *containing) writeDown(ctx context.Context, p plan.Plan, seen network.Ne
 	}
 	change := c.change(p, known)
 	err, tagErr := c.write(ctx, change, p, seen)
+	c.written = p.Changed && !c.unrecorded && err == nil
 	if tagErr != nil {
 		c.rounds.warn(ctx, fmt.Errorf("tagging: %w", tagErr))
 	} else {

@@ -83,6 +83,9 @@ func (c *containing) work(ctx context.Context) (Outcome, error) {
 			continue
 		}
 		c.beside.observed(ctx, &seen)
+		if known, err = c.confirm(ctx, seen, known); err != nil {
+			return c.stopped(planned, missing, fmt.Errorf("observing %s: %w", c.in.Instance, err))
+		}
 		if d := c.decide(round, seen, known); d.Verdict != record.Contain {
 			return c.decline(ctx, d, known), nil
 		}

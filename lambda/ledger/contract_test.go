@@ -37,7 +37,7 @@ type ledger interface {
 	History(ctx context.Context, instance string) ([]record.Event, error)
 	GuardCount(ctx context.Context) (int, error)
 	Owed(ctx context.Context) ([]record.Owed, error)
-	Delivered(ctx context.Context, o record.Owed) error
+	Delivered(ctx context.Context, told ...record.Owed) error
 	Lease(ctx context.Context, name, holder string, now, until time.Time) error
 	EndLease(ctx context.Context, name, holder string) error
 }
@@ -73,6 +73,7 @@ func testLedger(t *testing.T, newLedger func(t *testing.T) subject, except ...st
 		"canceled":                    testCanceled,
 		"vpcs":                        testVPCs,
 		"owed":                        testOwed,
+		"owed_at_once":                testOwedAtOnce,
 		"owed_for_a_note":             testOwedForANote,
 		"owed_bounded":                testOwedBounded,
 		"owed_unreadable":             testOwedUnreadable,
@@ -147,6 +148,9 @@ func age(t *testing.T, m *Memory, k key) {
 	} else if i, ok := m.pointers[k]; ok {
 		i.Schema = schemaVersion + 1
 		m.pointers[k] = i
+	} else if i, ok := m.owed[k]; ok {
+		i.Schema = schemaVersion + 1
+		m.owed[k] = i
 	} else if k == guardKey {
 		m.guard.Schema = schemaVersion + 1
 	} else {

@@ -81,12 +81,39 @@ func (t *Table) Owed(ctx context.Context) ([]record.Owed, error) {
 	return owed.good, owed.err()
 }
 
-// Delivered removes an entry that has been told. One that is gone already is no error.
-func (t *Table) Delivered(ctx context.Context, o record.Owed) error {
-	if err := t.deleteIf(ctx, owedKey(o), absent.Or(readable)); err != nil {
-		return fmt.Errorf("removing what was owed: %w", err)
+// Delivered removes entries that have been told, in one call where nothing speaks against
+// it. One that is gone already is no error, and one that a later version has written stays.
+func (t *Table) Delivered(ctx context.Context, told ...record.Owed) error {
+	if len(told) > 1 {
+		if err := t.deliveredAtOnce(ctx, told); !record.Decided(err) {
+			return removing(err)
+		}
+	}
+	for _, o := range told {
+		if err := t.deleteIf(ctx, owedKey(o), absent.Or(readable)); err != nil {
+			return removing(err)
+		}
 	}
 	return nil
+}
+
+func (t *Table) deliveredAtOnce(ctx context.Context, told []record.Owed) error {
+	d := draft{table: &t.Name}
+	var writes []write
+	for _, o := range told {
+		writes = append(writes, d.remove(owedKey(o), absent.Or(readable)))
+	}
+	if d.err != nil {
+		return d.err
+	}
+	return inParts(writes, func(part []write) error { return t.transact(ctx, part) })
+}
+
+func removing(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("removing what was owed: %w", err)
 }
 
 var errNoted = errors.New("it is noted already")
@@ -133,11 +160,15 @@ func (m *Memory) Owed(ctx context.Context) ([]record.Owed, error) {
 }
 
 // Delivered is that of Table.
-func (m *Memory) Delivered(ctx context.Context, o record.Owed) error {
+func (m *Memory) Delivered(ctx context.Context, told ...record.Owed) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	defer m.lock()()
-	delete(m.owed, owedKey(o))
+	for _, o := range told {
+		if k := owedKey(o); m.owed[k].check() == nil {
+			delete(m.owed, k)
+		}
+	}
 	return nil
 }

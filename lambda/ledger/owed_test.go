@@ -32,9 +32,9 @@ func (l subject) wantOwed(t *testing.T, want ...record.Owed) {
 	}
 }
 
-func (l subject) deliver(t *testing.T, o record.Owed) {
+func (l subject) deliver(t *testing.T, told ...record.Owed) {
 	t.Helper()
-	if err := l.Delivered(t.Context(), o); err != nil {
+	if err := l.Delivered(t.Context(), told...); err != nil {
 		t.Errorf("Delivered: %v", err)
 	}
 }
@@ -73,6 +73,34 @@ func testOwed(t *testing.T, l subject) {
 		l.deliver(t, later)
 	}
 	l.wantOwed(t)
+}
+
+// What is told together is removed together: entries that are gone already are no error,
+// and one that a later version has written stays.
+func testOwedAtOnce(t *testing.T, l subject) {
+	people, bus, other := owing("i-1", "f-1", record.ToPeople), owing("i-1", "f-1", record.ToBus), owing("i-1", "f-2", record.ToBus)
+	note := func(id string, owed ...record.Owed) {
+		t.Helper()
+		if err := l.Note(t.Context(), event("i-1", id), owed...); err != nil {
+			t.Fatalf("Note: %v", err)
+		}
+	}
+	note("f-1", people, bus)
+	note("f-2", other)
+	l.deliver(t, people, bus)
+	l.wantOwed(t, other)
+	l.deliver(t, people, other, bus)
+	l.wantOwed(t)
+	l.deliver(t)
+
+	people, bus = owing("i-1", "f-3", record.ToPeople), owing("i-1", "f-3", record.ToBus)
+	note("f-3", people, bus)
+	l.age(t, owedKey(bus))
+	l.deliver(t, people, bus)
+	got, err := l.Owed(t.Context())
+	if !slices.Equal(unreadable(t, err), []string{owedKey(bus).String()}) || len(got) != 0 {
+		t.Errorf("owed: %v, %v; want that of the later version alone", got, err)
+	}
 }
 
 // A held finding has no record: what is owed for it goes with its note, once.
