@@ -2,6 +2,8 @@
 BINARY := bootstrap
 ARCHITECTURE := arm64
 FUZZTIME := 20s
+# Those of infra/bundle, which says why; its test compares.
+FLAGS := -trimpath -tags=lambda.norpc,nethttpomithttp2 -gcflags=github.com/aws/aws-sdk-go-v2/service/...=-l -gcflags=tourniquet/...=-l
 # Each linter is a module of its own, so that none picks another's requirements, nor the function's.
 TOOLS := .ci/tools
 
@@ -13,7 +15,7 @@ help: ## this list
 build: bootstrap ## the Lambda binary for this machine
 
 bootstrap: FORCE
-	CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags "-s -w" -o $(BINARY) ./lambda
+	CGO_ENABLED=0 go build $(FLAGS) -ldflags "-s -w" -o $(BINARY) ./lambda
 
 zip: ## what the stack deploys, the same bytes for the same source (ARCHITECTURE=arm64 or x86_64)
 	go run ./infra/bundle/zip $(ARCHITECTURE) > tourniquet-$(ARCHITECTURE).zip

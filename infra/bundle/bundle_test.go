@@ -3,6 +3,9 @@ package bundle
 import (
 	"archive/zip"
 	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -25,6 +28,17 @@ func TestPack(t *testing.T) {
 	f := z.File[0]
 	if len(z.File) != 1 || f.Name != "bootstrap" || f.Mode() != 0o755 || !f.Modified.Equal(epoch) {
 		t.Errorf("got %d files, the first %s %v %v", len(z.File), f.Name, f.Mode(), f.Modified)
+	}
+}
+
+// What the benchmarks measure is built by the Makefile, and is to be what is deployed.
+func TestMakefileHasTheFlags(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "\nFLAGS := " + strings.Join(flags, " ") + "\n"; !strings.Contains(string(makefile), want) {
+		t.Errorf("the Makefile lacks the line %q", want)
 	}
 }
 
