@@ -103,12 +103,13 @@ type write struct {
 	types.TransactWriteItem
 	key key
 
-	// refused says why the condition failed, given the item as it is stored. Nil
-	// means that a race was lost.
+	// refused says why the condition failed, given the item as it is stored. It returns
+	// nil when there is another write for that. Without it a race was lost, unless there
+	// is another write.
 	refused func(stored Item) error
 
-	// instead takes the write's place when its condition fails.
-	instead *write
+	// instead makes what takes the write's place when its condition fails.
+	instead func() (write, error)
 }
 
 // transact writes all items or none. It tries again when it meets another
@@ -165,7 +166,11 @@ func resolve(writes []write, canceled *types.TransactionCanceledException) ([]wr
 				refusals = append(refusals, err)
 				continue
 			}
-			next[n], replaced = *w.instead, true
+			other, err := w.instead()
+			if err != nil {
+				return nil, err
+			}
+			next[n], replaced = other, true
 		case ongoing:
 			refusals = append(refusals, fmt.Errorf("item %s: %w", w.key, errOngoing))
 		default:
@@ -187,10 +192,10 @@ func (w write) refusal(stored Item) error {
 	switch err := h.check(); {
 	case err != nil:
 		return err
-	case w.instead != nil:
-		return nil
 	case w.refused != nil:
 		return w.refused(stored)
+	case w.instead != nil:
+		return nil
 	default:
 		return conflict(w.key)
 	}

@@ -69,8 +69,7 @@ func TestCommitConditions(t *testing.T) {
 			}},
 			[]string{
 				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
-				"Update VPC#vpc-1 SLOT#acl-1#in#1 if (attribute_not_exists (pk)) OR " +
-					"((((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (state <> removing)) AND (contains (holders, i-1#1))) then ADD holders [i-1#1] SET …",
+				"Put VPC#vpc-1 SLOT#acl-1#in#1 if attribute_not_exists (pk)",
 				"Update VPC#vpc-1 SLOT#acl-1#in#2 if ((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (state <> removing) then ADD holders [i-1#1] SET …",
 				"Update VPC#vpc-1 SLOT#acl-1#in#3 if (((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (state <> removing)) AND (contains (holders, i-1#1)) " +
 					"then ADD holders [i-1#1] SET …",
