@@ -48,16 +48,16 @@ func BenchmarkFirstPoll(b *testing.B) {
 	}
 	report(b, "first-poll-ms", ready)
 	report(b, "cpu-ms", cpu)
-	reportMemory(b, memory)
+	reportMemory(b, "memory-MB", memory)
 	plain, zipped := sizes(b, path)
 	b.ReportMetric(float64(plain)/1e6, "binary-MB")
 	b.ReportMetric(float64(zipped)/1e6, "zip-MB")
 }
 
-// run starts the binary, for the caller to stop.
-func (e environment) run(b *testing.B, path string) *runtimeapi.Function {
+// run starts the binary with some more variables, for the caller to stop.
+func (e environment) run(b *testing.B, path string, more ...string) *runtimeapi.Function {
 	b.Helper()
-	f, err := runtimeapi.Start(b.Context(), path, e.arn(), e.vars(), io.Discard)
+	f, err := runtimeapi.Start(b.Context(), path, e.arn(), e.vars(more...), io.Discard)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -75,10 +75,10 @@ func report(b *testing.B, unit string, all []time.Duration) {
 }
 
 // reportMemory gives the median.
-func reportMemory(b *testing.B, all []int64) {
+func reportMemory(b *testing.B, unit string, all []int64) {
 	b.Helper()
 	slices.Sort(all)
-	b.ReportMetric(float64(all[len(all)/2])/1e6, "memory-MB")
+	b.ReportMetric(float64(all[len(all)/2])/1e6, unit)
 }
 
 // sizes are those of the binary, alone and in a zip file.
@@ -345,5 +345,5 @@ func (s *stage) cold(b *testing.B) {
 	report(b, "dynamodb-ms", dynamo)
 	report(b, "contained-cpu-ms", cut)
 	report(b, "cpu-ms", cpu)
-	reportMemory(b, memory)
+	reportMemory(b, "memory-MB", memory)
 }

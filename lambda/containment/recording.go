@@ -35,7 +35,6 @@ func (c *containing) writeDown(ctx context.Context, p plan.Plan, seen network.Ne
 	}
 	change := c.change(p, known)
 	err, tagErr := c.write(ctx, change, p, seen)
-	c.written = p.Changed && !c.unrecorded && err == nil
 	if tagErr != nil {
 		c.rounds.warn(ctx, fmt.Errorf("tagging: %w", tagErr))
 	} else {
@@ -181,13 +180,17 @@ func (c *containing) finishTags(ctx context.Context) {
 // lateTagWait bounds the wait for late tags at the end of an invocation.
 const lateTagWait = 20 * time.Second
 
+// commit writes a change that is needed, and keeps whether the ledger has taken it.
 func (c *containing) commit(ctx context.Context, change record.Change, needed bool) error {
+	c.written = false
 	if !needed || c.unrecorded {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.r.LedgerWait)
 	defer cancel()
-	return c.r.Ledger.Commit(ctx, change)
+	err := c.r.Ledger.Commit(ctx, change)
+	c.written = err == nil
+	return err
 }
 
 // withoutLedger goes on without the ledger: a host that stays connected is worse
