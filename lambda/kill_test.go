@@ -125,7 +125,8 @@ func newRehearsal(t *testing.T, dynamo string, n int) *rehearsal {
 		names: names, plain: strings.NewReplacer(instance, "INSTANCE", vpc, "VPC"), server: simvpc.New(w, simvpc.Options{}),
 	}
 	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.ErrorLog = log.New(io.Discard, "", 0) // the killed hang up
+	proxy.Transport = &http.Transport{DisableKeepAlives: true} // what breaks with the killed is no other request's connection
+	proxy.ErrorLog = log.New(io.Discard, "", 0)                // the killed hang up
 	r.killer = &killer{ec2: r.server, dynamo: proxy}
 	front := httptest.NewServer(r.killer)
 	t.Cleanup(front.Close)
