@@ -100,7 +100,7 @@ func (c *containing) confirm(ctx context.Context, seen network.Network, known re
 	if p := plan.NewPlan(c.in, seen, known, c.r.Rules); p.Changed && !p.Relies {
 		return known, nil
 	}
-	c.taken = false
+	c.taken, c.inOrder = false, false
 	read, err := c.load(ctx, seen.VPCs())
 	if err == nil {
 		c.remembered = read
