@@ -61,8 +61,7 @@ func (c *contestant) prepare(b *testing.B) {
 	c.stage = newStage(b, 1)
 	c.warm = c.stage.run(b, c.path, c.more...)
 	b.Cleanup(c.warm.Stop)
-	c.stage.contain(b, c.warm)
-	c.stage.delay.replay(c.stage.before.Instances[0].ID)
+	c.stage.record(b, c.warm)
 }
 
 func (c *contestant) measure(b *testing.B, cold bool) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,8 +48,8 @@ func Zip(dir, architecture string) ([]byte, error) {
 	out := filepath.Join(tmp, "bootstrap")
 	// Leave out the build's id, the paths of files and the state of the repository:
 	// they differ between checkouts of the same source.
-	cmd := exec.Command("go", append(append([]string{"build"}, flags...), //nolint:gosec // only the temporary folder varies
-		"-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out, "./lambda")...)
+	cmd := exec.Command("go", slices.Concat([]string{"build"}, flags, //nolint:gosec // only the temporary folder varies
+		[]string{"-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out, "./lambda"})...)
 	cmd.Dir = dir
 	cmd.Env = append(environment(), "GOOS=linux", "GOARCH="+goarch, "CGO_ENABLED=0")
 	var said bytes.Buffer

@@ -30,8 +30,9 @@
 // The second round's observation is the proof that the first one worked, and its record
 // marks the steps as applied. It does not read what the ledger has just taken: the ledger
 // refuses that record when somebody else has written meanwhile. Where there is nothing to
-// record, the ledger is read after all, before anything is done. A crash after any call leaves a state that the next
-// observation and plan start from; a lost race is an observation that finds more done.
+// record, the ledger is read after all, before anything is done. A crash after any call
+// leaves a state that the next observation and plan start from; a lost race is an
+// observation that finds more done.
 // Nothing depends on the answer of a change: only what an observation shows counts.
 //
 // # When EC2 throttles

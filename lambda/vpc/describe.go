@@ -31,16 +31,17 @@ func filtered[T any](
 		most -= len(f.Values)
 	}
 	values = slices.Compact(slices.Sorted(slices.Values(values)))
-	if len(values) > 0 && len(values) <= most {
-		return describe(ctx, append([]types.Filter{filter(name, values...)}, others...)...)
-	}
 	chunks := slices.Collect(slices.Chunk(values, most))
+	matching := func(some []string) []types.Filter { return append([]types.Filter{filter(name, some...)}, others...) }
+	if len(chunks) == 1 {
+		return describe(ctx, matching(chunks[0])...)
+	}
 	found := make([][]T, len(chunks))
 	g, gctx := parallel.WithContext(ctx)
 	g.SetLimit(readsAtOnce)
 	for i, some := range chunks {
 		g.Go(func() (err error) {
-			found[i], err = describe(gctx, append([]types.Filter{filter(name, some...)}, others...)...)
+			found[i], err = describe(gctx, matching(some)...)
 			return err
 		})
 	}
