@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,22 +91,21 @@ func TestARetryAsksTheLedger(t *testing.T) {
 	w := crashWorld(t)
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(w)
-		var failed, released bool
-		in := incidentWith(w, "f1") // without a peer, whose entry would be news for the ledger
+		var failed, released atomic.Bool // calls are made side by side
+		in := incidentWith(w, "f1")      // without a peer, whose entry would be news for the ledger
 		in.Findings[0].Seen = time.Now()
 		time.Sleep(time.Second)
 		err := s.process(func(_ context.Context, c call) fate {
 			switch {
-			case c.op == "ModifyNetworkInterfaceAttribute" && !released:
-				failed = true
+			case c.op == "ModifyNetworkInterfaceAttribute" && !released.Load():
+				failed.Store(true)
 				return neverMade
-			case failed && !released && c.op == "DescribeNetworkInterfaces":
-				released = true
+			case c.op == "DescribeNetworkInterfaces" && failed.Load() && released.CompareAndSwap(false, true):
 				s.once(t, releasing)
 			}
 			return passes
 		}).contain(t.Context(), in)
-		if !released {
+		if !released.Load() {
 			t.Fatal("nothing was released meanwhile")
 		}
 		if err != nil {

@@ -41,7 +41,7 @@ type call struct {
 }
 
 // A gate decides about every call of a process: it may wait, and its answer says
-// what becomes of the call.
+// what becomes of the call. Calls that are made side by side ask it side by side.
 type gate func(ctx context.Context, c call) fate
 
 // fate is what becomes of a call.

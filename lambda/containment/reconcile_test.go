@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,11 +110,10 @@ func TestInstanceStates(t *testing.T) {
 
 // at edits the world right before the first call of an operation.
 func at(s *stage, op string, edit func(w *world.World)) gate {
-	done := false
+	var once sync.Once
 	return func(_ context.Context, c call) fate {
-		if c.op == op && !done {
-			done = true
-			s.server.Edit(edit)
+		if c.op == op {
+			once.Do(func() { s.server.Edit(edit) })
 		}
 		return passes
 	}
