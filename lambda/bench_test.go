@@ -114,28 +114,19 @@ func BenchmarkContained(b *testing.B) {
 		for _, interfaces := range []int{1, 8} {
 			for _, start := range []string{"warm", "cold"} {
 				b.Run(fmt.Sprintf("%s/%s/interfaces=%d", dynamo, start, interfaces), func(b *testing.B) {
-					s := newStage(b, interfaces)
+					c := &contestant{path: binary(b), stage: newStage(b, interfaces)}
+					c.begin(b)
 					if dynamo == "replayed" {
-						f := s.run(b, binary(b))
-						s.record(b, f)
-						f.Stop()
+						c.stage.delay.replay(c.stage.before.Instances[0].ID)
 					}
-					if start == "cold" {
-						s.cold(b)
-					} else {
-						s.warm(b)
+					for b.Loop() {
+						c.measure(b, start == "cold")
 					}
+					c.report(b, start == "cold")
 				})
 			}
 		}
 	}
-}
-
-// record has a function contain once, from then on to answer as DynamoDB did.
-func (s *stage) record(b *testing.B, f *runtimeapi.Function) {
-	b.Helper()
-	s.contain(b, f)
-	s.delay.replay(s.before.Instances[0].ID)
 }
 
 // BenchmarkRepeated measures the answer to a finding that names nothing new, in the
@@ -301,49 +292,4 @@ func (s *stage) contain(b *testing.B, f *runtimeapi.Function) time.Time {
 		}
 	}
 	return last
-}
-
-func (s *stage) warm(b *testing.B) {
-	f := s.run(b, binary(b))
-	defer f.Stop()
-	s.reset(b)
-	s.contain(b, f)
-	var contained, answered, dynamo, cut, cpu []time.Duration
-	for b.Loop() {
-		s.next(b)
-		s.reset(b)
-		start, idle := time.Now(), f.CPU()
-		done := s.contain(b, f)
-		contained, answered = append(contained, done.Sub(start)), append(answered, time.Since(start))
-		dynamo = append(dynamo, s.delay.share())
-		cut, cpu = append(cut, s.cut.cpu()-idle), append(cpu, f.CPU()-idle)
-	}
-	report(b, "contained-ms", contained)
-	report(b, "answered-ms", answered)
-	report(b, "dynamodb-ms", dynamo)
-	report(b, "contained-cpu-ms", cut)
-	report(b, "cpu-ms", cpu)
-}
-
-func (s *stage) cold(b *testing.B) {
-	path := binary(b)
-	var contained, answered, dynamo, cut, cpu []time.Duration
-	var memory []int64
-	for b.Loop() {
-		s.reset(b)
-		start := time.Now()
-		f := s.run(b, path)
-		done := s.contain(b, f)
-		contained, answered = append(contained, done.Sub(start)), append(answered, time.Since(start))
-		memory = append(memory, f.Memory())
-		dynamo, cut = append(dynamo, s.delay.share()), append(cut, s.cut.cpu())
-		f.Stop()
-		cpu = append(cpu, f.CPU())
-	}
-	report(b, "contained-ms", contained)
-	report(b, "answered-ms", answered)
-	report(b, "dynamodb-ms", dynamo)
-	report(b, "contained-cpu-ms", cut)
-	report(b, "cpu-ms", cpu)
-	reportMemory(b, "memory-MB", memory)
 }
