@@ -1,6 +1,7 @@
 package guardduty
 
 import (
+	"encoding/json"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -132,6 +133,34 @@ func TestParseEventForms(t *testing.T) {
 		if !seen[name] && !strings.Contains(name, "/") { // of the others, other tests say what they mean
 			t.Errorf("%s has no expectation", file)
 		}
+	}
+}
+
+// A finding that was read and is written says the same when it is read again.
+func TestMarshalWire(t *testing.T) {
+	t.Parallel()
+	written := 0
+	for name, want := range fixtures() {
+		var event struct{ Detail json.RawMessage }
+		if err := json.Unmarshal(read(t, name), &event); err != nil || want.err != "" || len(want.findings) != 1 {
+			continue
+		}
+		wire, ok := decode[wireFinding](event.Detail)
+		if !ok || wire.ID.absent() {
+			continue // Security Hub's form, and whatever is wrapped
+		}
+		raw, err := json.Marshal(wire)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, errs := parseFinding("", raw)
+		if diff := cmp.Diff(want.findings, []Finding{*got}, equateAddrs); diff != "" || len(errs) > 0 {
+			t.Errorf("%s, written and read again: %v (-want +got):\n%s", name, errs, diff)
+		}
+		written++
+	}
+	if written < 5 {
+		t.Errorf("%d findings were written", written)
 	}
 }
 

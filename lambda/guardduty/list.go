@@ -58,6 +58,9 @@ func (l *list[T]) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// MarshalJSON writes the elements that were read; see object.
+func (l list[T]) MarshalJSON() ([]byte, error) { return json.Marshal(l.Items) }
+
 // unreadable reports whether the list, or elements at its end, could not be read.
 func (l list[T]) unreadable() bool { return l.wrong != expected || l.total > len(l.Items) }
 

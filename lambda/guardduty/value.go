@@ -48,6 +48,16 @@ func (o *object[T]) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &o.V)
 }
 
+// MarshalJSON writes what was read. Nothing needs it but encoding/json: before it reads
+// a type, it works out how to write it, with all that is in it, unless the type says how.
+// That is half of what the first finding costs.
+func (o object[T]) MarshalJSON() ([]byte, error) {
+	if !o.given {
+		return []byte("null"), nil
+	}
+	return json.Marshal(o.V)
+}
+
 func (o object[T]) unreadable() bool { return o.wrong != expected }
 
 // A kind says what a JSON value is that stands where another was expected.
@@ -114,6 +124,9 @@ func (s *scalar) UnmarshalJSON(b []byte) error {
 	}
 	return nil
 }
+
+// MarshalJSON writes the text that was read; see object.
+func (s scalar) MarshalJSON() ([]byte, error) { return json.Marshal(s.s) }
 
 func (s scalar) unreadable() bool { return s.wrong != expected }
 
