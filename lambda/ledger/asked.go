@@ -24,7 +24,7 @@ func asked(instance, request string, now time.Time) askedItem {
 // Asked implements containment.Ledger.
 func (t *Table) Asked(ctx context.Context, instance, request string, now time.Time) (time.Time, error) {
 	item := asked(instance, request, now)
-	there, refused, err := t.putIf(ctx, item.key, item, absent)
+	there, refused, err := t.putIf(ctx, item.key, item, ifAbsent)
 	if err == nil && refused {
 		item, err = decode[askedItem](there)
 	}

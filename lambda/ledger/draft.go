@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
@@ -17,19 +18,32 @@ var (
 	readable = expression.Name("schema").LessThanEqual(expression.Value(schemaVersion)) // and there
 )
 
+// A condition of a write, as it is sent.
+type condition func() (expression.Expression, error)
+
+// Most writes have one of these two, which are built once.
+var (
+	ifAbsent   condition = sync.OnceValues(when(absent))
+	ifWritable condition = sync.OnceValues(when(absent.Or(readable)))
+)
+
+func when(c expression.ConditionBuilder) condition {
+	return expression.NewBuilder().WithCondition(c).Build
+}
+
 // writes are all that a change writes, the containment first and the slots last.
 func (t *Table) writes(c record.Change, next containmentItem) ([]write, error) {
 	d := &draft{table: &t.Name}
 	all := []write{d.containment(next)}
 	event := fromEvent(c.Event)
-	all = append(all, d.put(event.key, event, absent))
+	all = append(all, d.put(event.key, event, ifAbsent))
 	all = append(all, d.pointer(next)...)
 	all = append(all, d.guard(c)...)
 	for _, o := range c.Owed {
-		all = append(all, d.put(owedKey(o), fromOwed(o), absent.Or(readable)))
+		all = append(all, d.put(owedKey(o), fromOwed(o), ifWritable))
 	}
 	for _, vpc := range next.keeps() {
-		all = append(all, d.put(vpcKey(vpc), vpcOf(vpc), absent.Or(readable)))
+		all = append(all, d.put(vpcKey(vpc), vpcOf(vpc), ifWritable))
 	}
 	for _, s := range c.Slots {
 		all = append(all, d.slot(s, c.Record.Holder()))
@@ -42,7 +56,7 @@ func (t *Table) writes(c record.Change, next containmentItem) ([]write, error) {
 func (d *draft) containment(next containmentItem) write {
 	var w write
 	if next.Version == 1 {
-		w = d.put(next.key, next, absent)
+		w = d.put(next.key, next, ifAbsent)
 	} else {
 		var kept []expression.ConditionBuilder
 		update := d.set(next, "originals")
@@ -70,15 +84,15 @@ func (d *draft) pointer(next containmentItem) []write {
 	mineOrEarlier := readable.And(expression.Name("generation").LessThanEqual(expression.Value(next.Generation)))
 	switch {
 	case record.Status(next.Status).Open():
-		return []write{d.put(p.key, p, absent.Or(mineOrEarlier))}
+		return []write{d.put(p.key, p, when(absent.Or(mineOrEarlier)))}
 	case next.Version == 1: // it was not open before
 		return nil
 	case next.unsettled(): // it stays, unless a later generation has taken it
 		return nil
 	default:
-		w := d.remove(p.key, absent.Or(mine))
+		w := d.remove(p.key, when(absent.Or(mine)))
 		w.instead = d.later(func(d *draft) write {
-			return d.assert(p.key, readable.And(is("generation", next.Generation).Not()))
+			return d.assert(p.key, when(readable.And(is("generation", next.Generation).Not())))
 		})
 		return []write{w}
 	}
@@ -101,7 +115,7 @@ func (d *draft) guard(c record.Change) []write {
 	case c.Count < 0:
 		counted := count.GreaterThanEqual(expression.Value(-c.Count))
 		w := d.update(guardKey, update, readable.And(counted))
-		w.instead = d.later(func(d *draft) write { return d.assert(guardKey, absent.Or(readable.And(counted.Not()))) })
+		w.instead = d.later(func(d *draft) write { return d.assert(guardKey, when(absent.Or(readable.And(counted.Not())))) })
 		return []write{w}
 	default:
 		return nil
@@ -118,7 +132,7 @@ func (d *draft) slot(c record.SlotChange, holder record.Holder) write {
 	}
 	mine := next
 	mine.Holders = []string{holder.String()}
-	w := d.put(next.key, mine, absent)
+	w := d.put(next.key, mine, ifAbsent)
 	w.refused = func(stored Item) error {
 		if item, err := decode[slotItem](stored); err == nil && slices.Contains(item.Holders, holder.String()) {
 			return nil // an earlier plan of the same containment reserved it
@@ -135,7 +149,7 @@ func (d *draft) slotUpdate(next slotItem, op record.SlotOp, holder record.Holder
 	if op == record.GiveUp {
 		asSeen := same.And(holders.Equal(stringSet(next.Holders...)))
 		if len(next.Holders) == 1 {
-			return d.remove(next.key, asSeen)
+			return d.remove(next.key, when(asSeen))
 		}
 		return d.update(next.key, expression.Delete(holders, me), asSeen)
 	}
@@ -165,9 +179,10 @@ func (d *draft) later(make func(*draft) write) func() (write, error) {
 	}
 }
 
-func (d *draft) put(k key, item any, cond expression.ConditionBuilder) write {
+func (d *draft) put(k key, item any, cond condition) write {
 	values, err := attributevalue.MarshalMap(item)
-	e := d.build(err, expression.NewBuilder().WithCondition(cond))
+	d.fail(err)
+	e := d.built(cond)
 	return write{key: k, TransactWriteItem: types.TransactWriteItem{Put: &types.Put{
 		TableName: d.table, Item: values, ConditionExpression: e.Condition(),
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
@@ -176,7 +191,7 @@ func (d *draft) put(k key, item any, cond expression.ConditionBuilder) write {
 }
 
 func (d *draft) update(k key, update expression.UpdateBuilder, cond expression.ConditionBuilder) write {
-	e := d.build(nil, expression.NewBuilder().WithUpdate(update).WithCondition(cond))
+	e := d.built(expression.NewBuilder().WithUpdate(update).WithCondition(cond).Build)
 	return write{key: k, TransactWriteItem: types.TransactWriteItem{Update: &types.Update{
 		TableName: d.table, Key: k.attributes(), UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
@@ -184,8 +199,8 @@ func (d *draft) update(k key, update expression.UpdateBuilder, cond expression.C
 	}}}
 }
 
-func (d *draft) remove(k key, cond expression.ConditionBuilder) write {
-	e := d.build(nil, expression.NewBuilder().WithCondition(cond))
+func (d *draft) remove(k key, cond condition) write {
+	e := d.built(cond)
 	return write{key: k, TransactWriteItem: types.TransactWriteItem{Delete: &types.Delete{
 		TableName: d.table, Key: k.attributes(), ConditionExpression: e.Condition(),
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
@@ -194,8 +209,8 @@ func (d *draft) remove(k key, cond expression.ConditionBuilder) write {
 }
 
 // assert writes nothing, and cancels the transaction unless a condition holds.
-func (d *draft) assert(k key, cond expression.ConditionBuilder) write {
-	e := d.build(nil, expression.NewBuilder().WithCondition(cond))
+func (d *draft) assert(k key, cond condition) write {
+	e := d.built(cond)
 	return write{key: k, TransactWriteItem: types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
 		TableName: d.table, Key: k.attributes(), ConditionExpression: e.Condition(),
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
@@ -216,9 +231,8 @@ func (d *draft) set(item any, except ...string) expression.UpdateBuilder {
 	return update
 }
 
-func (d *draft) build(err error, b expression.Builder) expression.Expression {
-	d.fail(err)
-	e, err := b.Build()
+func (d *draft) built(cond condition) expression.Expression {
+	e, err := cond()
 	d.fail(err)
 	return e
 }

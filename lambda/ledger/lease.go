@@ -43,7 +43,7 @@ func (t *Table) Lease(ctx context.Context, name, holder string, now, until time.
 	}
 	i := lease(name, holder, until)
 	over := expression.Name("until").LessThanEqual(expression.Value(now.UnixMilli()))
-	there, refused, err := t.putIf(ctx, i.key, i, absent.Or(readable.And(is("holder", holder).Or(over))))
+	there, refused, err := t.putIf(ctx, i.key, i, when(absent.Or(readable.And(is("holder", holder).Or(over)))))
 	if err == nil && refused {
 		var held leaseItem
 		if held, err = decode[leaseItem](there); err == nil {
@@ -59,7 +59,7 @@ func (t *Table) Lease(ctx context.Context, name, holder string, now, until time.
 // EndLease gives a lease back. One that is over, and may be somebody else's by now, is
 // left as it is.
 func (t *Table) EndLease(ctx context.Context, name, holder string) error {
-	if err := t.deleteIf(ctx, key{pkLease, name}, readable.And(is("holder", holder))); err != nil {
+	if err := t.deleteIf(ctx, key{pkLease, name}, when(readable.And(is("holder", holder)))); err != nil {
 		return fmt.Errorf("ending the lease of %s: %w", name, err)
 	}
 	return nil

@@ -90,7 +90,7 @@ func (t *Table) Delivered(ctx context.Context, told ...record.Owed) error {
 		}
 	}
 	for _, o := range told {
-		if err := t.deleteIf(ctx, owedKey(o), absent.Or(readable)); err != nil {
+		if err := t.deleteIf(ctx, owedKey(o), ifWritable); err != nil {
 			return removing(err)
 		}
 	}
@@ -101,7 +101,7 @@ func (t *Table) deliveredAtOnce(ctx context.Context, told []record.Owed) error {
 	d := draft{table: &t.Name}
 	var writes []write
 	for _, o := range told {
-		writes = append(writes, d.remove(owedKey(o), absent.Or(readable)))
+		writes = append(writes, d.remove(owedKey(o), ifWritable))
 	}
 	if d.err != nil {
 		return d.err
@@ -122,11 +122,11 @@ var errNoted = errors.New("it is noted already")
 // is noted already: then what is owed was written with it.
 func (t *Table) noteOwing(ctx context.Context, e record.Event, owed []record.Owed) error {
 	d := draft{table: &t.Name}
-	event := d.put(eventKey(e), fromEvent(e), absent)
+	event := d.put(eventKey(e), fromEvent(e), ifAbsent)
 	event.refused = func(Item) error { return errNoted }
 	writes := []write{event}
 	for _, o := range owed {
-		writes = append(writes, d.put(owedKey(o), fromOwed(o), absent.Or(readable)))
+		writes = append(writes, d.put(owedKey(o), fromOwed(o), ifWritable))
 	}
 	if d.err != nil {
 		return d.err

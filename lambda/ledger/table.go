@@ -150,7 +150,7 @@ func (t *Table) Note(ctx context.Context, e record.Event, owed ...record.Owed) e
 	case len(owed) > 0:
 		err = t.noteOwing(ctx, e, owed)
 	default:
-		_, _, err = t.putIf(ctx, eventKey(e), fromEvent(e), absent)
+		_, _, err = t.putIf(ctx, eventKey(e), fromEvent(e), ifAbsent)
 	}
 	if err != nil {
 		return fmt.Errorf("noting an event of %s: %w", e.Instance, err)

@@ -49,9 +49,9 @@ func (t *Table) MarkVPC(ctx context.Context, vpc string, used bool) error {
 	i := vpcOf(vpc)
 	var err error
 	if used {
-		_, _, err = t.putIf(ctx, i.key, i, absent.Or(readable))
+		_, _, err = t.putIf(ctx, i.key, i, ifWritable)
 	} else {
-		err = t.deleteIf(ctx, i.key, absent.Or(readable))
+		err = t.deleteIf(ctx, i.key, ifWritable)
 	}
 	if err != nil {
 		return fmt.Errorf("marking %s: %w", vpc, err)
