@@ -200,7 +200,7 @@ type Denial struct {
 // ID names the ACL, the direction and the prefix, and leaves out the number: a
 // denial that had to move to another number is still the same step.
 func (d Denial) ID() string {
-	return fmt.Sprintf("denial/%s/%s/%s", d.ACL, d.Direction, d.Prefix)
+	return string(KindDenial) + "/" + d.ACL + "/" + string(d.Direction) + "/" + d.Prefix.String()
 }
 
 // Kind is KindDenial.
