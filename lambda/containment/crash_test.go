@@ -241,7 +241,7 @@ func TestCrashes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { want = end(t.Context(), t, w, j, false, always) })
 			step := 1
 			if testing.Short() { // with the race detector, which has enough of them
-				step = 5
+				step = 13
 			}
 			for _, d := range disturbances {
 				points := 0
