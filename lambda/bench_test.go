@@ -115,10 +115,7 @@ func BenchmarkContained(b *testing.B) {
 			for _, start := range []string{"warm", "cold"} {
 				b.Run(fmt.Sprintf("%s/%s/interfaces=%d", dynamo, start, interfaces), func(b *testing.B) {
 					c := &contestant{path: binary(b), stage: newStage(b, interfaces)}
-					c.begin(b)
-					if dynamo == "replayed" {
-						c.stage.delay.replay(c.stage.before.Instances[0].ID)
-					}
+					c.begin(b, dynamo == "replayed")
 					for b.Loop() {
 						c.measure(b, start == "cold")
 					}
