@@ -34,7 +34,7 @@ func sdkConfig(calls *counter) (aws.Config, error) {
 		Region:        region,
 		Credentials:   credentials.NewStaticCredentialsProvider(id, secret, os.Getenv("AWS_SESSION_TOKEN")),
 		AppID:         appID,
-		HTTPClient:    vpc.HTTPClient(),
+		HTTPClient:    vpc.NewHTTPClient(),
 		APIOptions:    apiOptions(calls),
 		ConfigSources: []any{endpoints{}},
 	}

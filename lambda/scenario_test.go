@@ -207,7 +207,7 @@ func newTestHandler(t testing.TB, server *simvpc.Server, vars map[string]string)
 
 func awsConfig(url string, options ...func(*middleware.Stack) error) aws.Config {
 	return aws.Config{
-		Region: "eu-central-1", BaseEndpoint: aws.String(url), HTTPClient: vpc.HTTPClient(), APIOptions: options,
+		Region: "eu-central-1", BaseEndpoint: aws.String(url), HTTPClient: vpc.NewHTTPClient(), APIOptions: options,
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
 	}
 }

@@ -33,7 +33,7 @@ func TestEveryRungAtOnce(t *testing.T) {
 		rules.ACLQuota = r.Rules.ACLQuota
 		r.Rules = rules
 		sdk := aws.Config{
-			Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
+			Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.NewHTTPClient(),
 			Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
 		}
 		hosts := &host.Client{Config: sdk, Isolate: host.IsolateName}

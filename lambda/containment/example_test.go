@@ -45,7 +45,7 @@ interface eni-1 i-0123456789abcdef0 subnet-1 10.0.1.10 groups sg-web
 	server := httptest.NewServer(simvpc.New(w, simvpc.Options{}))
 	defer server.Close()
 	ec2 := vpc.New(aws.Config{
-		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
+		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.NewHTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
 	})
 	book, log := &ledger.Memory{}, slog.New(slog.DiscardHandler)

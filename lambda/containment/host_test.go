@@ -30,7 +30,7 @@ var onHostAlways = plan.Rules{OnHost: plan.OnHostAlways}
 // withHosts gives a responder who isolates hosts, on a simulated Systems Manager.
 func withHosts(r *containment.Responder, server *simvpc.Server, when plan.OnHost) *containment.Responder {
 	hosts := &host.Client{Isolate: host.IsolateName, Config: aws.Config{
-		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
+		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.NewHTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
 	}}
 	r.Rules.OnHost, r.Hosts = when, hosts

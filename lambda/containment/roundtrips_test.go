@@ -97,7 +97,7 @@ func incidentOf(w *world.World, peers int) plan.Incident {
 // responder is the real one, on a simulated EC2.
 func responder(server *simvpc.Server, l containment.Ledger) *containment.Responder {
 	cfg := aws.Config{
-		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
+		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.NewHTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
 	}
 	ec2, keeping := vpc.New(cfg), keep.New(cfg)

@@ -51,7 +51,7 @@ func newStage(ctx context.Context, started *scope, w *world.World, speed float64
 	s := &stage{talks: map[string]*packets.Talk{}, ports: 50555}
 	s.server = simvpc.Start(started, w, simvpc.Options{})
 	s.config = aws.Config{
-		Region: w.Region, BaseEndpoint: aws.String(s.server.URL), HTTPClient: vpc.HTTPClient(),
+		Region: w.Region, BaseEndpoint: aws.String(s.server.URL), HTTPClient: vpc.NewHTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("drill", "drill", ""),
 	}
 	s.client = vpc.New(s.config)

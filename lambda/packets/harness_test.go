@@ -104,7 +104,7 @@ func newLab(t *testing.T, text string) *lab {
 	}
 	l := &lab{T: t, server: simvpc.Start(t, w, simvpc.Options{}), book: &ledger.Memory{}}
 	config := aws.Config{
-		Region: w.Region, BaseEndpoint: aws.String(l.server.URL), HTTPClient: vpc.HTTPClient(),
+		Region: w.Region, BaseEndpoint: aws.String(l.server.URL), HTTPClient: vpc.NewHTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}
 	l.config = config

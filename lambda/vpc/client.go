@@ -7,11 +7,7 @@
 package vpc
 
 import (
-	"crypto/tls"
-	"net/http"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
@@ -21,9 +17,6 @@ import (
 // are tried again. Holding them back here would delay all of them.
 // https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
 const maxInFlight = 256
-
-// idleConnections is how many stay open between invocations.
-const idleConnections = 64
 
 // Client implements containment.EC2.
 type Client struct {
@@ -45,19 +38,3 @@ func newClient(cfg aws.Config, pacing *retryer) *Client {
 		pacing: pacing, memory: newMemory(),
 	}
 }
-
-// HTTPClient keeps as many connections open as a containment makes calls at once. By
-// default Go keeps two to a host, and every further call costs a TLS handshake in the
-// middle of an incident. What stays idle is closed after a while. The handshakes of the
-// next incident resume the sessions of before, which takes a third less processor time:
-// no certificate is verified again for each of a dozen connections.
-func HTTPClient() *awshttp.BuildableClient {
-	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConns = 2 * idleConnections
-		t.MaxIdleConnsPerHost = idleConnections
-		t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
-	})
-}
-
-// sessions is of how many hosts a TLS session is kept. There is one for each AWS service.
-const sessions = 16

@@ -26,7 +26,7 @@ func start(t *testing.T, world string) *vpc.Client {
 	}
 	server := simvpc.Start(t, w, simvpc.Options{})
 	return vpc.New(aws.Config{
-		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
+		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.NewHTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
 	})
 }
@@ -103,7 +103,7 @@ interface eni-pod - subnet-1 10.0.1.30 groups sg-web type branch tags vpcresourc
 	server := simvpc.Start(t, w, simvpc.Options{})
 	server.Inject(simvpc.Fault{Op: "DescribeVpcs", Kind: simvpc.Throttle})
 	client := vpc.New(aws.Config{
-		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.HTTPClient(),
+		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.NewHTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
 	})
 	first, err := client.Observe(t.Context(), network.Target{Instance: victim})

@@ -1,0 +1,57 @@
+package vpc
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+)
+
+const (
+	// idleConnections is how many stay open between invocations.
+	idleConnections = 64
+	// sessions is of how many hosts a TLS session is kept. There is one for each AWS service.
+	sessions = 16
+)
+
+// An HTTPClient sends the SDK's requests. Several goroutines may use it at once.
+type HTTPClient struct{ sender *awshttp.BuildableClient }
+
+// NewHTTPClient makes a client that keeps as many connections open as a containment makes
+// calls at once. By default Go keeps two to a host, and every further call costs a TLS
+// handshake in the middle of an incident. What stays idle is closed after a while. The
+// handshakes of the next incident resume the sessions of before, which takes a third less
+// processor time: no certificate is verified again for each of a dozen connections.
+//
+// The options change its transport further.
+func NewHTTPClient(options ...func(*http.Transport)) *HTTPClient {
+	sender := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConns = 2 * idleConnections
+		t.MaxIdleConnsPerHost = idleConnections
+		t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
+	})
+	return &HTTPClient{sender.WithTransportOptions(options...)}
+}
+
+// Do sends a request, and hands net/http its body as bytes in memory. The SDK passes a
+// stream. A stream's next byte may take its time, so that net/http sends the head ahead in a
+// packet of its own. Nor can it begin a stream again when a connection turns out to have
+// been closed while it was idle. The SDK's own retry would pause first.
+//
+// An error says that the body ended early, or why no answer came.
+func (c *HTTPClient) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.ContentLength > 0 {
+		body := make([]byte, r.ContentLength)
+		_, err := io.ReadFull(r.Body, body)
+		if err := errors.Join(err, r.Body.Close()); err != nil {
+			return nil, fmt.Errorf("reading the %d bytes of a request's body: %w", len(body), err)
+		}
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return c.sender.Do(r)
+}
