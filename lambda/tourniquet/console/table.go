@@ -51,8 +51,17 @@ func (c *Console) Table(headers []string, rows [][]Cell) string {
 	if !fits {
 		t = t.Width(c.Width)
 	}
-	return trimmed(t.Render())
+	return trimmed(loose(t.Render()))
 }
+
+// The library ends lines at hyphens, and not at this one, which is as wide.
+const hyphen, held = "-", "\u2011"
+
+// hold keeps a text's hyphens from ending a line: an id or a date that goes over two
+// lines can't be copied, nor searched for.
+func hold(text string) string { return strings.ReplaceAll(text, hyphen, held) }
+
+func loose(text string) string { return strings.ReplaceAll(text, held, hyphen) }
 
 // measure takes the texts out of rows, and the width of each column.
 func measure(headers []string, rows [][]Cell) (texts [][]string, widths []int) {
@@ -62,7 +71,7 @@ func measure(headers []string, rows [][]Cell) (texts [][]string, widths []int) {
 	for _, row := range rows {
 		var line []string
 		for n, cell := range row {
-			line = append(line, cell.Text)
+			line = append(line, hold(cell.Text))
 			widths[n] = max(widths[n], lipgloss.Width(cell.Text))
 		}
 		texts = append(texts, line)
@@ -83,7 +92,7 @@ func trimmed(text string) string {
 // first with one text, the others with another.
 func (c *Console) Wrap(text, first, others string) string {
 	width := max(c.Width-max(lipgloss.Width(first), lipgloss.Width(others)), least)
-	lines := strings.Split(lipgloss.NewStyle().Width(width).Render(text), "\n")
+	lines := strings.Split(loose(lipgloss.NewStyle().Width(width).Render(hold(text))), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}
