@@ -247,9 +247,8 @@ func quotedArgs(args []string) []string {
 	return all
 }
 
-// varying are the parts of a transcript that differ from run to run. A date may go over
-// the end of a line.
-var varying = regexp.MustCompile(`just now|\d+ seconds? ago|complete after [\d.]+ m?s|sg-[0-9a-f]{17}|\d{4}-\s*\d\d-\s*\d\d|\d\d:\d\d|last seen \d+ \w+ ago`)
+// varying are the parts of a transcript that differ from run to run.
+var varying = regexp.MustCompile(`just now|\d+ seconds? ago|complete after [\d.]+ m?s|sg-[0-9a-f]{17}|\d{4}-\d\d-\d\d|\d\d:\d\d|last seen \d+ \w+ ago`)
 
 // records are the lines of the history that one finding has made: one more when a step
 // beside the cut was late. Together they have the same changes.
