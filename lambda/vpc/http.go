@@ -42,13 +42,13 @@ func NewHTTPClient(options ...func(*http.Transport)) *HTTPClient {
 // packet of its own. Nor can it begin a stream again when a connection turns out to have
 // been closed while it was idle. The SDK's own retry would pause first.
 //
-// An error says that the body ended early, or why no answer came.
+// An error says why the body can't be read, that it is longer or shorter than announced,
+// which net/http finds before anything is sent, or why no answer came.
 func (c *HTTPClient) Do(r *http.Request) (*http.Response, error) {
 	if r.Body != nil && r.ContentLength > 0 {
-		body := make([]byte, r.ContentLength)
-		_, err := io.ReadFull(r.Body, body)
+		body, err := io.ReadAll(r.Body)
 		if err := errors.Join(err, r.Body.Close()); err != nil {
-			return nil, fmt.Errorf("reading the %d bytes of a request's body: %w", len(body), err)
+			return nil, fmt.Errorf("reading a request's body: %w", err)
 		}
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 		r.Body = io.NopCloser(bytes.NewReader(body))

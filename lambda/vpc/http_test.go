@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -129,23 +130,29 @@ func TestAConnectionThatWasClosedWhileIdle(t *testing.T) {
 	}
 }
 
-// A body that ends early is an error, and nothing is sent.
-func TestABodyThatEndsEarly(t *testing.T) {
+// A body that can't be read, or is not as long as announced, is an error, and nothing is sent.
+func TestABodyThatIsNotWhole(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		t.Error("a request was sent")
 	}))
 	t.Cleanup(server.Close)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, io.LimitReader(strings.NewReader("four"), 4))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.ContentLength = 5
-	answer, err := vpc.NewHTTPClient().Do(r)
-	if err == nil {
-		_ = answer.Body.Close()
-	}
-	if !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("the error is %v, want one that says that the body ended early", err)
+	for want, body := range map[string]io.Reader{
+		"ContentLength=5 with Body length 4":                    io.LimitReader(strings.NewReader("four"), 4),
+		"ContentLength=5 with Body length 6":                    io.LimitReader(strings.NewReader("sixsix"), 6),
+		"reading a request's body: " + io.ErrNoProgress.Error(): iotest.ErrReader(io.ErrNoProgress),
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = 5
+		answer, err := vpc.NewHTTPClient().Do(r)
+		if err == nil {
+			_ = answer.Body.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want one that says %q", err, want)
+		}
 	}
 }

@@ -54,7 +54,8 @@ func (c *Console) Table(headers []string, rows [][]Cell) string {
 	return trimmed(loose(t.Render()))
 }
 
-// The library ends lines at hyphens, and not at this one, which is as wide.
+// The library ends lines at hyphens, and not at this one, which is as wide. One that a text
+// has itself is shown as a hyphen.
 const hyphen, held = "-", "\u2011"
 
 // hold keeps a text's hyphens from ending a line: an id or a date that goes over two
