@@ -19,7 +19,9 @@ const (
 )
 
 // An HTTPClient sends the SDK's requests. Several goroutines may use it at once.
-type HTTPClient struct{ sender *awshttp.BuildableClient }
+//
+// It follows no redirect: a request is signed for one host, and is sent to no other.
+type HTTPClient struct{ transport *http.Transport }
 
 // NewHTTPClient makes a client that keeps as many connections open as a containment makes
 // calls at once. By default Go keeps two to a host, and every further call costs a TLS
@@ -29,12 +31,14 @@ type HTTPClient struct{ sender *awshttp.BuildableClient }
 //
 // The options change its transport further.
 func NewHTTPClient(options ...func(*http.Transport)) *HTTPClient {
-	sender := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConns = 2 * idleConnections
-		t.MaxIdleConnsPerHost = idleConnections
-		t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
-	})
-	return &HTTPClient{sender.WithTransportOptions(options...)}
+	t := awshttp.NewBuildableClient().GetTransport()
+	t.MaxIdleConns = 2 * idleConnections
+	t.MaxIdleConnsPerHost = idleConnections
+	t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
+	for _, option := range options {
+		option(t)
+	}
+	return &HTTPClient{t}
 }
 
 // Do sends a request, and hands net/http its body as bytes in memory. The SDK passes a
@@ -53,5 +57,5 @@ func (c *HTTPClient) Do(r *http.Request) (*http.Response, error) {
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	return c.sender.Do(r)
+	return c.transport.RoundTrip(r)
 }

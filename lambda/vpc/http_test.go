@@ -52,6 +52,31 @@ func TestSessionsAreResumed(t *testing.T) {
 	}
 }
 
+// A signed request goes to no other host than the one it was signed for.
+func TestNoRedirectIsFollowed(t *testing.T) {
+	t.Parallel()
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the request was sent elsewhere")
+	}))
+	t.Cleanup(elsewhere.Close)
+	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(server.Close)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("Action=DescribeVpcs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := vpc.NewHTTPClient().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := answer.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	if answer.StatusCode != http.StatusTemporaryRedirect {
+		t.Errorf("the answer is %s", answer.Status)
+	}
+}
+
 // A line is a connection that says how much it has been written to.
 type line struct {
 	net.Conn
