@@ -25,6 +25,7 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, known r
 	c.inOrder = loaded
 	edges := c.readEdges(ctx)
 	c.lookEarly(ctx, known)
+	target.SkipRanges = c.skipsRanges(target.Peers)
 	for {
 		seen, known, err = c.read(ctx, target, known, loaded)
 		if err != nil {
@@ -38,7 +39,9 @@ func (c *containing) observe(ctx context.Context) (seen network.Network, known r
 			break
 		}
 		since := seen
-		target = network.Target{Instance: c.in.Instance, VPCs: seen.VPCs(), Peers: rest, Look: network.Owners, Since: &since}
+		target = network.Target{
+			Instance: c.in.Instance, VPCs: seen.VPCs(), Peers: rest, Look: network.Owners, Since: &since, SkipRanges: c.skipsRanges(rest),
+		}
 	}
 	seen.Owners, seen.Refused = maps.Clone(c.owners), c.rounds.refused
 	c.last, c.remembered = seen, known
@@ -189,6 +192,13 @@ func recordedPeers(known record.Known) []guardduty.Peer {
 // enough: a third of an observation's calls is for them, and EC2 allows so many a second.
 func (c *containing) unknown(peers []netip.Addr) []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(peers), func(a netip.Addr) bool { return slices.Contains(c.looked, a) })
+}
+
+// skipsRanges reports whether the plan can do without the VPCs' ranges, given what other
+// peers are to be looked for. It mostly can, which spares a call and a connection before
+// the cut.
+func (c *containing) skipsRanges(peers []netip.Addr) bool {
+	return !c.in.GoesByRanges(slices.Concat(c.looked, peers), c.r.Rules)
 }
 
 // own adds the owners of peers to those that this run has found.

@@ -59,7 +59,7 @@ func (s slow) Commit(ctx context.Context, c record.Change) error {
 func wide(t *testing.T, interfaces, acls int, quarantine bool) *world.World {
 	t.Helper()
 	var b strings.Builder
-	b.WriteString("account 111122223333\nregion eu-central-1\nvpc vpc-1 10.0.0.0/16\ngroup sg-web vpc-1\n  out all 0.0.0.0/0\n")
+	b.WriteString("account 111122223333\nregion eu-central-1\nvpc vpc-1 10.0.0.0/16 2001:db8:1::/56\ngroup sg-web vpc-1\n  out all 0.0.0.0/0\n")
 	if quarantine {
 		b.WriteString("group sg-q vpc-1 name tourniquet-quarantine tags tourniquet:role=quarantine\n")
 	}
@@ -109,7 +109,8 @@ func responder(server *simvpc.Server, l containment.Ledger) *containment.Respond
 }
 
 // From event to contained there are three dependent round trips, whatever the
-// number of interfaces, peers and ACLs: look, record, apply.
+// number of interfaces, peers and ACLs: look, record, apply. Among 16 peers is one that may
+// be the VPC's resolver, which takes a read of the VPC.
 //
 // It is not parallel: what it measures is which calls overlap.
 func TestRoundTrips(t *testing.T) {
@@ -118,12 +119,12 @@ func TestRoundTrips(t *testing.T) {
 		quarantine, stale       bool
 		depth, contained, calls int // calls up to contained, and in all
 	}{
-		{interfaces: 1, acls: 1, peers: 1, quarantine: true, depth: 3, contained: 14, calls: 18},
-		{interfaces: 8, acls: 1, peers: 1, quarantine: true, depth: 3, contained: 21, calls: 25},
+		{interfaces: 1, acls: 1, peers: 1, quarantine: true, depth: 3, contained: 13, calls: 17},
+		{interfaces: 8, acls: 1, peers: 1, quarantine: true, depth: 3, contained: 20, calls: 24},
 		{interfaces: 1, acls: 1, peers: 16, quarantine: true, depth: 3, contained: 44, calls: 48},
-		{interfaces: 8, acls: 4, peers: 1, quarantine: true, depth: 3, contained: 27, calls: 31},
+		{interfaces: 8, acls: 4, peers: 1, quarantine: true, depth: 3, contained: 26, calls: 30},
 		{interfaces: 8, acls: 4, peers: 16, quarantine: true, depth: 3, contained: 147, calls: 151},
-		{interfaces: 1, acls: 1, peers: 1, quarantine: true, stale: true, depth: 4, contained: 16, calls: 20},
+		{interfaces: 1, acls: 1, peers: 1, quarantine: true, stale: true, depth: 4, contained: 15, calls: 19},
 		{interfaces: 1, acls: 1, peers: 1, depth: 5, contained: 17, calls: 21},
 	}
 	for _, tc := range tests {

@@ -20,6 +20,10 @@ type Target struct {
 
 	Look  Look
 	Since *Network // the earlier observation that a partial look adds to
+
+	// SkipRanges leaves out the VPCs' ranges where they are not known anyway: nothing that
+	// is decided goes by them.
+	SkipRanges bool
 }
 
 // A Look is how much of a target to read. EC2 limits the reads per second, for everybody
@@ -60,7 +64,7 @@ func (l Look) OfDrift() bool { return l == Drift || l == Standing }
 type Network struct {
 	Instance   Instance
 	Interfaces []Interface               // sorted by id
-	Ranges     map[string][]netip.Prefix // of the VPCs; the primary IPv4 one is first
+	Ranges     map[string][]netip.Prefix // of the VPCs, unless they were skipped; the primary IPv4 one is first
 	Subnets    map[string]Subnet         // those of the interfaces
 	ACLs       map[string]ACL            // those of the subnets
 	Owners     map[netip.Addr]Owner      // of the peers that have one here
@@ -325,6 +329,16 @@ func (n Network) Resolvers() []netip.Addr {
 		}
 	}
 	return all
+}
+
+// MayBeResolver reports whether a VPC may have its DNS resolver at an address, or at the one
+// behind it under NAT64. The range of a VPC is a /28 at least, and begins at its base: the
+// resolver's last four bits are always two.
+// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+// https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html
+func MayBeResolver(a netip.Addr) bool {
+	host := FromNAT64(a)
+	return host.Is4() && host.As4()[3]&0xf == 2
 }
 
 // Has reports whether one of the instance's interfaces has an address.

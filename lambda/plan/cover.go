@@ -142,6 +142,9 @@ func (r Rules) shortest(v6 bool) int {
 	return cmp.Or(r.CoverIPv4, 32)
 }
 
+// covers reports whether a prefix may cover more than one address.
+func (r Rules) covers() bool { return r.shortest(false) < 32 || r.shortest(true) < 128 }
+
 // mayCover reports whether a prefix may be denied as a whole: within the configured
 // bound, without an address that must not be denied along with a peer, and without
 // a part that somebody wrote an entry of its own for to allow it.

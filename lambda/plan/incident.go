@@ -148,6 +148,13 @@ func (in Incident) Target(recorded []guardduty.Peer) network.Target {
 	return network.Target{Instance: in.Instance, Subnets: in.Subnets, VPCs: in.VPCs, Peers: peers}
 }
 
+// GoesByRanges reports whether what is planned for the incident, given all its peers, goes
+// by the ranges of the VPCs: a peer may be a resolver, several peers may be covered, or who
+// still exchanged packets may be in a range.
+func (in Incident) GoesByRanges(peers []netip.Addr, rules Rules) bool {
+	return rules.covers() || len(in.Flows.Records) > 0 || slices.ContainsFunc(peers, network.MayBeResolver)
+}
+
 // mergeFindings adds to the findings known so far those with a new id. A repeat
 // of a known finding changes nothing, so that GuardDuty's regular repeats leave
 // the record as it is.

@@ -24,7 +24,10 @@ func (p *planner) deny() {
 		p.exposeNeighbour(network.FromNAT64(peer))
 		p.exposeOwn(peer)
 	}
-	never := p.uncoverable()
+	var never *netipx.IPSet
+	if p.rules.covers() {
+		never = p.uncoverable()
+	}
 	ids := slices.Sorted(maps.Keys(p.seen.ACLs))
 	free := maxLive - p.elsewhere()
 	for n, id := range ids {
@@ -165,7 +168,7 @@ type denier struct {
 	*planner
 	acl   network.ACL   // as observed
 	view  network.ACL   // as it will be
-	never *netipx.IPSet // what no covering prefix may contain
+	never *netipx.IPSet // what no covering prefix may contain; nil: none covers anything
 	taken []record.Slot // reserved by this plan
 	held  map[record.SlotKey]bool
 	why   map[side]record.ExposureKind

@@ -19,6 +19,7 @@ func (s *survey) network(t network.Target) (network.Network, error) {
 	case network.Owners:
 		n = *t.Since
 		n.Owners = maps.Clone(t.Since.Owners)
+		s.measure(&n)
 		s.own(n, t.Peers)
 		return n, nil
 	case network.Again, network.AgainInterfaces, network.AgainACLs:
@@ -76,7 +77,7 @@ func (s *survey) completed(i network.Interface, t network.Target) network.Interf
 
 // place adds the places of the interfaces.
 func (s *survey) place(n *network.Network) error {
-	n.Ranges, n.Subnets, n.ACLs = map[string][]netip.Prefix{}, map[string]network.Subnet{}, map[string]network.ACL{}
+	n.Subnets, n.ACLs = map[string]network.Subnet{}, map[string]network.ACL{}
 	for _, id := range wanted(n.Interfaces) {
 		acl := s.serves[id]
 		if acl == "" {
@@ -90,12 +91,18 @@ func (s *survey) place(n *network.Network) error {
 		n.Subnets[id] = subnet
 		n.ACLs[acl] = s.acls[acl]
 	}
+	s.measure(n)
+	return nil
+}
+
+// measure adds the ranges of the VPCs, as far as they are known.
+func (s *survey) measure(n *network.Network) {
+	n.Ranges = map[string][]netip.Prefix{}
 	for _, id := range n.VPCs() {
 		if ranges, known := s.ranges[id]; known {
 			n.Ranges[id] = ranges
 		}
 	}
-	return nil
 }
 
 // standing adds which of the named ACLs stands before which subnet.

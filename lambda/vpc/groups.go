@@ -52,15 +52,11 @@ type fullGroup struct {
 // as they will be, and those that have to be emptied first.
 func (c *Client) prepare(ctx context.Context, vpc string, ranges []netip.Prefix, have []network.Quarantined) ([]network.Quarantined, []fullGroup, error) {
 	if len(have) == 0 {
-		id, made, err := c.createGroup(ctx, vpc)
+		full, err := c.newGroup(ctx, vpc, ranges)
 		if err != nil {
 			return nil, nil, fmt.Errorf("creating a quarantine group in %s: %w", vpc, err)
 		}
-		full := fullGroup{id: id}
-		if made {
-			full.rules = defaultRules(ranges)
-		}
-		return []network.Quarantined{{Group: id, Empty: true}}, []fullGroup{full}, nil
+		return []network.Quarantined{{Group: full.id, Empty: true}}, []fullGroup{full}, nil
 	}
 	ready := slices.Clone(have)
 	var full []fullGroup
@@ -70,6 +66,30 @@ func (c *Client) prepare(ctx context.Context, vpc string, ranges []netip.Prefix,
 		}
 	}
 	return ready, full, nil
+}
+
+// newGroup creates a quarantine group, and says which rules it has. They go by the VPC's
+// ranges, which are read beside if they are not known.
+func (c *Client) newGroup(ctx context.Context, vpc string, ranges []netip.Prefix) (full fullGroup, err error) {
+	var made bool
+	g, gctx := parallel.WithContext(ctx)
+	g.Go(func() (err error) { full.id, made, err = c.createGroup(gctx, vpc); return err })
+	if len(ranges) == 0 {
+		g.Go(func() error {
+			found, err := filtered(gctx, c.describeVPCs, "vpc-id", []string{vpc})
+			for _, v := range found {
+				ranges = fromSDKRanges(v)
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return fullGroup{}, err
+	}
+	if made {
+		full.rules = defaultRules(ranges)
+	}
+	return full, nil
 }
 
 func (c *Client) emptyAll(ctx context.Context, groups []fullGroup) error {

@@ -124,8 +124,14 @@ func (s *survey) readHidden(ctx context.Context) error {
 	return nil
 }
 
-// recallSince takes over which ACLs were seen to stand before which subnets.
+// recallSince takes over the ranges of VPCs that were seen, and which ACLs were seen to
+// stand before which subnets.
 func (s *survey) recallSince() {
+	for _, t := range s.targets {
+		if t.Since != nil {
+			maps.Copy(s.ranges, t.Since.Ranges)
+		}
+	}
 	for _, t := range s.with(network.AgainInterfaces) {
 		maps.Copy(s.acls, t.Since.ACLs)
 		for id, subnet := range t.Since.Subnets {

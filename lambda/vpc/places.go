@@ -23,10 +23,13 @@ type search struct {
 // named are the places that the targets name.
 func (s *survey) named() search {
 	var f search
+	for _, t := range s.with(network.Owners) {
+		f.vpcs = append(f.vpcs, s.unknownRanges(t, t.VPCs...)...)
+	}
 	for _, t := range s.with(network.Whole, network.Again, network.AgainACLs, network.Recorded) {
 		f.acls = append(f.acls, t.Subnets...)
 		f.subnets = append(f.subnets, recall(&s.memory.subnets, s.subnets, t.Subnets...)...)
-		f.vpcs = append(f.vpcs, recall(&s.memory.ranges, s.ranges, t.VPCs...)...)
+		f.vpcs = append(f.vpcs, s.unknownRanges(t, t.VPCs...)...)
 		if len(f.subnets) > 0 && s.scarce {
 			f.subnetsIn = append(f.subnetsIn, t.VPCs...)
 		}
@@ -48,10 +51,19 @@ func (s *survey) unnamed() search {
 				}
 				f.subnets = append(f.subnets, recall(&s.memory.subnets, s.subnets, subnet)...)
 			}
-			f.vpcs = append(f.vpcs, recall(&s.memory.ranges, s.ranges, aws.ToString(i.VpcId))...)
+			f.vpcs = append(f.vpcs, s.unknownRanges(t, aws.ToString(i.VpcId))...)
 		}
 	}
 	return f
+}
+
+// unknownRanges recalls the ranges of VPCs, and returns those to read for a target.
+func (s *survey) unknownRanges(t network.Target, vpcs ...string) []string {
+	unknown := recall(&s.memory.ranges, s.ranges, vpcs...)
+	if t.SkipRanges {
+		return nil
+	}
+	return unknown
 }
 
 // recall adds to what is read what is remembered of some ids, and returns the others.
