@@ -2,34 +2,16 @@ package ledger
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
-	"sync"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"tourniquet/lambda/record"
 )
-
-var (
-	absent   = expression.Name(PartitionKey).AttributeNotExists()
-	readable = expression.Name("schema").LessThanEqual(expression.Value(schemaVersion)) // and there
-)
-
-// A condition of a write, as it is sent.
-type condition func() (expression.Expression, error)
-
-// Most writes have one of these two, which are built once.
-var (
-	ifAbsent   condition = sync.OnceValues(when(absent))
-	ifWritable condition = sync.OnceValues(when(absent.Or(readable)))
-)
-
-func when(c expression.ConditionBuilder) condition {
-	return expression.NewBuilder().WithCondition(c).Build
-}
 
 // writes are all that a change writes, the containment first and the slots last.
 func (t *Table) writes(c record.Change, next containmentItem) ([]write, error) {
@@ -58,15 +40,17 @@ func (d *draft) containment(next containmentItem) write {
 	if next.Version == 1 {
 		w = d.put(next.key, next, ifAbsent)
 	} else {
-		var kept []expression.ConditionBuilder
 		update := d.set(next, "originals")
-		for _, eni := range slices.Sorted(maps.Keys(next.Originals)) {
-			original := expression.Name("originals").AppendName(expression.NameNoDotSplit(eni))
-			groups := expression.Value(next.Originals[eni])
-			kept = append(kept, original.AttributeNotExists().Or(original.Equal(groups)))
-			update = update.Set(original, groups)
+		cond := expression{readable + " AND #version = :before", Item{":before": numberOf(int64(next.Version - 1))}, map[string]string{"#o": "originals"}}
+		update.names = cond.names
+		for n, eni := range slices.Sorted(maps.Keys(next.Originals)) { // by number: an expression has 4 KB
+			cond.text += fmt.Sprintf(" AND (attribute_not_exists(#o.#%d) OR #o.#%d = :%d)", n, n, n)
+			update.text += fmt.Sprintf(", #o.#%d = :%d", n, n)
+			cond.names[fmt.Sprintf("#%d", n)] = eni
+			cond.values[fmt.Sprintf(":%d", n)] = textOf(next.Originals[eni])
 		}
-		w = d.update(next.key, update, readable.And(is("version", next.Version-1), kept...))
+		maps.Copy(update.values, cond.values)
+		w = d.update(next.key, update, cond)
 	}
 	w.refused = func(stored Item) error {
 		item, err := decode[containmentItem](stored)
@@ -80,19 +64,20 @@ func (d *draft) containment(next containmentItem) write {
 // when an earlier one is written once more, a later one's stays.
 func (d *draft) pointer(next containmentItem) []write {
 	p := pointer(next)
-	mine := readable.And(is("generation", next.Generation))
-	mineOrEarlier := readable.And(expression.Name("generation").LessThanEqual(expression.Value(next.Generation)))
+	when := func(text string) expression {
+		return expression{text: text, values: Item{":generation": numberOf(int64(next.Generation))}}
+	}
 	switch {
 	case record.Status(next.Status).Open():
-		return []write{d.put(p.key, p, when(absent.Or(mineOrEarlier)))}
+		return []write{d.put(p.key, p, when(absent+" OR ("+readable+" AND #generation <= :generation)"))}
 	case next.Version == 1: // it was not open before
 		return nil
 	case next.unsettled(): // it stays, unless a later generation has taken it
 		return nil
 	default:
-		w := d.remove(p.key, when(absent.Or(mine)))
+		w := d.remove(p.key, when(absent+" OR ("+readable+" AND #generation = :generation)"))
 		w.instead = d.later(func(d *draft) write {
-			return d.assert(p.key, when(readable.And(is("generation", next.Generation).Not())))
+			return d.assert(p.key, when(readable+" AND NOT (#generation = :generation)"))
 		})
 		return []write{w}
 	}
@@ -101,21 +86,25 @@ func (d *draft) pointer(next containmentItem) []write {
 // guard counts. A count that is zero already, since it was lost or the
 // containment was never counted, stays there.
 func (d *draft) guard(c record.Change) []write {
-	count := expression.Name("count")
-	update := expression.Add(count, expression.Value(c.Count)).Set(expression.Name("schema"), expression.Value(schemaFirst))
+	update := expression{
+		text:   "ADD #count :change SET #schema = :schema",
+		values: Item{":change": numberOf(int64(c.Count)), ":schema": numberOf(schemaFirst)},
+	}
 	switch {
 	case c.Count > 0:
-		room := readable.And(count.LessThanEqual(expression.Value(c.Limit - c.Count)))
+		room := expression{text: readable + " AND #count <= :most", values: Item{":most": numberOf(int64(c.Limit - c.Count))}}
 		if c.Count <= c.Limit {
-			room = absent.Or(room)
+			room.text = absent + " OR (" + room.text + ")"
 		}
 		w := d.update(guardKey, update, room)
 		w.refused = func(Item) error { return record.ErrGuard }
 		return []write{w}
 	case c.Count < 0:
-		counted := count.GreaterThanEqual(expression.Value(-c.Count))
-		w := d.update(guardKey, update, readable.And(counted))
-		w.instead = d.later(func(d *draft) write { return d.assert(guardKey, when(absent.Or(readable.And(counted.Not())))) })
+		least := Item{":least": numberOf(int64(-c.Count))}
+		w := d.update(guardKey, update, expression{text: readable + " AND #count >= :least", values: least})
+		w.instead = d.later(func(d *draft) write {
+			return d.assert(guardKey, expression{text: absent + " OR (" + readable + " AND NOT (#count >= :least))", values: least})
+		})
 		return []write{w}
 	default:
 		return nil
@@ -144,24 +133,34 @@ func (d *draft) slot(c record.SlotChange, holder record.Holder) write {
 }
 
 func (d *draft) slotUpdate(next slotItem, op record.SlotOp, holder record.Holder) write {
-	holders, me := expression.Name("holders"), stringSet(holder.String())
-	same := readable.And(is("prefix", next.Prefix))
-	if op == record.GiveUp {
-		asSeen := same.And(holders.Equal(stringSet(next.Holders...)))
-		if len(next.Holders) == 1 {
-			return d.remove(next.key, when(asSeen))
-		}
-		return d.update(next.key, expression.Delete(holders, me), asSeen)
+	const (
+		same    = readable + " AND #prefix = :samePrefix"
+		staying = same + " AND #state <> :removing"
+		held    = staying + " AND contains(#holders, :holder)"
+	)
+	me := setOf(holder.String())
+	values := Item{
+		":samePrefix": textOf(next.Prefix), ":removing": textOf(string(record.SlotRemoving)), ":holder": textOf(holder.String()),
+		":alone": me,
 	}
-	staying := same.And(expression.Name("state").NotEqual(expression.Value(string(record.SlotRemoving))))
-	held := staying.And(holders.Contains(holder.String()))
-	cond := map[record.SlotOp]expression.ConditionBuilder{
+	if op == record.GiveUp {
+		values[":asSeen"] = setOf(next.Holders...)
+		asSeen := expression{text: same + " AND #holders = :asSeen", values: values}
+		if len(next.Holders) == 1 {
+			return d.remove(next.key, asSeen)
+		}
+		return d.update(next.key, expression{text: "DELETE #holders :me", values: Item{":me": me}}, asSeen)
+	}
+	cond := expression{values: values, text: map[record.SlotOp]string{
 		record.Reserve: held,
 		record.Hold:    staying,
 		record.Settle:  held,
-		record.Remove:  same.And(holders.Equal(me)),
-	}[op]
-	return d.update(next.key, d.set(next, "holders").Add(holders, me), cond)
+		record.Remove:  same + " AND #holders = :alone",
+	}[op]}
+	update := d.set(next, "holders")
+	update.text = "ADD #holders :me " + update.text
+	update.values[":me"] = me
+	return d.update(next.key, update, cond)
 }
 
 // A draft makes the writes of a transaction, and keeps the first error.
@@ -179,70 +178,64 @@ func (d *draft) later(make func(*draft) write) func() (write, error) {
 	}
 }
 
-func (d *draft) put(k key, item any, cond condition) write {
+func (d *draft) put(k key, item any, cond expression) write {
 	values, err := attributevalue.MarshalMap(item)
 	d.fail(err)
-	e := d.built(cond)
+	r := d.request(cond, expression{})
 	return write{key: k, TransactWriteItem: types.TransactWriteItem{Put: &types.Put{
-		TableName: d.table, Item: values, ConditionExpression: e.Condition(),
-		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		TableName: d.table, Item: values, ConditionExpression: r.condition,
+		ExpressionAttributeNames: r.names, ExpressionAttributeValues: r.values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}}}
 }
 
-func (d *draft) update(k key, update expression.UpdateBuilder, cond expression.ConditionBuilder) write {
-	e := d.built(expression.NewBuilder().WithUpdate(update).WithCondition(cond).Build)
+func (d *draft) update(k key, update, cond expression) write {
+	r := d.request(cond, update)
 	return write{key: k, TransactWriteItem: types.TransactWriteItem{Update: &types.Update{
-		TableName: d.table, Key: k.attributes(), UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
-		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		TableName: d.table, Key: k.attributes(), UpdateExpression: r.update, ConditionExpression: r.condition,
+		ExpressionAttributeNames: r.names, ExpressionAttributeValues: r.values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}}}
 }
 
-func (d *draft) remove(k key, cond condition) write {
-	e := d.built(cond)
+func (d *draft) remove(k key, cond expression) write {
+	r := d.request(cond, expression{})
 	return write{key: k, TransactWriteItem: types.TransactWriteItem{Delete: &types.Delete{
-		TableName: d.table, Key: k.attributes(), ConditionExpression: e.Condition(),
-		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		TableName: d.table, Key: k.attributes(), ConditionExpression: r.condition,
+		ExpressionAttributeNames: r.names, ExpressionAttributeValues: r.values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}}}
 }
 
 // assert writes nothing, and cancels the transaction unless a condition holds.
-func (d *draft) assert(k key, cond condition) write {
-	e := d.built(cond)
+func (d *draft) assert(k key, cond expression) write {
+	r := d.request(cond, expression{})
 	return write{key: k, TransactWriteItem: types.TransactWriteItem{ConditionCheck: &types.ConditionCheck{
-		TableName: d.table, Key: k.attributes(), ConditionExpression: e.Condition(),
-		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		TableName: d.table, Key: k.attributes(), ConditionExpression: r.condition,
+		ExpressionAttributeNames: r.names, ExpressionAttributeValues: r.values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}}}
 }
 
 // set updates all attributes of an item but its key and some others.
-func (d *draft) set(item any, except ...string) expression.UpdateBuilder {
-	values, err := attributevalue.MarshalMap(item)
+func (d *draft) set(item any, except ...string) expression {
+	attributes, err := attributevalue.MarshalMap(item)
 	d.fail(err)
-	var update expression.UpdateBuilder
-	for _, n := range slices.Sorted(maps.Keys(values)) {
+	values := Item{}
+	var sets []string
+	for _, n := range slices.Sorted(maps.Keys(attributes)) {
 		if n != PartitionKey && n != SortKey && !slices.Contains(except, n) {
-			update = update.Set(expression.Name(n), expression.Value(values[n]))
+			sets = append(sets, "#"+n+" = :"+n)
+			values[":"+n] = attributes[n]
 		}
 	}
-	return update
+	return expression{text: "SET " + strings.Join(sets, ", "), values: values}
 }
 
-func (d *draft) built(cond condition) expression.Expression {
-	e, err := cond()
+func (d *draft) request(cond, update expression) request {
+	r, err := requestOf(cond, update)
 	d.fail(err)
-	return e
+	return r
 }
 
 func (d *draft) fail(err error) { d.err = cmp.Or(d.err, err) }
-
-func is(name string, value any) expression.ConditionBuilder {
-	return expression.Name(name).Equal(expression.Value(value))
-}
-
-func stringSet(members ...string) expression.ValueBuilder {
-	return expression.Value(&types.AttributeValueMemberSS{Value: members})
-}

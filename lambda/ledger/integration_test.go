@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"tourniquet/lambda/emulator"
@@ -58,13 +57,14 @@ func testTable(t *testing.T, endpoint string, client *http.Client, except ...str
 
 func ageItem(t *testing.T, table *Table, k key) {
 	t.Helper()
-	e, err := expression.NewBuilder().
-		WithUpdate(expression.Set(expression.Name("schema"), expression.Value(schemaVersion+1))).
-		WithCondition(expression.Name(PartitionKey).AttributeExists()).Build()
+	r, err := requestOf(
+		expression{text: "attribute_exists(#pk)"},
+		expression{text: "SET #schema = :schema", values: Item{":schema": numberOf(schemaVersion + 1)}},
+	)
 	if err == nil {
 		_, err = table.Client.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
-			TableName: &table.Name, Key: k.attributes(), UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
-			ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+			TableName: &table.Name, Key: k.attributes(), UpdateExpression: r.update, ConditionExpression: r.condition,
+			ExpressionAttributeNames: r.names, ExpressionAttributeValues: r.values,
 		})
 	}
 	if err != nil {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
-
 	"tourniquet/lambda/record"
 )
 
@@ -42,8 +40,10 @@ func (t *Table) Lease(ctx context.Context, name, holder string, now, until time.
 		return err
 	}
 	i := lease(name, holder, until)
-	over := expression.Name("until").LessThanEqual(expression.Value(now.UnixMilli()))
-	there, refused, err := t.putIf(ctx, i.key, i, when(absent.Or(readable.And(is("holder", holder).Or(over)))))
+	there, refused, err := t.putIf(ctx, i.key, i, expression{
+		text:   absent + " OR (" + readable + " AND (#holder = :holder OR #until <= :now))",
+		values: Item{":holder": textOf(holder), ":now": numberOf(now.UnixMilli())},
+	})
 	if err == nil && refused {
 		var held leaseItem
 		if held, err = decode[leaseItem](there); err == nil {
@@ -59,7 +59,8 @@ func (t *Table) Lease(ctx context.Context, name, holder string, now, until time.
 // EndLease gives a lease back. One that is over, and may be somebody else's by now, is
 // left as it is.
 func (t *Table) EndLease(ctx context.Context, name, holder string) error {
-	if err := t.deleteIf(ctx, key{pkLease, name}, when(readable.And(is("holder", holder)))); err != nil {
+	his := expression{text: readable + " AND #holder = :holder", values: Item{":holder": textOf(holder)}}
+	if err := t.deleteIf(ctx, key{pkLease, name}, his); err != nil {
 		return fmt.Errorf("ending the lease of %s: %w", name, err)
 	}
 	return nil

@@ -3,10 +3,10 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
@@ -28,10 +28,10 @@ func get[T any](ctx context.Context, t *Table, k key) (T, error) {
 
 // query reads every item under a partition key whose sort key has a prefix: whole, or
 // only the attributes that are named.
-func (t *Table) query(ctx context.Context, pk, prefix string, only ...expression.ProjectionBuilder) ([]Item, error) {
-	in, err := t.under(pk, prefix, only...)
-	if err != nil {
-		return nil, err
+func (t *Table) query(ctx context.Context, pk, prefix string, only ...string) ([]Item, error) {
+	in := under(t.Name, pk, prefix)
+	if len(only) > 0 {
+		in.ProjectionExpression = aws.String(strings.Join(only, ", "))
 	}
 	pages := dynamodb.NewQueryPaginator(t.Client, in)
 	var items []Item
@@ -48,10 +48,7 @@ func (t *Table) query(ctx context.Context, pk, prefix string, only ...expression
 // last reads the item whose sort key comes last of those with a prefix; nil when
 // there is none.
 func (t *Table) last(ctx context.Context, pk, prefix string) (Item, error) {
-	in, err := t.under(pk, prefix)
-	if err != nil {
-		return nil, err
-	}
+	in := under(t.Name, pk, prefix)
 	in.ScanIndexForward, in.Limit = aws.Bool(false), aws.Int32(1)
 	out, err := t.Client.Query(ctx, in)
 	if err != nil {
@@ -63,24 +60,18 @@ func (t *Table) last(ctx context.Context, pk, prefix string) (Item, error) {
 	return out.Items[0], nil
 }
 
-func (t *Table) under(pk, prefix string, only ...expression.ProjectionBuilder) (*dynamodb.QueryInput, error) {
-	cond := expression.Key(PartitionKey).Equal(expression.Value(pk))
+// under asks for the items under a partition key whose sort key has a prefix; all of them
+// if it is empty.
+func under(table, pk, prefix string) *dynamodb.QueryInput {
+	cond, values := PartitionKey+" = :pk", Item{":pk": textOf(pk)}
 	if prefix != "" {
-		cond = cond.And(expression.Key(SortKey).BeginsWith(prefix))
-	}
-	b := expression.NewBuilder().WithKeyCondition(cond)
-	for _, p := range only {
-		b = b.WithProjection(p)
-	}
-	expr, err := b.Build()
-	if err != nil {
-		return nil, fmt.Errorf("querying %s %s: %w", pk, prefix, err)
+		cond += " AND begins_with(" + SortKey + ", :prefix)"
+		values[":prefix"] = textOf(prefix)
 	}
 	return &dynamodb.QueryInput{
-		TableName: &t.Name, ConsistentRead: aws.Bool(true),
-		KeyConditionExpression: expr.KeyCondition(), ProjectionExpression: expr.Projection(),
-		ExpressionAttributeNames: expr.Names(), ExpressionAttributeValues: expr.Values(),
-	}, nil
+		TableName: &table, ConsistentRead: aws.Bool(true),
+		KeyConditionExpression: &cond, ExpressionAttributeValues: values,
+	}
 }
 
 // An Item is an item of the table as DynamoDB has it.

@@ -10,7 +10,7 @@ import (
 
 // putIf writes one item on a condition. When the condition fails, it returns the item
 // that is there.
-func (t *Table) putIf(ctx context.Context, k key, item any, cond condition) (there Item, refused bool, err error) {
+func (t *Table) putIf(ctx context.Context, k key, item any, cond expression) (there Item, refused bool, err error) {
 	d := draft{table: &t.Name}
 	put := d.put(k, item, cond).Put
 	if d.err != nil {
@@ -25,7 +25,7 @@ func (t *Table) putIf(ctx context.Context, k key, item any, cond condition) (the
 }
 
 // deleteIf deletes one item, unless its condition fails.
-func (t *Table) deleteIf(ctx context.Context, k key, cond condition) error {
+func (t *Table) deleteIf(ctx context.Context, k key, cond expression) error {
 	d := draft{table: &t.Name}
 	remove := d.remove(k, cond).Delete
 	if d.err != nil {

@@ -25,7 +25,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"tourniquet/lambda/parallel"
@@ -111,7 +110,7 @@ func (t *Table) latest(ctx context.Context, instance string) (containmentItem, e
 	if strings.Trim(strconv.Itoa(n), "9") != "" {
 		return decode[containmentItem](last)
 	}
-	keys, err := t.query(ctx, pk, skContainment, expression.NamesList(expression.Name(PartitionKey), expression.Name(SortKey)))
+	keys, err := t.query(ctx, pk, skContainment, PartitionKey, SortKey)
 	if err != nil {
 		return containmentItem{}, err
 	}

@@ -22,7 +22,7 @@ func TestCommitConditions(t *testing.T) {
 	}
 	withOriginals := bare(1, record.Contained)
 	withOriginals.Steps = []record.StepState{{Step: quarantineOf("eni-1", "sg-1", "sg-2")}}
-	const event = "Put INSTANCE#i-1 EVENT#2026-03-01T12:00:00Z#g1-v1 if attribute_not_exists (pk)"
+	const event = "Put INSTANCE#i-1 EVENT#2026-03-01T12:00:00Z#g1-v1 if attribute_not_exists(pk)"
 	for name, test := range map[string]struct {
 		change record.Change
 		want   []string
@@ -30,32 +30,32 @@ func TestCommitConditions(t *testing.T) {
 		"first": {
 			record.Change{Record: bare(0, record.Containing), Count: 1, Limit: 25},
 			[]string{
-				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
-				"Put OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 2) AND (generation <= 1))",
-				"Update GUARD CONTAINED if (attribute_not_exists (pk)) OR ((schema <= 2) AND (count <= 24)) then ADD count 1 SET schema = 1",
+				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists(pk)", event,
+				"Put OPEN i-1 if attribute_not_exists(pk) OR (schema <= 2 AND generation <= 1)",
+				"Update GUARD CONTAINED if attribute_not_exists(pk) OR (schema <= 2 AND count <= 24) then ADD count 1 SET schema = 1",
 			},
 		},
 		"no room": {
 			record.Change{Record: bare(0, record.Observed), Count: 1, Limit: 0},
 			[]string{
-				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
-				"Update GUARD CONTAINED if (schema <= 2) AND (count <= -1) then ADD count 1 SET schema = 1",
+				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists(pk)", event,
+				"Update GUARD CONTAINED if schema <= 2 AND count <= -1 then ADD count 1 SET schema = 1",
 			},
 		},
 		"released": {
 			record.Change{Record: bare(1, record.Released), Count: -1},
 			[]string{
-				"Update INSTANCE#i-1 CONTAINMENT#1 if (schema <= 2) AND (version = 1) then SET …", event,
-				"Delete OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 2) AND (generation = 1))",
-				"Update GUARD CONTAINED if (schema <= 2) AND (count >= 1) then ADD count -1 SET schema = 1",
+				"Update INSTANCE#i-1 CONTAINMENT#1 if schema <= 2 AND version = 1 then SET …", event,
+				"Delete OPEN i-1 if attribute_not_exists(pk) OR (schema <= 2 AND generation = 1)",
+				"Update GUARD CONTAINED if schema <= 2 AND count >= 1 then ADD count -1 SET schema = 1",
 			},
 		},
 		"originals": {
 			record.Change{Record: withOriginals},
 			[]string{
-				"Update INSTANCE#i-1 CONTAINMENT#1 if (schema <= 2) AND (version = 1) AND " +
-					"((attribute_not_exists (originals.eni-1)) OR (originals.eni-1 = sg-1 sg-2)) then SET …",
-				event, "Put OPEN i-1 if (attribute_not_exists (pk)) OR ((schema <= 2) AND (generation <= 1))",
+				"Update INSTANCE#i-1 CONTAINMENT#1 if schema <= 2 AND version = 1 AND " +
+					"(attribute_not_exists(originals.eni-1) OR originals.eni-1 = sg-1 sg-2) then SET …",
+				event, "Put OPEN i-1 if attribute_not_exists(pk) OR (schema <= 2 AND generation <= 1)",
 			},
 		},
 		"slots": {
@@ -68,15 +68,15 @@ func TestCommitConditions(t *testing.T) {
 				op(record.Remove, slot(6, "i-1#1")),
 			}},
 			[]string{
-				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists (pk)", event,
-				"Put VPC#vpc-1 SLOT#acl-1#in#1 if attribute_not_exists (pk)",
-				"Update VPC#vpc-1 SLOT#acl-1#in#2 if ((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (state <> removing) then ADD holders [i-1#1] SET …",
-				"Update VPC#vpc-1 SLOT#acl-1#in#3 if (((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (state <> removing)) AND (contains (holders, i-1#1)) " +
+				"Put INSTANCE#i-1 CONTAINMENT#1 if attribute_not_exists(pk)", event,
+				"Put VPC#vpc-1 SLOT#acl-1#in#1 if attribute_not_exists(pk)",
+				"Update VPC#vpc-1 SLOT#acl-1#in#2 if schema <= 2 AND prefix = 198.51.100.7/32 AND state <> removing then ADD holders [i-1#1] SET …",
+				"Update VPC#vpc-1 SLOT#acl-1#in#3 if schema <= 2 AND prefix = 198.51.100.7/32 AND state <> removing AND contains(holders, i-1#1) " +
 					"then ADD holders [i-1#1] SET …",
-				"Delete VPC#vpc-1 SLOT#acl-1#in#4 if ((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1])",
-				"Update VPC#vpc-1 SLOT#acl-1#in#5 if ((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1 i-2#1]) " +
+				"Delete VPC#vpc-1 SLOT#acl-1#in#4 if schema <= 2 AND prefix = 198.51.100.7/32 AND holders = [i-1#1]",
+				"Update VPC#vpc-1 SLOT#acl-1#in#5 if schema <= 2 AND prefix = 198.51.100.7/32 AND holders = [i-1#1 i-2#1] " +
 					"then DELETE holders [i-1#1]",
-				"Update VPC#vpc-1 SLOT#acl-1#in#6 if ((schema <= 2) AND (prefix = 198.51.100.7/32)) AND (holders = [i-1#1]) " +
+				"Update VPC#vpc-1 SLOT#acl-1#in#6 if schema <= 2 AND prefix = 198.51.100.7/32 AND holders = [i-1#1] " +
 					"then ADD holders [i-1#1] SET …",
 			},
 		},
@@ -200,8 +200,8 @@ func TestCommitLeavesAsItIs(t *testing.T) {
 		t.Fatalf("got %d calls, want two with different tokens", len(calls))
 	}
 	want := append(slices.Clone(calls[0].writes()[:2]),
-		"ConditionCheck OPEN i-1 if (schema <= 2) AND (NOT (generation = 1))",
-		"ConditionCheck GUARD CONTAINED if (attribute_not_exists (pk)) OR ((schema <= 2) AND (NOT (count >= 1)))")
+		"ConditionCheck OPEN i-1 if schema <= 2 AND NOT (generation = 1)",
+		"ConditionCheck GUARD CONTAINED if attribute_not_exists(pk) OR (schema <= 2 AND NOT (count >= 1))")
 	if diff := cmp.Diff(want, calls[1].writes()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -411,7 +411,7 @@ func TestLoadQueries(t *testing.T) {
 		if c.operation == "GetItem" {
 			return done
 		}
-		partition := plain(c.body["ExpressionAttributeValues"].(map[string]any)[":0"])
+		partition := plain(c.body["ExpressionAttributeValues"].(map[string]any)[":pk"])
 		if _, more := c.body["ExclusiveStartKey"]; !more && strings.HasPrefix(partition, "VPC#") {
 			return reply{200, `{"Items":[` + slotText(partition, 1) + `],"LastEvaluatedKey":{"pk":{"S":"a"},"sk":{"S":"b"}}}`}
 		} else if more {
@@ -521,7 +521,7 @@ func TestNoteTwice(t *testing.T) {
 	if err := table.Note(t.Context(), event("i-1", "a")); err != nil {
 		t.Errorf("Note: %v", err)
 	}
-	want := "INSTANCE#i-1 EVENT#2026-03-01T12:00:00Z#a if attribute_not_exists (pk)"
+	want := "INSTANCE#i-1 EVENT#2026-03-01T12:00:00Z#a if attribute_not_exists(pk)"
 	if got := spell(w.said()[0].body); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

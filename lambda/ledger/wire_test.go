@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -81,6 +82,7 @@ func newWire(t *testing.T, answer func(n int, c call) reply) (*Table, *wire) {
 		if err := json.Unmarshal(raw, &c.body); err != nil && r.Context().Err() == nil { // the client may give a call up
 			t.Errorf("%s: %v", operation, err)
 		}
+		checkNamed(t, c.body)
 		w.mu.Lock()
 		n := len(w.calls)
 		w.calls = append(w.calls, c)
@@ -121,7 +123,39 @@ func (c call) writes() []string {
 	return lines
 }
 
-var placeholder = regexp.MustCompile(`[#:]\d+`)
+var placeholder = regexp.MustCompile(`[#:]\w+`)
+
+// checkNamed: DynamoDB refuses what names or values something that no expression uses, and
+// the other way round.
+func checkNamed(t *testing.T, body map[string]any) {
+	t.Helper()
+	items, _ := body["TransactItems"].([]any)
+	for _, i := range items {
+		for _, w := range i.(map[string]any) {
+			checkNamed(t, w.(map[string]any))
+		}
+	}
+	used, given := map[string]bool{}, map[string]bool{}
+	for what, text := range body {
+		if strings.HasSuffix(what, "Expression") {
+			for _, p := range placeholder.FindAllString(text.(string), -1) {
+				used[p] = true
+			}
+		}
+	}
+	for _, what := range []string{"ExpressionAttributeNames", "ExpressionAttributeValues"} {
+		all, there := body[what].(map[string]any)
+		if there && len(all) == 0 {
+			t.Errorf("%s is empty, which DynamoDB refuses", what)
+		}
+		for p := range all {
+			given[p] = true
+		}
+	}
+	if !maps.Equal(used, given) {
+		t.Errorf("the expressions use %v, and given are %v", used, given)
+	}
+}
 
 func spell(w map[string]any) string {
 	where, _ := w["Key"].(map[string]any)
