@@ -106,7 +106,7 @@ func (r Record) Holder() Holder { return Holder{r.Instance, r.Generation} }
 
 // Step finds a step by its id.
 func (r Record) Step(id string) (StepState, bool) {
-	i := slices.IndexFunc(r.Steps, func(s StepState) bool { return s.Step.ID() == id })
+	i := slices.IndexFunc(r.Steps, func(s StepState) bool { return s.Step.has(id) })
 	if i < 0 {
 		return StepState{}, false
 	}

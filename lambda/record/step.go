@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"tourniquet/lambda/network"
@@ -17,7 +18,26 @@ type Step interface {
 	ID() string
 	// Kind is the kind of the step.
 	Kind() Kind
-	step() // only this package defines steps
+	// has reports whether an id is the step's, without making it: a record with hundreds of
+	// steps is searched for each of them. Only this package defines steps.
+	has(id string) bool
+}
+
+// after is what of an id follows some parts of it, which slashes join; false where it
+// begins otherwise.
+func after(id string, parts ...string) (rest string, ok bool) {
+	for n, part := range parts {
+		if id, ok = strings.CutPrefix(id, part); !ok {
+			return "", false
+		}
+		if n == len(parts)-1 {
+			break
+		}
+		if id, ok = strings.CutPrefix(id, "/"); !ok {
+			return "", false
+		}
+	}
+	return id, true
 }
 
 // Kind is the kind of a step, as answers and records name it.
@@ -145,7 +165,13 @@ func (r Replacement) ID() string {
 // Kind is the kind of the attribute that is replaced.
 func (r Replacement) Kind() Kind { return r.Of }
 
-func (Replacement) step() {}
+func (r Replacement) has(id string) bool {
+	rest, ok := after(id, string(r.Of), r.Resource)
+	if ok && r.Name != "" {
+		rest, ok = after(rest, "", r.Name)
+	}
+	return ok && rest == ""
+}
 
 // Check is why a replacement makes no sense, or nil.
 func (r Replacement) Check() error {
@@ -186,7 +212,10 @@ func (c Creation) ID() string { return string(c.Of) + "/" + c.Resource }
 // Kind is the kind of what is made.
 func (c Creation) Kind() Kind { return c.Of }
 
-func (Creation) step() {}
+func (c Creation) has(id string) bool {
+	rest, ok := after(id, string(c.Of), c.Resource)
+	return ok && rest == ""
+}
 
 // A Denial adds one deny entry for all protocols to a network ACL.
 type Denial struct {
@@ -206,7 +235,10 @@ func (d Denial) ID() string {
 // Kind is KindDenial.
 func (Denial) Kind() Kind { return KindDenial }
 
-func (Denial) step() {}
+func (d Denial) has(id string) bool {
+	rest, ok := after(id, string(KindDenial), d.ACL, string(d.Direction), "")
+	return ok && rest == d.Prefix.String()
+}
 
 // Entry is the network ACL entry that the denial adds.
 func (d Denial) Entry() network.Entry {
