@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/record"
 )
 
@@ -42,7 +43,7 @@ func (c *releasing) choose(ctx context.Context, seen network.Network, known reco
 		}
 		to = append(to, record.ReleaseGroup{VPC: found[i].VPC, Group: id})
 	}
-	slices.SortFunc(to, func(a, b record.ReleaseGroup) int { return strings.Compare(a.VPC+a.Group, b.VPC+b.Group) })
+	order.Sort(to, func(a, b record.ReleaseGroup) int { return strings.Compare(a.VPC+a.Group, b.VPC+b.Group) })
 	c.to = slices.Compact(to)
 	return nil
 }

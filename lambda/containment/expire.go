@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 )
@@ -35,13 +36,14 @@ func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error
 		}
 		return []record.Record{*rec}, nil
 	})
-	due = slices.CompactFunc(slices.SortedFunc(slices.Values(due), byHolder), func(a, b record.Record) bool { return a.Holder() == b.Holder() })
+	order.Sort(due, byHolder)
+	due = slices.CompactFunc(due, func(a, b record.Record) bool { return a.Holder() == b.Holder() })
 	due, unseen := r.withoutIdle(ctx, due, slots)
 	outcomes, err := each(due, func(rec record.Record) (Outcome, bool, error) {
 		_, is := latest.Load(rec.Holder())
 		return r.expireOne(ctx, rec, request, is)
 	})
-	slices.SortFunc(outcomes, func(a, b Outcome) int { return a.Record.Holder().Compare(b.Record.Holder()) })
+	order.Sort(outcomes, func(a, b Outcome) int { return a.Record.Holder().Compare(b.Record.Holder()) })
 	return outcomes, errors.Join(missing, unread, unseen, err)
 }
 
@@ -121,7 +123,9 @@ func candidates(slots []record.Slot, open []string) []record.Holder {
 	for _, instance := range open {
 		all[record.Holder{Instance: instance}] = true
 	}
-	return slices.SortedFunc(maps.Keys(all), record.Holder.Compare)
+	sorted := slices.Collect(maps.Keys(all))
+	order.Sort(sorted, record.Holder.Compare)
+	return sorted
 }
 
 // read is the containment of a candidate; nil when there is none.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
@@ -89,7 +90,7 @@ func (r *Reconciler) all(ctx context.Context, open, quarantined []string, reques
 			outcomes = append(outcomes, out)
 		}
 	}
-	slices.SortFunc(outcomes, func(a, b Outcome) int { return strings.Compare(a.Instance, b.Instance) })
+	order.Sort(outcomes, func(a, b Outcome) int { return strings.Compare(a.Instance, b.Instance) })
 	return outcomes, errors.Join(err, failed)
 }
 

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 )
@@ -39,7 +39,7 @@ func (w *Watcher) Watch(ctx context.Context, request string) ([]Outcome, error) 
 	watched, unread := gather(open, func(instance string) ([]record.Record, error) { return w.load(ctx, instance) })
 	read, now := w.read(ctx, watched)
 	outcomes, failed := each(watched, func(rec record.Record) (Outcome, bool, error) { return w.watch(ctx, rec, read, now, request) })
-	slices.SortFunc(outcomes, func(a, b Outcome) int { return strings.Compare(a.Instance, b.Instance) })
+	order.Sort(outcomes, func(a, b Outcome) int { return strings.Compare(a.Instance, b.Instance) })
 	return outcomes, errors.Join(err, unread, failed)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/record"
 )
 
@@ -118,7 +119,7 @@ func (i slotItem) slot() (record.Slot, error) {
 	if err != nil {
 		return record.Slot{}, fmt.Errorf("item %s: %w", i.key, err)
 	}
-	slices.SortFunc(holders, record.Holder.Compare)
+	order.Sort(holders, record.Holder.Compare)
 	place := record.SlotKey{VPC: i.VPC, ACL: i.ACL, Direction: network.Direction(i.Direction), Number: i.Number}
 	if i.key != slotKey(place) {
 		return record.Slot{}, fmt.Errorf("item %s says that it is of %s", i.key, slotKey(place))

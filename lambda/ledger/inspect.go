@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/record"
 )
 
@@ -59,7 +60,7 @@ func (m *Memory) Records() []record.Record {
 		r, _ := i.record() // it was a record when it came in
 		records = append(records, r)
 	}
-	slices.SortFunc(records, func(a, b record.Record) int {
+	order.Sort(records, func(a, b record.Record) int {
 		return cmp.Or(cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Generation, b.Generation))
 	})
 	return records
@@ -73,7 +74,7 @@ func (m *Memory) AllSlots() []record.Slot {
 		s, _ := i.slot() // it was a slot when it came in
 		all = append(all, s)
 	}
-	slices.SortFunc(all, bySlotKey)
+	order.Sort(all, bySlotKey)
 	return all
 }
 

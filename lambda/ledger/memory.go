@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/record"
 )
 
@@ -92,7 +93,7 @@ func (m *Memory) slotsOf(vpcs []string) reading[record.Slot] {
 			r.add(k, s, err)
 		}
 	}
-	slices.SortFunc(r.good, bySlotKey)
+	order.Sort(r.good, bySlotKey)
 	return r
 }
 

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/record"
 )
 
@@ -154,7 +154,7 @@ func (m *Memory) Owed(ctx context.Context) ([]record.Owed, error) {
 			r.add(k, owedItem{}, err)
 		}
 	}
-	slices.SortFunc(r.good, func(a, b owedItem) int { return byKey(a.key, b.key) })
+	order.Sort(r.good, func(a, b owedItem) int { return byKey(a.key, b.key) })
 	owed, err := convert(r.good, owedItem.owed)
 	return owed, errors.Join(err, r.err())
 }

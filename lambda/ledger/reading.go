@@ -3,11 +3,11 @@ package ledger
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/record"
 )
 
@@ -32,7 +32,7 @@ func (r *reading[T]) err() error {
 	if len(r.bad) == 0 {
 		return nil
 	}
-	slices.SortFunc(r.bad, func(a, b *record.ItemError) int { return cmp.Compare(a.Item, b.Item) })
+	order.Sort(r.bad, func(a, b *record.ItemError) int { return cmp.Compare(a.Item, b.Item) })
 	return &record.UnreadableError{Items: r.bad}
 }
 

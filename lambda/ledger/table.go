@@ -27,6 +27,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/record"
 )
@@ -66,7 +67,7 @@ func (t *Table) slots(ctx context.Context, vpcs []string) (reading[record.Slot],
 		return reading[record.Slot]{}, err
 	}
 	slots := decodeAll(slices.Concat(found...), slotItem.slot)
-	slices.SortFunc(slots.good, bySlotKey)
+	order.Sort(slots.good, bySlotKey)
 	return slots, nil
 }
 

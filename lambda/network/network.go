@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tourniquet/lambda/order"
 )
 
 // A Target says what to observe. Only the instance is needed; the rest lets
@@ -134,7 +136,7 @@ type Quarantined struct {
 
 // SortQuarantined sorts the quarantine groups of a VPC as Network lists them.
 func SortQuarantined(groups []Quarantined) {
-	slices.SortFunc(groups, func(a, b Quarantined) int { return strings.Compare(a.Group, b.Group) })
+	order.Sort(groups, func(a, b Quarantined) int { return strings.Compare(a.Group, b.Group) })
 }
 
 // An Instance is the EC2 instance of an incident.

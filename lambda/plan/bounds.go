@@ -8,6 +8,7 @@ import (
 
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/record"
 )
 
@@ -100,7 +101,7 @@ func boundDenials(steps []record.StepState, seen network.Network) []record.StepS
 	if excess <= 0 {
 		return steps
 	}
-	slices.SortStableFunc(settled, func(a, b string) int { return cmp.Compare(serving(a), serving(b)) })
+	order.Stable(settled, func(a, b string) int { return cmp.Compare(serving(a), serving(b)) })
 	settled = settled[:min(excess, len(settled))]
 	return slices.DeleteFunc(slices.Clone(steps), func(s record.StepState) bool { return slices.Contains(settled, s.Step.ID()) })
 }

@@ -9,6 +9,7 @@ import (
 	"go4.org/netipx"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 )
 
 // A span is what one entry of an ACL is to deny: a peer, or by a covering prefix
@@ -32,7 +33,7 @@ func cover(peers []netip.Addr, places int, may func(netip.Prefix) bool) []span {
 	for rank, p := range peers {
 		spans = append(spans, span{network.Host(p), []netip.Addr{p}, rank})
 	}
-	slices.SortFunc(spans, func(a, b span) int { return a.prefix.Addr().Compare(b.prefix.Addr()) })
+	order.Sort(spans, func(a, b span) int { return a.prefix.Addr().Compare(b.prefix.Addr()) })
 	for places > 0 && len(spans) > places {
 		first, prefix := nearest(spans, may)
 		if first < 0 {
@@ -49,7 +50,7 @@ func cover(peers []netip.Addr, places int, may func(netip.Prefix) bool) []span {
 }
 
 func byRank(spans []span) {
-	slices.SortStableFunc(spans, func(a, b span) int { return cmp.Compare(a.rank, b.rank) })
+	order.Stable(spans, func(a, b span) int { return cmp.Compare(a.rank, b.rank) })
 }
 
 // nearest finds the neighbours with the longest prefix in common, among the

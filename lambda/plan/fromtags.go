@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/record"
 )
 
@@ -75,7 +76,7 @@ func unclaimed(seen network.Network, peers []netip.Addr) []record.Exposure {
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b record.Exposure) int { return strings.Compare(a.Detail, b.Detail) })
+	order.Sort(found, func(a, b record.Exposure) int { return strings.Compare(a.Detail, b.Detail) })
 	return found
 }
 

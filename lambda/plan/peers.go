@@ -8,6 +8,7 @@ import (
 
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/record"
 )
 
@@ -37,7 +38,7 @@ func mergePeers(known, more []guardduty.Peer) []guardduty.Peer {
 // addresses belong to nobody and are last: they take no place from a real peer.
 func byImportance(peers []guardduty.Peer) []guardduty.Peer {
 	ordered := slices.Clone(peers)
-	slices.SortStableFunc(ordered, func(a, b guardduty.Peer) int {
+	order.Stable(ordered, func(a, b guardduty.Peer) int {
 		return cmp.Or(
 			compareBools(documentation(a.Addr), documentation(b.Addr)),
 			cmp.Compare(b.Severity, a.Severity),

@@ -10,6 +10,7 @@ import (
 
 	"tourniquet/lambda/guardduty"
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/record"
 )
 
@@ -91,7 +92,7 @@ func heard(r record.Record, reading network.FlowReading, seen network.Network) r
 			r.Survivors = survived(r.Survivors, f)
 		}
 	}
-	slices.SortFunc(r.Survivors, func(a, b record.Survivor) int {
+	order.Sort(r.Survivors, func(a, b record.Survivor) int {
 		return cmp.Or(b.Last.Compare(a.Last), a.Addr.Compare(b.Addr), strings.Compare(a.Interface, b.Interface))
 	})
 	r.Survivors = r.Survivors[:min(len(r.Survivors), maxSurvivors)]

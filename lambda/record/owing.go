@@ -3,6 +3,8 @@ package record
 import (
 	"slices"
 	"strings"
+
+	"tourniquet/lambda/order"
 )
 
 // A Told is what has been told of a containment, so that nothing is told twice: how it
@@ -91,10 +93,14 @@ func OwingVerdict(v Verdict) []Channel {
 
 // sameExposure reports whether two lists have the same entries, in any order.
 func sameExposure(a, b []Exposure) bool {
-	order := func(x, y Exposure) int {
-		return strings.Compare(string(x.Kind)+" "+x.Detail, string(y.Kind)+" "+y.Detail)
+	sorted := func(all []Exposure) []Exposure {
+		all = slices.Clone(all)
+		order.Sort(all, func(x, y Exposure) int {
+			return strings.Compare(string(x.Kind)+" "+x.Detail, string(y.Kind)+" "+y.Detail)
+		})
+		return all
 	}
-	return slices.Equal(slices.SortedFunc(slices.Values(a), order), slices.SortedFunc(slices.Values(b), order))
+	return slices.Equal(sorted(a), sorted(b))
 }
 
 // gained reports whether a list has an entry of some kinds that another had not.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 )
 
 // A Holder is a containment that needs a denial, by instance and generation.
@@ -41,7 +42,7 @@ func (h Holder) Compare(o Holder) int {
 func (s Slot) With(holder Holder) Slot {
 	if !s.HeldBy(holder) {
 		s.Holders = append(slices.Clone(s.Holders), holder)
-		slices.SortFunc(s.Holders, Holder.Compare)
+		order.Sort(s.Holders, Holder.Compare)
 	}
 	return s
 }

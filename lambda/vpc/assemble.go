@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 )
 
 // network joins what was read of one target with what was seen of it before.
@@ -32,7 +32,7 @@ func (s *survey) network(t network.Target) (network.Network, error) {
 	for _, i := range s.interfacesOf(t) {
 		n.Interfaces = append(n.Interfaces, s.completed(fromSDKInterface(i), t))
 	}
-	slices.SortFunc(n.Interfaces, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
+	order.Sort(n.Interfaces, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
 	if t.Look == network.AgainACLs {
 		n.Interfaces = t.Since.Interfaces
 	}

@@ -2,12 +2,12 @@ package vpc
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 )
 
 // fromSDKMachine is what an instance's description says of how long it and its volumes
@@ -29,6 +29,6 @@ func fromSDKMachine(i types.Instance) network.Machine {
 			})
 		}
 	}
-	slices.SortFunc(m.Volumes, func(a, b network.Volume) int { return cmp.Compare(a.Device, b.Device) })
+	order.Sort(m.Volumes, func(a, b network.Volume) int { return cmp.Compare(a.Device, b.Device) })
 	return m
 }

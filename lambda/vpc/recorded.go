@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/order"
 	"tourniquet/lambda/parallel"
 )
 
@@ -72,7 +73,7 @@ func (r recorded) add(n *network.Network, t network.Target) {
 			n.Missing = append(n.Missing, id)
 		}
 	}
-	slices.SortFunc(n.Detached, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
+	order.Sort(n.Detached, func(a, b network.Interface) int { return cmp.Compare(a.ID, b.ID) })
 	n.Elsewhere = map[string]network.ACL{}
 	for _, id := range t.ACLs {
 		_, serves := n.ACLs[id]
