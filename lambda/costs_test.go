@@ -246,7 +246,7 @@ func (m *meter) add(target string, body, answer []byte) {
 }
 
 // capacity is what a call of DynamoDB takes, in request units. The size of an item is that
-// of its JSON, which is longer than what DynamoDB counts.
+// of its JSON, which is longer than what DynamoDB counts; of an update, that of its values.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
 func (m *meter) capacity(operation string, body, answer []byte) (reads, writes int) {
 	const readUnit, writeUnit = 4096, 1024
@@ -254,18 +254,30 @@ func (m *meter) capacity(operation string, body, answer []byte) (reads, writes i
 	case "GetItem", "Query", "Scan":
 		return units(len(answer), readUnit), 0 // consistent
 	case "PutItem", "UpdateItem", "DeleteItem":
-		return 0, units(len(body), writeUnit)
+		return 0, units(written(body), writeUnit)
 	case "TransactWriteItems":
-		var in struct{ TransactItems []json.RawMessage }
+		var in struct{ TransactItems []map[string]json.RawMessage }
 		_ = json.Unmarshal(body, &in) // the SDK wrote it
 		for _, item := range in.TransactItems {
-			writes += 2 * units(len(item), writeUnit)
+			for _, write := range item { // one, by its kind
+				writes += 2 * units(written(write), writeUnit)
+			}
 		}
 		return 0, writes
 	default:
 		m.t.Errorf("how much does DynamoDB charge for %s? Say it here.", operation)
 		return 0, 0
 	}
+}
+
+// written is the size of what a write sends of its item.
+func written(write json.RawMessage) int {
+	var in struct{ Item, Key, ExpressionAttributeValues json.RawMessage }
+	_ = json.Unmarshal(write, &in) // the SDK wrote it
+	if len(in.Item) > 0 {
+		return len(in.Item)
+	}
+	return len(in.Key) + len(in.ExpressionAttributeValues)
 }
 
 // units is how many units a size takes, one at least.
