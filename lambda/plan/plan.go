@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,76 +11,6 @@ import (
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/record"
 )
-
-// Tags are the second copy of the originals, on the interfaces, before their
-// groups change, and in the end the status on the instance. Without the ledger the
-// instance's also say who the peers are.
-func (p Plan) Tags(seen network.Network, unrecorded bool) map[string]map[string]string {
-	tags := map[string]map[string]string{}
-	if p.Shown || p.Record.Status == record.Closed {
-		return tags
-	}
-	for _, s := range p.Record.Steps {
-		q, ok := record.AsQuarantine(s.Step)
-		if !ok || s.State != record.Pending || len(q.Before) == 0 {
-			continue
-		}
-		for _, i := range seen.Interfaces {
-			if i.ID == q.Resource && !slices.Equal(i.Originals, q.Before) {
-				tags[i.ID] = network.OriginalsTags(q.Before)
-			}
-		}
-	}
-	if mine := p.marks(seen.Instance, unrecorded); len(mine) > 0 {
-		tags[seen.Instance.ID] = mine
-	}
-	return tags
-}
-
-// marks are the instance's own tags, as far as it doesn't carry them yet.
-func (p Plan) marks(i network.Instance, unrecorded bool) map[string]string {
-	mine := map[string]string{}
-	if unrecorded {
-		mine = network.PeersTags(addresses(p.Record.Peers))
-	}
-	if p.Record.Status != record.Containing {
-		mine[network.StatusTag] = string(p.Record.Status)
-	}
-	maps.DeleteFunc(mine, func(key, value string) bool { is, set := i.Tags[key]; return set && is == value })
-	return mine
-}
-
-// addresses are those of peers, in their order.
-func addresses(peers []guardduty.Peer) []netip.Addr {
-	var addrs []netip.Addr
-	for _, p := range peers {
-		addrs = append(addrs, p.Addr)
-	}
-	return addrs
-}
-
-// Observed is the plan as observe mode records it: shown, not carried out. Beside
-// an open containment it is not recorded at all.
-func (p Plan) Observed(known record.Known) Plan {
-	p.Slots, p.Shown, p.Relies = nil, true, false
-	for i := range p.Record.Steps {
-		if p.Record.Steps[i].State == record.Pending {
-			p.Record.Steps[i].State = record.Planned
-		}
-	}
-	if known.Open() != nil {
-		p.Changed = false
-		return p
-	}
-	p.Record.Status = record.Observed
-	if last := known.Record; last != nil && last.Status == record.Observed {
-		p.Record.Generation, p.Record.Version = last.Generation, last.Version
-		p.Record.Opened = last.Opened
-		p.Record.Findings = boundFindings(mergeFindings(last.Findings, p.Record.Findings))
-		p.Changed = !p.Record.Says(*last)
-	}
-	return p
-}
 
 // Rules are the bounds of a plan that an operator sets.
 type Rules struct {
@@ -157,6 +86,29 @@ func NewPlan(in Incident, seen network.Network, known record.Known, rules Rules)
 	return Plan{
 		Record: p.record, Slots: p.slots, Changed: changed, Relies: p.relies, ACLRoom: p.aclRoom, Unread: p.unread, Anew: p.justClosed(), Held: p.held,
 	}
+}
+
+// Observed is the plan as observe mode records it: shown, not carried out. Beside
+// an open containment it is not recorded at all.
+func (p Plan) Observed(known record.Known) Plan {
+	p.Slots, p.Shown, p.Relies = nil, true, false
+	for i := range p.Record.Steps {
+		if p.Record.Steps[i].State == record.Pending {
+			p.Record.Steps[i].State = record.Planned
+		}
+	}
+	if known.Open() != nil {
+		p.Changed = false
+		return p
+	}
+	p.Record.Status = record.Observed
+	if last := known.Record; last != nil && last.Status == record.Observed {
+		p.Record.Generation, p.Record.Version = last.Generation, last.Version
+		p.Record.Opened = last.Opened
+		p.Record.Findings = boundFindings(mergeFindings(last.Findings, p.Record.Findings))
+		p.Changed = !p.Record.Says(*last)
+	}
+	return p
 }
 
 // next is the record that an incident opens or continues, without its steps.
