@@ -3,6 +3,7 @@
 package host_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -106,9 +107,22 @@ func TestIsolateOnARealKernel(t *testing.T) {
 		{name: "kernel that closes no socket, bash", prepare: silentKill + bash, rules: "nft", foreign: foreignNFT, show: showNFT},
 		{name: "no ss, BusyBox", prepare: "rm /usr/bin/ss\n" + busyBox, rules: "nft", foreign: foreignNFT, show: showNFT},
 	} {
-		t.Run(m.name, func(t *testing.T) { testMachine(t, m) })
+		t.Run(m.name, func(t *testing.T) {
+			if !m.cgroup { // there is one of its service
+				t.Parallel()
+			}
+			for try, late := 1, true; late; try++ {
+				late = false // if the test ends early
+				t.Run(fmt.Sprint("try ", try), func(t *testing.T) { late = testMachine(t, m, try < mostTries) })
+			}
+		})
 	}
 }
+
+// mostTries is how many machines are set up when the evidence on one is cut short. It has
+// two seconds, which is plenty for a dozen connections unless this machine does other things
+// beside.
+const mostTries = 4
 
 // silentKill makes ss what it is on a kernel without INET_DIAG_DESTROY: it closes
 // nothing and says nothing. https://man7.org/linux/man-pages/man8/ss.8.html
@@ -123,12 +137,12 @@ const (
 	busyBox = "for tool in sh cat grep head ls printf readlink sed sleep timeout tr; do ln -sf $(command -v busybox) /usr/bin/$tool; done\n"
 )
 
-func testMachine(t *testing.T, m machine) {
+// testMachine isolates a host and takes it back. It gives up when the evidence is late, if
+// it may.
+func testMachine(t *testing.T, m machine, mayBeLate bool) (late bool) {
 	service := ""
 	if m.cgroup {
-		service = serviceCgroup(t) // there is one on a machine
-	} else {
-		t.Parallel()
+		service = serviceCgroup(t)
 	}
 	w := newWorld(t)
 	w.sh(w.host, m.prepare+m.foreign)
@@ -144,6 +158,10 @@ func testMachine(t *testing.T, m machine) {
 	w.pass("before", 5*time.Second, ends, goesOn)
 
 	first := w.run(read(t, "isolate.sh"))
+	if first.Truncated && mayBeLate {
+		t.Log("the evidence is late")
+		return true
+	}
 	time.Sleep(200 * time.Millisecond) // what was under way
 	w.leaked()
 	checkFirst(t, m, first)
@@ -187,6 +205,7 @@ func testMachine(t *testing.T, m machine) {
 	}
 	maps.DeleteFunc(ends, func(_ string, f flow) bool { return f.once })
 	w.pass("after the restore", 5*time.Second, ends, goesOn)
+	return false
 }
 
 // onABusyMachine is far above what a run of the script takes, which is a second and less,
