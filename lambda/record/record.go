@@ -106,7 +106,11 @@ func (r Record) Holder() Holder { return Holder{r.Instance, r.Generation} }
 
 // Step finds a step by its id.
 func (r Record) Step(id string) (StepState, bool) {
-	i := slices.IndexFunc(r.Steps, func(s StepState) bool { return s.Step.has(id) })
+	var text []byte
+	i := slices.IndexFunc(r.Steps, func(s StepState) bool {
+		text = s.Step.appendID(text[:0])
+		return string(text) == id
+	})
 	if i < 0 {
 		return StepState{}, false
 	}

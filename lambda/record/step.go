@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"tourniquet/lambda/network"
@@ -18,26 +17,9 @@ type Step interface {
 	ID() string
 	// Kind is the kind of the step.
 	Kind() Kind
-	// has reports whether an id is the step's, without making it: a record with hundreds of
-	// steps is searched for each of them. Only this package defines steps.
-	has(id string) bool
-}
-
-// after is what of an id follows some parts of it, which slashes join; false where it
-// begins otherwise.
-func after(id string, parts ...string) (rest string, ok bool) {
-	for n, part := range parts {
-		if id, ok = strings.CutPrefix(id, part); !ok {
-			return "", false
-		}
-		if n == len(parts)-1 {
-			break
-		}
-		if id, ok = strings.CutPrefix(id, "/"); !ok {
-			return "", false
-		}
-	}
-	return id, true
+	// appendID appends the id to text. A record with hundreds of steps is searched for each
+	// of them, with room for one id. Only this package defines steps.
+	appendID(text []byte) []byte
 }
 
 // Kind is the kind of a step, as answers and records name it.
@@ -154,23 +136,28 @@ func AsQuarantine(s Step) (Replacement, bool) {
 }
 
 // ID is the kind and the resource, and the attribute's name where the kind has several.
-func (r Replacement) ID() string {
-	id := string(r.Of) + "/" + r.Resource
-	if r.Name != "" {
-		id += "/" + r.Name
-	}
-	return id
-}
+func (r Replacement) ID() string { return string(r.appendID(nil)) }
 
 // Kind is the kind of the attribute that is replaced.
 func (r Replacement) Kind() Kind { return r.Of }
 
-func (r Replacement) has(id string) bool {
-	rest, ok := after(id, string(r.Of), r.Resource)
-	if ok && r.Name != "" {
-		rest, ok = after(rest, "", r.Name)
+func (r Replacement) appendID(text []byte) []byte {
+	text = joined(text, string(r.Of), r.Resource)
+	if r.Name != "" {
+		text = joined(text, "", r.Name)
 	}
-	return ok && rest == ""
+	return text
+}
+
+// joined appends words with slashes between them.
+func joined(text []byte, words ...string) []byte {
+	for n, word := range words {
+		if n > 0 {
+			text = append(text, '/')
+		}
+		text = append(text, word...)
+	}
+	return text
 }
 
 // Check is why a replacement makes no sense, or nil.
@@ -207,15 +194,12 @@ type Creation struct {
 func HostOf(instance string) Creation { return Creation{Of: KindHost, Resource: instance} }
 
 // ID is the kind and the resource: an incident makes one of a kind for a resource.
-func (c Creation) ID() string { return string(c.Of) + "/" + c.Resource }
+func (c Creation) ID() string { return string(c.appendID(nil)) }
 
 // Kind is the kind of what is made.
 func (c Creation) Kind() Kind { return c.Of }
 
-func (c Creation) has(id string) bool {
-	rest, ok := after(id, string(c.Of), c.Resource)
-	return ok && rest == ""
-}
+func (c Creation) appendID(text []byte) []byte { return joined(text, string(c.Of), c.Resource) }
 
 // A Denial adds one deny entry for all protocols to a network ACL.
 type Denial struct {
@@ -228,16 +212,13 @@ type Denial struct {
 
 // ID names the ACL, the direction and the prefix, and leaves out the number: a
 // denial that had to move to another number is still the same step.
-func (d Denial) ID() string {
-	return string(KindDenial) + "/" + d.ACL + "/" + string(d.Direction) + "/" + d.Prefix.String()
-}
+func (d Denial) ID() string { return string(d.appendID(nil)) }
 
 // Kind is KindDenial.
 func (Denial) Kind() Kind { return KindDenial }
 
-func (d Denial) has(id string) bool {
-	rest, ok := after(id, string(KindDenial), d.ACL, string(d.Direction), "")
-	return ok && rest == d.Prefix.String()
+func (d Denial) appendID(text []byte) []byte {
+	return d.Prefix.AppendTo(joined(text, string(KindDenial), d.ACL, string(d.Direction), ""))
 }
 
 // Entry is the network ACL entry that the denial adds.
