@@ -36,8 +36,7 @@ func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error
 		}
 		return []record.Record{*rec}, nil
 	})
-	order.Sort(due, byHolder)
-	due = slices.CompactFunc(due, func(a, b record.Record) bool { return a.Holder() == b.Holder() })
+	due = slices.CompactFunc(order.Sorted(slices.Values(due), byHolder), func(a, b record.Record) bool { return a.Holder() == b.Holder() })
 	due, unseen := r.withoutIdle(ctx, due, slots)
 	outcomes, err := each(due, func(rec record.Record) (Outcome, bool, error) {
 		_, is := latest.Load(rec.Holder())
@@ -123,9 +122,7 @@ func candidates(slots []record.Slot, open []string) []record.Holder {
 	for _, instance := range open {
 		all[record.Holder{Instance: instance}] = true
 	}
-	sorted := slices.Collect(maps.Keys(all))
-	order.Sort(sorted, record.Holder.Compare)
-	return sorted
+	return order.Sorted(maps.Keys(all), record.Holder.Compare)
 }
 
 // read is the containment of a candidate; nil when there is none.

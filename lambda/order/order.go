@@ -3,12 +3,23 @@
 // that starts cold has to bring into memory.
 package order
 
-import "sort"
+import (
+	"iter"
+	"slices"
+	"sort"
+)
 
 // Sort sorts a list by a comparison like that of slices.SortFunc: negative where a comes
 // before b. Equal elements may change places.
 func Sort[E any](list []E, compare func(a, b E) int) {
 	sort.Sort(by[E]{list, compare})
+}
+
+// Sorted collects elements into a list that is sorted so, like slices.SortedFunc.
+func Sorted[E any](all iter.Seq[E], compare func(a, b E) int) []E {
+	list := slices.Collect(all)
+	Sort(list, compare)
+	return list
 }
 
 // Stable is Sort that keeps the order of equal elements.

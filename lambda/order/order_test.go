@@ -28,6 +28,9 @@ func TestSorts(t *testing.T) {
 		if !slices.Equal(stable, want) {
 			t.Errorf("got %v, want %v", stable, want)
 		}
+		if sorted := order.Sorted(slices.Values(list), byKey); !slices.IsSortedFunc(sorted, byKey) || len(sorted) != len(list) {
+			t.Errorf("Sorted makes %v of %v", sorted, list)
+		}
 		order.Sort(list, byKey)
 		if !slices.IsSortedFunc(list, byKey) {
 			t.Errorf("Sort leaves %v", list)

@@ -93,14 +93,10 @@ func OwingVerdict(v Verdict) []Channel {
 
 // sameExposure reports whether two lists have the same entries, in any order.
 func sameExposure(a, b []Exposure) bool {
-	sorted := func(all []Exposure) []Exposure {
-		all = slices.Clone(all)
-		order.Sort(all, func(x, y Exposure) int {
-			return strings.Compare(string(x.Kind)+" "+x.Detail, string(y.Kind)+" "+y.Detail)
-		})
-		return all
+	byText := func(x, y Exposure) int {
+		return strings.Compare(string(x.Kind)+" "+x.Detail, string(y.Kind)+" "+y.Detail)
 	}
-	return slices.Equal(sorted(a), sorted(b))
+	return slices.Equal(order.Sorted(slices.Values(a), byText), order.Sorted(slices.Values(b), byText))
 }
 
 // gained reports whether a list has an entry of some kinds that another had not.
