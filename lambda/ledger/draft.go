@@ -41,7 +41,7 @@ func (d *draft) containment(next containmentItem) write {
 		w = d.put(next.key, next, ifAbsent)
 	} else {
 		update := d.set(next, "originals")
-		cond := expression{readable + " AND #version = :before", Item{":before": numberOf(int64(next.Version - 1))}, map[string]string{"#o": "originals"}}
+		cond := expression{readable + " AND #version = :before", Item{":before": numberOf(next.Version - 1)}, map[string]string{"#o": "originals"}}
 		update.names = cond.names
 		for n, eni := range slices.Sorted(maps.Keys(next.Originals)) { // by number: an expression has 4 KB
 			cond.text += fmt.Sprintf(" AND (attribute_not_exists(#o.#%d) OR #o.#%d = :%d)", n, n, n)
@@ -65,17 +65,17 @@ func (d *draft) containment(next containmentItem) write {
 func (d *draft) pointer(next containmentItem) []write {
 	p := pointer(next)
 	when := func(text string) expression {
-		return expression{text: text, values: Item{":generation": numberOf(int64(next.Generation))}}
+		return expression{text: text, values: Item{":generation": numberOf(next.Generation)}}
 	}
 	switch {
 	case record.Status(next.Status).Open():
-		return []write{d.put(p.key, p, when(absent+" OR ("+readable+" AND #generation <= :generation)"))}
+		return []write{d.put(p.key, p, when(orAbsent(readable+" AND #generation <= :generation")))}
 	case next.Version == 1: // it was not open before
 		return nil
 	case next.unsettled(): // it stays, unless a later generation has taken it
 		return nil
 	default:
-		w := d.remove(p.key, when(absent+" OR ("+readable+" AND #generation = :generation)"))
+		w := d.remove(p.key, when(orAbsent(readable+" AND #generation = :generation")))
 		w.instead = d.later(func(d *draft) write {
 			return d.assert(p.key, when(readable+" AND NOT (#generation = :generation)"))
 		})
@@ -88,22 +88,22 @@ func (d *draft) pointer(next containmentItem) []write {
 func (d *draft) guard(c record.Change) []write {
 	update := expression{
 		text:   "ADD #count :change SET #schema = :schema",
-		values: Item{":change": numberOf(int64(c.Count)), ":schema": numberOf(schemaFirst)},
+		values: Item{":change": numberOf(c.Count), ":schema": numberOf(schemaFirst)},
 	}
 	switch {
 	case c.Count > 0:
-		room := expression{text: readable + " AND #count <= :most", values: Item{":most": numberOf(int64(c.Limit - c.Count))}}
+		room := expression{text: readable + " AND #count <= :most", values: Item{":most": numberOf(c.Limit - c.Count)}}
 		if c.Count <= c.Limit {
-			room.text = absent + " OR (" + room.text + ")"
+			room.text = orAbsent(room.text)
 		}
 		w := d.update(guardKey, update, room)
 		w.refused = func(Item) error { return record.ErrGuard }
 		return []write{w}
 	case c.Count < 0:
-		least := Item{":least": numberOf(int64(-c.Count))}
+		least := Item{":least": numberOf(-c.Count)}
 		w := d.update(guardKey, update, expression{text: readable + " AND #count >= :least", values: least})
 		w.instead = d.later(func(d *draft) write {
-			return d.assert(guardKey, expression{text: absent + " OR (" + readable + " AND NOT (#count >= :least))", values: least})
+			return d.assert(guardKey, expression{text: orAbsent(readable + " AND NOT (#count >= :least)"), values: least})
 		})
 		return []write{w}
 	default:

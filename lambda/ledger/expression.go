@@ -31,6 +31,9 @@ var (
 	ifWritable = expression{text: absent + " OR " + readable}
 )
 
+// orAbsent is a condition that also holds where there is no item.
+func orAbsent(condition string) string { return absent + " OR (" + condition + ")" }
+
 // A request is what a write says besides its item or key: its expressions, and all that
 // they name. DynamoDB refuses more than that.
 type request struct {
@@ -78,8 +81,8 @@ func betweenWords(r rune) bool {
 	return r != '#' && r != ':' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 }
 
-func numberOf(n int64) types.AttributeValue {
-	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+func numberOf[N int | int64](n N) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(int64(n), 10)}
 }
 
 func textOf(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }

@@ -41,7 +41,7 @@ func (t *Table) Lease(ctx context.Context, name, holder string, now, until time.
 	}
 	i := lease(name, holder, until)
 	there, refused, err := t.putIf(ctx, i.key, i, expression{
-		text:   absent + " OR (" + readable + " AND (#holder = :holder OR #until <= :now))",
+		text:   orAbsent(readable + " AND (#holder = :holder OR #until <= :now)"),
 		values: Item{":holder": textOf(holder), ":now": numberOf(now.UnixMilli())},
 	})
 	if err == nil && refused {
