@@ -102,8 +102,12 @@ var internal = prefixes(
 )
 
 // uncoverable are the addresses that no covering prefix may contain: exempt ones,
-// those of the VPCs and of our interfaces, and the neighbours in internal ranges.
+// those of the VPCs and of our interfaces, and the neighbours in internal ranges. It is nil
+// where none covers anything.
 func (p *planner) uncoverable() *netipx.IPSet {
+	if !p.rules.covers() {
+		return nil
+	}
 	var b netipx.IPSetBuilder
 	add := func(all []netip.Prefix) {
 		for _, prefix := range all {

@@ -22,10 +22,7 @@ func (p *planner) deny() {
 		p.exposeNeighbour(network.FromNAT64(peer))
 		p.exposeOwn(peer)
 	}
-	var never *netipx.IPSet
-	if p.rules.covers() {
-		never = p.uncoverable()
-	}
+	never := p.uncoverable()
 	ids := slices.Sorted(maps.Keys(p.seen.ACLs))
 	free := maxLive - p.elsewhere()
 	for n, id := range ids {
