@@ -76,7 +76,7 @@ func (c *Client) newGroup(ctx context.Context, vpc string, ranges []netip.Prefix
 	g.Go(func() (err error) { full.id, made, err = c.createGroup(gctx, vpc); return err })
 	if len(ranges) == 0 {
 		g.Go(func() error {
-			found, err := filtered(gctx, c.describeVPCs, "vpc-id", []string{vpc})
+			found, err := c.describeVPCs(gctx, filter("vpc-id", vpc))
 			for _, v := range found {
 				ranges = fromSDKRanges(v)
 			}

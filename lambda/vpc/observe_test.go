@@ -25,6 +25,11 @@ func start(t *testing.T, world string) *vpc.Client {
 		t.Fatal(err)
 	}
 	server := simvpc.Start(t, w, simvpc.Options{})
+	return clientOf(server)
+}
+
+// clientOf is a client of a simulated EC2 that remembers nothing yet.
+func clientOf(server *simvpc.Server) *vpc.Client {
 	return vpc.New(aws.Config{
 		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.NewHTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
@@ -102,10 +107,7 @@ interface eni-pod - subnet-1 10.0.1.30 groups sg-web type branch tags vpcresourc
 	}
 	server := simvpc.Start(t, w, simvpc.Options{})
 	server.Inject(simvpc.Fault{Op: "DescribeVpcs", Kind: simvpc.Throttle})
-	client := vpc.New(aws.Config{
-		Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.NewHTTPClient(),
-		Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
-	})
+	client := clientOf(server)
 	first, err := client.Observe(t.Context(), network.Target{Instance: victim})
 	if err != nil {
 		t.Fatal(err)

@@ -4,9 +4,6 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
 	"tourniquet/lambda/network"
 	"tourniquet/lambda/simvpc"
 	"tourniquet/lambda/vpc"
@@ -28,12 +25,6 @@ interface eni-1 ` + victim + ` subnet-1 10.0.1.10 groups sg-web
 		t.Fatal(err)
 	}
 	server := simvpc.Start(t, w, simvpc.Options{})
-	client := func() *vpc.Client { // that remembers nothing
-		return vpc.New(aws.Config{
-			Region: "eu-central-1", BaseEndpoint: aws.String(server.URL), HTTPClient: vpc.NewHTTPClient(),
-			Credentials: credentials.NewStaticCredentialsProvider("AKIDTEST", "SECRET", ""),
-		})
-	}
 	look := func(c *vpc.Client, target network.Target, known, reads int) network.Network {
 		t.Helper()
 		server.ClearLog()
@@ -54,14 +45,14 @@ interface eni-1 ` + victim + ` subnet-1 10.0.1.10 groups sg-web
 		return seen
 	}
 	peers := []netip.Addr{netip.MustParseAddr("10.0.0.2")}
-	skipping := client()
+	skipping := clientOf(server)
 	first := look(skipping, network.Target{SkipRanges: true}, 0, 0)
 	for _, l := range []network.Look{network.Again, network.AgainInterfaces, network.AgainACLs, network.Owners} {
 		look(skipping, network.Target{SkipRanges: true, Look: l, Since: &first}, 0, 0)
 	}
 	for _, l := range []network.Look{network.Whole, network.Again, network.AgainInterfaces, network.AgainACLs, network.Owners} {
-		seen := look(client(), network.Target{Look: l, Since: &first, Peers: peers}, 1, 1)
-		look(client(), network.Target{SkipRanges: true, Look: network.AgainInterfaces, Since: &seen}, 1, 0)
-		look(client(), network.Target{Look: network.Owners, Since: &seen, Peers: peers}, 1, 0)
+		seen := look(clientOf(server), network.Target{Look: l, Since: &first, Peers: peers}, 1, 1)
+		look(clientOf(server), network.Target{SkipRanges: true, Look: network.AgainInterfaces, Since: &seen}, 1, 0)
+		look(clientOf(server), network.Target{Look: network.Owners, Since: &seen, Peers: peers}, 1, 0)
 	}
 }
