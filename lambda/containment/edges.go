@@ -17,7 +17,7 @@ func (c *containing) isolates() bool { return c.in.Isolate || c.r.Rules.Isolate 
 // readEdges begins to read the edges of the subnets that are known, beside everything
 // else. What it returns waits for them.
 func (c *containing) readEdges(ctx context.Context) func() (network.Edges, error) {
-	subnets := c.subnets()
+	subnets, vpcs := c.subnets(), c.vpcs() // by the observation before, which the next one takes the place of meanwhile
 	if !c.isolates() || len(subnets) == 0 {
 		return func() (network.Edges, error) { return network.Edges{}, nil }
 	}
@@ -27,7 +27,7 @@ func (c *containing) readEdges(ctx context.Context) func() (network.Edges, error
 	}
 	done := make(chan read, 1)
 	go func() {
-		edges, err := c.r.EC2.Edges(ctx, subnets, c.vpcs())
+		edges, err := c.r.EC2.Edges(ctx, subnets, vpcs)
 		done <- read{edges, err}
 	}()
 	return func() (network.Edges, error) {
