@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/record"
 )
 
@@ -108,13 +109,13 @@ func (b *beside) begin(
 		tries[s.ID()]++
 		under[s.ID()] = true
 	}
-	go func() {
+	parallel.Go(func() {
 		e.results = do(ctx, e.steps)
 		select {
 		case b.ended <- e:
 		case <-b.over:
 		}
-	}()
+	})
 }
 
 // take hands each step to whom it is for, all at once.
@@ -124,10 +125,9 @@ func (r *Responder) take(ctx context.Context, steps []record.Step) []Result {
 	for i, s := range steps {
 		groups[s.Kind()] = append(groups[s.Kind()], i)
 	}
-	done := make(chan struct{})
+	g := parallel.New()
 	for kind, places := range groups {
-		go func() {
-			defer func() { done <- struct{}{} }()
+		g.Go(func() error {
 			some := make([]record.Step, len(places))
 			for n, i := range places {
 				some[n] = steps[i]
@@ -135,11 +135,10 @@ func (r *Responder) take(ctx context.Context, steps []record.Step) []Result {
 			for n, result := range r.takeSome(ctx, kind, some) {
 				results[places[n]] = result
 			}
-		}()
+			return nil
+		})
 	}
-	for range groups {
-		<-done
-	}
+	_ = g.Wait() // each step has its own error
 	return results
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 )
@@ -26,10 +27,10 @@ func (c *containing) readEdges(ctx context.Context) func() (network.Edges, error
 		err   error
 	}
 	done := make(chan read, 1)
-	go func() {
+	parallel.Go(func() {
 		edges, err := c.r.EC2.Edges(ctx, subnets, vpcs)
 		done <- read{edges, err}
-	}()
+	})
 	return func() (network.Edges, error) {
 		r := <-done
 		return r.edges, r.err

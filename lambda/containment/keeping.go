@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 )
@@ -52,13 +53,10 @@ func (c *releasing) revert(ctx context.Context, steps []record.Step) []error {
 			others = append(others, i)
 		}
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c.revertSome(ctx, steps, keeping, errs, c.keeperRevert)
-	}()
-	c.revertSome(ctx, steps, others, errs, c.r.EC2.Revert)
-	<-done
+	g := parallel.New()
+	g.Go(func() error { c.revertSome(ctx, steps, keeping, errs, c.keeperRevert); return nil })
+	g.Go(func() error { c.revertSome(ctx, steps, others, errs, c.r.EC2.Revert); return nil })
+	_ = g.Wait() // each step has its own error
 	return errs
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tourniquet/lambda/network"
+	"tourniquet/lambda/parallel"
 	"tourniquet/lambda/plan"
 	"tourniquet/lambda/record"
 )
@@ -19,7 +20,7 @@ import (
 // groups emptied meanwhile. It returns the steps to apply then.
 func (c *containing) record(ctx context.Context, p plan.Plan, seen network.Network, known record.Known, empty emptying) ([]record.Step, error) {
 	emptied := make(chan error, 1)
-	go func() { emptied <- empty(ctx) }()
+	parallel.Go(func() { emptied <- empty(ctx) })
 	missing, err := c.writeDown(ctx, p, seen, known)
 	if failed := <-emptied; err == nil {
 		err = failed
@@ -113,7 +114,7 @@ func (c *containing) write(ctx context.Context, change record.Change, p plan.Pla
 	tags, wait := c.tags(p, seen), c.r.LedgerWait
 	scarce := c.r.EC2.Scarce() && !c.unrecorded
 	tagged := make(chan error, 1)
-	tag := sync.OnceFunc(func() { go func() { tagged <- c.r.EC2.Tag(ctx, tags) }() })
+	tag := sync.OnceFunc(func() { parallel.Go(func() { tagged <- c.r.EC2.Tag(ctx, tags) }) })
 	if scarce { // what the ledger refuses need not be tagged
 		wait = min(wait, scarceTagWait)
 	} else {

@@ -32,6 +32,16 @@ func (g Group) Go(f func() error) {
 	})
 }
 
+// Go calls f in a goroutine of its own, which goes on beside the work: nothing here waits
+// for it. What f needs it must have been given, for the work changes what it goes by.
+func Go(f func()) {
+	New().Go(func() error {
+		beginLate()
+		f()
+		return nil
+	})
+}
+
 // deep is what a call of the SDK needs of a stack, in bytes. A stack's size is a power of
 // two, so that it becomes 32 KiB.
 const deep = 20 << 10

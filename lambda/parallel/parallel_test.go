@@ -46,6 +46,15 @@ func TestFirstErrorCancels(t *testing.T) {
 	}
 }
 
+// What goes on beside the work may be held up for as long as it takes.
+func TestGoWaitsForNothing(t *testing.T) {
+	t.Parallel()
+	held, ran := make(chan struct{}), make(chan struct{})
+	Go(func() { <-held; close(ran) })
+	close(held) // not reached if Go waited
+	<-ran
+}
+
 // nested takes as much stack as a call of the SDK, in as many steps.
 //
 //go:noinline
