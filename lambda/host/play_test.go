@@ -140,10 +140,17 @@ func dial(network, address string) (net.Conn, error) {
 	return d.Dial(network, address)
 }
 
-// send goes on for as long as the connection is there, whatever happens to a packet.
+// send goes on for as long as the connection is there, whatever happens to a packet. The
+// kernel tells one caller that it has ended a UDP socket. If that is this one, the reader
+// would wait for ever.
 func send(conn net.Conn, every time.Duration) {
 	for {
-		if _, err := conn.Write([]byte("x")); errors.Is(err, net.ErrClosed) {
+		_, err := conn.Write([]byte("x"))
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EDESTADDRREQ) {
+			conn.Close()
 			return
 		}
 		time.Sleep(every)
