@@ -29,7 +29,8 @@ newline='
 '
 most_output=20000 # characters of evidence; SSM keeps 24,000 of the output
 most_evidence=300 # connections looked at for it
-evidence_time=80  # hundredths of a second, after the second that the scan may take
+program_time=80   # hundredths of a second from the start of the evidence, for looking at processes
+evidence_time=200 # hundredths of a second from there, for all of it
 rules=none
 closed=0
 left=0
@@ -299,16 +300,17 @@ others() {
 
 # evidence prints the established connections, one a line: protocol, local and remote
 # endpoint, user, process, its name, its executable, and the process that stands for
-# its network namespace where that is not the host's.
+# its network namespace where that is not the host's. On a host that is kept busy, the
+# addresses come first: what looking at processes has no time for is a "-".
 evidence() {
 	now
 	start=$now
+	hurry=false
 	found=
 	count=0
 	inodes=none
 	for place in self $namespaces; do
-		now
-		[ $((now - start)) -lt "$evidence_time" ] || break
+		hurries && break
 		for table in tcp tcp6 udp udp6; do
 			IFS=$newline
 			for line in $(others "/proc/$place/net/$table" | head -n $((most_evidence + 1))); do
@@ -323,13 +325,14 @@ evidence() {
 			unset IFS
 		done
 	done
+	unset IFS
 	[ "$count" -le "$most_evidence" ] || truncated=true
-	IFS=$newline
-	owners
+	hurries || owners
 	written=0
+	IFS=$newline
 	for line in $found; do
 		unset IFS
-		now
+		hurries
 		if [ "$written" -gt "$most_output" ] || [ $((now - start)) -gt "$evidence_time" ]; then
 			truncated=true
 			break
@@ -340,6 +343,14 @@ evidence() {
 	unset IFS
 }
 
+# hurries reports whether the time for looking at processes is over. The evidence is not
+# complete then.
+hurries() {
+	now
+	[ $((now - start)) -le "$program_time" ] || hurry=true truncated=true
+	$hurry
+}
+
 # owners sets owner_INODE to the process of each socket in question. Variables of
 # their own, since the shell takes its time to cut a long text.
 owners() {
@@ -347,6 +358,7 @@ owners() {
 	set +f
 	set -- /proc/[0-9]*/fd
 	set -f
+	IFS=$newline
 	for line in $(timeout 1 ls -ln "$@" | grep -E "^/proc/[0-9]+/fd:\$|socket:\[($inodes)\]\$" | head -n 40000); do
 		case $line in
 		/proc/*)
@@ -359,6 +371,7 @@ owners() {
 			;;
 		esac
 	done
+	unset IFS
 }
 
 # connection prints one line of evidence.
@@ -382,7 +395,8 @@ look_at_program() {
 	read -r name <"/proc/$1/comm"
 	clean "$name"
 	program=$clean
-	clean "$(readlink "/proc/$1/exe")"
+	clean=-
+	$hurry || clean "$(readlink "/proc/$1/exe")"
 	program="$program $clean"
 	eval "program_$1=\$program"
 }

@@ -299,9 +299,9 @@ func self(t *testing.T) string {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(onABusyMachine); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 5 s", what)
+			t.Fatalf("%s: not within %s", what, onABusyMachine)
 		}
 	}
 }
