@@ -5,7 +5,6 @@ package flowlog
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -122,13 +121,20 @@ func trafficPath(r Record) string {
 	}
 }
 
-var name = regexp.MustCompile(`^\$\{([a-z-]+)\}$`)
+// field is the field that a word of a format, like ${srcaddr}, names; nil if there is none.
+func field(word string) func(Record) string {
+	name, opens := strings.CutPrefix(word, "${")
+	name, closes := strings.CutSuffix(name, "}")
+	if !opens || !closes {
+		return nil
+	}
+	return fields[name]
+}
 
 // CheckFormat reports what is wrong with a format; an empty one is the default.
 func CheckFormat(format string) error {
 	for word := range strings.FieldsSeq(format) {
-		m := name.FindStringSubmatch(word)
-		if m == nil || fields[m[1]] == nil {
+		if field(word) == nil {
 			return fmt.Errorf("the log format has no field %s", word)
 		}
 	}
@@ -142,7 +148,7 @@ func (r Record) Text(format string) string {
 	}
 	var words []string
 	for word := range strings.FieldsSeq(format) {
-		value := fields[name.FindStringSubmatch(word)[1]](r)
+		value := field(word)(r)
 		if value == "" {
 			value = "-"
 		}
