@@ -46,10 +46,9 @@ func (w *world) begins(all flows) {
 	}
 }
 
-// onABusyMachine is far above what a run of a script takes, or the start of a process, or
-// the next packet of a flow that was cut for as long as the test takes: only what hangs
-// takes longer.
-const onABusyMachine = 30 * time.Second
+// patience is far above what the start of a process takes, or the next packet of a flow
+// that was cut for as long as a script runs: only what hangs takes longer.
+const patience = 30 * time.Second
 
 // pass waits until all flows get answers.
 func (w *world) pass(when string, all ...flows) {
@@ -60,7 +59,7 @@ func (w *world) pass(when string, all ...flows) {
 			before[name] = w.seen(name)
 		}
 	}
-	for end := time.Now().Add(onABusyMachine); len(before) > 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(before) > 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		maps.DeleteFunc(before, func(name string, c counter) bool { return w.seen(name).bytes > c.bytes })
 	}
 	for name := range before {

@@ -235,6 +235,10 @@ func testMachine(t *testing.T, m machine) {
 	w.pass("after the restore", ends, goesOn)
 }
 
+// onABusyMachine is far above what a run of the script takes, which is a second and less,
+// and some ten at most by the limits it has here: only one that hangs takes longer.
+const onABusyMachine = 20 * time.Second
+
 // checkFirst checks what the first run says. Everything that it prints but the last
 // line is evidence.
 func checkFirst(t *testing.T, m machine, r run) {

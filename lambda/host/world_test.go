@@ -299,9 +299,9 @@ func self(t *testing.T) string {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(onABusyMachine); !is(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within %s", what, onABusyMachine)
+			t.Fatalf("%s: not within %s", what, patience)
 		}
 	}
 }
