@@ -18,7 +18,7 @@ func (c *containing) isolates() bool { return c.in.Isolate || c.r.Rules.Isolate 
 // readEdges begins to read the edges of the subnets that are known, beside everything
 // else. What it returns waits for them.
 func (c *containing) readEdges(ctx context.Context) func() (network.Edges, error) {
-	subnets, vpcs := c.subnets(), c.vpcs() // by the observation before, which the next one takes the place of meanwhile
+	subnets, vpcs := c.subnets(), c.vpcs() // now: the next observation replaces the last one while the edges are read
 	if !c.isolates() || len(subnets) == 0 {
 		return func() (network.Edges, error) { return network.Edges{}, nil }
 	}

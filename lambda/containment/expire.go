@@ -36,7 +36,8 @@ func (r *Releaser) Expire(ctx context.Context, request string) ([]Outcome, error
 		}
 		return []record.Record{*rec}, nil
 	})
-	due = slices.CompactFunc(order.Sorted(slices.Values(due), byHolder), func(a, b record.Record) bool { return a.Holder() == b.Holder() })
+	order.Sort(due, byHolder)
+	due = slices.CompactFunc(due, func(a, b record.Record) bool { return a.Holder() == b.Holder() })
 	due, unseen := r.withoutIdle(ctx, due, slots)
 	outcomes, err := each(due, func(rec record.Record) (Outcome, bool, error) {
 		_, is := latest.Load(rec.Holder())

@@ -32,8 +32,8 @@ func (g Group) Go(f func() error) {
 	})
 }
 
-// Go calls f in a goroutine of its own, which goes on beside the work: nothing here waits
-// for it. What f needs it must have been given, for the work changes what it goes by.
+// Go calls f in a goroutine of its own and does not wait for it. f must not read what its
+// caller goes on to change: read it before.
 func Go(f func()) {
 	New().Go(func() error {
 		beginLate()
